@@ -1,0 +1,80 @@
+//! axum: the peer address, extractors, and rejections as responses.
+
+use std::net::SocketAddr;
+
+use ::axum::extract::ConnectInfo;
+use ::axum::extract::connect_info::MockConnectInfo;
+use axum_core::body::Body;
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum_core::response::{IntoResponse, Response};
+use http::Extensions;
+use http::request::Parts;
+
+use crate::spine::event::Origin;
+use crate::spine::identity::Identity;
+use crate::spine::problem::{Problem, ProblemKind};
+use crate::spine::rejection::{Refuser, Rejection};
+use crate::spine::request::{RequestFacts, RequestView};
+
+/// `ConnectInfo`, else the `MockConnectInfo` of a test.
+pub(crate) fn peer_addr(extensions: &Extensions) -> Option<SocketAddr> {
+    if let Some(ConnectInfo(addr)) = extensions.get::<ConnectInfo<SocketAddr>>() {
+        return Some(*addr);
+    }
+    extensions.get::<MockConnectInfo<SocketAddr>>().map(|MockConnectInfo(addr)| *addr)
+}
+
+/// An extractor's refusal: the problem, rendered for the client that asked.
+#[derive(Debug)]
+pub struct ExtractorRejection(Box<http::Response<crate::ResponseBody<Body>>>);
+
+impl ExtractorRejection {
+    fn new(parts: &Parts, problem: Problem) -> Self {
+        let facts = RequestFacts::of(RequestView::of_parts(parts));
+        let rejection = Rejection::new(Origin::Custom("axum_extractor"), problem);
+        Self(Box::new(Refuser::new().refuse(rejection, &facts)))
+    }
+}
+
+impl IntoResponse for ExtractorRejection {
+    fn into_response(self) -> Response {
+        self.0.map(Body::new)
+    }
+}
+
+/// The caller that an authentication layer established; 401 when there is none.
+impl<S: Sync> FromRequestParts<S> for Identity {
+    type Rejection = ExtractorRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let found = parts.extensions.get::<Self>().cloned();
+        found.ok_or_else(|| ExtractorRejection::new(parts, Problem::new(ProblemKind::Unauthenticated)))
+    }
+}
+
+/// The caller, or nobody.
+impl<S: Sync> OptionalFromRequestParts<S> for Identity {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+/// The request's nonce; 500 when no security headers layer with a nonce in its policy stands outside the handler.
+#[cfg(feature = "security-headers")]
+impl<S: Sync> FromRequestParts<S> for crate::spine::nonce::CspNonce {
+    type Rejection = ExtractorRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
+            crate::spine::event::fault(
+                Origin::SecurityHeaders,
+                "nonce_missing",
+                "a handler asks for a CspNonce, but no layer hands one out: \
+                 add `.layer(SecurityHeadersLayer::web())`, or a policy with `Source::NONCE`, outside it",
+            );
+            ExtractorRejection::new(parts, Problem::new(ProblemKind::Internal))
+        })
+    }
+}

@@ -1,0 +1,33 @@
+//! Layers from TOML: the tables that the gateway reads, for any program.
+//!
+//! A table deserializes into valid values or not at all, and an error names file, line, key, value and mend:
+//!
+//! ```
+//! use tower_rampart::config::{self, ClientIpConfig, SecurityHeadersConfig};
+//!
+//! #[derive(serde::Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct Config {
+//!     #[serde(default)]
+//!     client_ip: ClientIpConfig,
+//!     security_headers: Option<SecurityHeadersConfig>,
+//! }
+//!
+//! let text = "[client_ip]\ntrusted_proxies = [\"10.0.0.0/33\"]\n";
+//! let error = config::parse::<Config>(text, "app.toml").map(|_| ()).unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     "app.toml:2: client_ip.trusted_proxies: `10.0.0.0/33` is not an address block; \
+//!      write one such as `10.0.0.0/8` or `2001:db8::/32`",
+//! );
+//! ```
+
+mod client_ip;
+mod parse;
+#[cfg(feature = "security-headers")]
+mod security_headers;
+
+pub use self::client_ip::ClientIpConfig;
+pub use self::parse::parse;
+#[cfg(feature = "security-headers")]
+pub use self::security_headers::SecurityHeadersConfig;

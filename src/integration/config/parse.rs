@@ -1,0 +1,105 @@
+//! TOML to values, and errors that point at the line.
+
+use std::fmt::Display;
+use std::ops::Range;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::spine::config::ConfigError;
+
+/// Separates the parts of a [`ConfigError`] on its way through serde, which carries text alone.
+const SEPARATOR: char = '\u{1f}';
+
+/// The most bytes of a configuration file.
+const MAX_FILE_BYTES: usize = 4 << 20;
+
+/// Reads a configuration from TOML. `file` is its name in errors.
+///
+/// # Errors
+///
+/// The first fault: syntax, an unknown key, or a bad value, with file, line, key, value and mend.
+pub fn parse<T: DeserializeOwned>(text: &str, file: &str) -> Result<T, ConfigError> {
+    if text.len() > MAX_FILE_BYTES {
+        return Err(ConfigError::new("file", file, "is larger than 4 MiB", "split it, or look what wrote it"));
+    }
+    toml::from_str(text).map_err(|error| {
+        let span = error.span().unwrap_or(0..0);
+        let line = text.get(..span.start).unwrap_or(text).matches('\n').count() + 1;
+        let key = key_at(text, &span).unwrap_or_else(|| String::from("syntax"));
+        describe(error.message(), text.get(span).unwrap_or_default()).for_setting(key).at(file, line)
+    })
+}
+
+/// Hands a [`ConfigError`] to serde so that [`parse`] gets it back whole.
+pub(super) fn carry<E: serde::de::Error>(error: &ConfigError) -> E {
+    E::custom(format_args!("{}{SEPARATOR}{}{SEPARATOR}{}", error.value(), error.breach(), error.mend()))
+}
+
+fn describe(message: &str, written: &str) -> ConfigError {
+    let mut parts = message.splitn(3, SEPARATOR);
+    if let (Some(value), Some(breach), Some(mend)) = (parts.next(), parts.next(), parts.next()) {
+        return ConfigError::new("", value, breach.to_owned(), mend.to_owned());
+    }
+    let written = written.lines().next().unwrap_or_default().trim_matches('"');
+    let known = |list: &str| format!("use {}", list.trim_start_matches("expected ").trim_start_matches("one of "));
+    if let Some((_, list)) = message.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, ")) {
+        return ConfigError::new("", written, "is no known key", known(list));
+    }
+    if let Some((_, list)) = message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once("`, ")) {
+        return ConfigError::new("", written, "is none of the choices", known(list));
+    }
+    match message.split_once(", expected ") {
+        Some((breach, expected)) => {
+            ConfigError::new("", written, one_line(breach), format!("write {}", one_line(expected)))
+        }
+        None => ConfigError::new("", written, one_line(message), "correct it"),
+    }
+}
+
+fn one_line(text: impl Display) -> String {
+    text.to_string().replace('\n', " ")
+}
+
+/// The dotted key that a place in the file belongs to.
+fn key_at(text: &str, place: &Range<usize>) -> Option<String> {
+    let table = DeTable::parse(text).ok()?;
+    let mut path = Vec::new();
+    descend_table(table.get_ref(), place, &mut path);
+    (!path.is_empty()).then(|| path.join("."))
+}
+
+fn descend_table(table: &DeTable<'_>, place: &Range<usize>, path: &mut Vec<String>) {
+    for (key, value) in table {
+        let holds = |span: Range<usize>| span.start <= place.start && place.end <= span.end;
+        if holds(key.span()) {
+            path.push(key.get_ref().to_string());
+            return;
+        }
+        let depth = path.len();
+        path.push(key.get_ref().to_string());
+        // A table's span is its header's alone, so its members are always looked at.
+        descend_value(value, place, path);
+        if path.len() > depth + 1 || holds(value.span()) {
+            return;
+        }
+        path.truncate(depth);
+    }
+}
+
+fn descend_value(value: &Spanned<DeValue<'_>>, place: &Range<usize>, path: &mut Vec<String>) {
+    match value.get_ref() {
+        DeValue::Table(table) => descend_table(table, place, path),
+        DeValue::Array(items) => {
+            for item in items.iter() {
+                let depth = path.len();
+                descend_value(item, place, path);
+                if path.len() > depth {
+                    return;
+                }
+            }
+        }
+        _ => {}
+    }
+}

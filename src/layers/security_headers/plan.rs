@@ -1,0 +1,242 @@
+//! The engine: which fields a response gets, decided when the policy is built, and merged with the handler's.
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use super::csp::ContentSecurityPolicy;
+use super::hsts::HstsWhen;
+use super::names::{DOCUMENT_FIELDS, TARGETED_CACHE_FIELDS};
+use super::overrides::HeaderOverrides;
+use super::policy::SecurityHeaders;
+use crate::spine::key::ClientIp;
+
+/// What happens to a field of the handler's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// Ours replaces it.
+    Replace,
+    /// It replaces ours.
+    Keep,
+    /// Both are sent.
+    Append,
+    /// It is removed.
+    Remove,
+}
+
+/// What kind of response is given its fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Document,
+    /// 304: the client keeps what it stored, so a policy with another nonce would break its page.
+    NotModified,
+    Grpc,
+}
+
+/// What the request says that decides about the response.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RequestTraits {
+    pub(super) secure: bool,
+    pub(super) credentials: bool,
+}
+
+/// The fields of one kind of response, ready to be cloned.
+#[derive(Debug, Clone, Default)]
+struct Plan {
+    ours: HeaderMap,
+    rules: HeaderMap<Rule>,
+}
+
+/// A compiled policy.
+#[derive(Debug)]
+pub(super) struct Plans {
+    secure: ByShape,
+    insecure: ByShape,
+    csp: Option<ContentSecurityPolicy>,
+    csp_report_only: Option<ContentSecurityPolicy>,
+    hsts_when: Option<HstsWhen>,
+    client_ip: ClientIp,
+    no_store_for_credentials: bool,
+}
+
+#[derive(Debug)]
+struct ByShape {
+    document: Plan,
+    not_modified: Plan,
+    grpc: Plan,
+}
+
+impl Plans {
+    pub(super) fn compile(policy: SecurityHeaders) -> Self {
+        let mut rules = policy.rules;
+        for name in policy.ours.keys() {
+            rules.entry(name).or_insert(Rule::Replace);
+        }
+        let sends_hsts = policy.ours.contains_key(header::STRICT_TRANSPORT_SECURITY);
+        let all = Plan { ours: policy.ours, rules };
+        let without_hsts =
+            if sends_hsts { all.clone().removing(&header::STRICT_TRANSPORT_SECURITY) } else { all.clone() };
+        let (secure, insecure) = match policy.hsts_when {
+            HstsWhen::Secure => (all, without_hsts),
+            HstsWhen::Always => (all.clone(), all),
+            HstsWhen::Never => (without_hsts.clone(), without_hsts),
+        };
+        Self {
+            secure: ByShape::of(secure),
+            insecure: ByShape::of(insecure),
+            csp: policy.csp.filter(ContentSecurityPolicy::uses_nonce),
+            csp_report_only: policy.csp_report_only.filter(ContentSecurityPolicy::uses_nonce),
+            hsts_when: sends_hsts.then_some(policy.hsts_when),
+            client_ip: policy.client_ip,
+            no_store_for_credentials: policy.no_store_for_credentials,
+        }
+    }
+
+    /// Whether a handler can ask for a nonce.
+    pub(super) fn uses_nonce(&self) -> bool {
+        self.csp.is_some() || self.csp_report_only.is_some()
+    }
+
+    /// The proxies to ask whether a request was secure, when it matters.
+    pub(super) fn asks_whether_secure(&self) -> Option<&ClientIp> {
+        (self.hsts_when == Some(HstsWhen::Secure)).then_some(&self.client_ip)
+    }
+
+    /// Whether credentials matter.
+    pub(super) fn asks_for_credentials(&self) -> bool {
+        self.no_store_for_credentials
+    }
+
+    /// Gives a response its fields. `nonce` is the one that the handler drew.
+    pub(super) fn apply(
+        &self,
+        status: StatusCode,
+        headers: &mut HeaderMap,
+        overrides: Option<&HeaderOverrides>,
+        nonce: Option<&str>,
+        request: RequestTraits,
+    ) {
+        let shape = Shape::of(status, headers);
+        let by_shape = if request.secure { &self.secure } else { &self.insecure };
+        let plan = by_shape.plan(shape);
+        let mut merged = plan.ours.clone();
+        if shape == Shape::Document
+            && let Some(nonce) = nonce
+        {
+            self.insert_nonce(&mut merged, nonce);
+        }
+        if let Some(overrides) = overrides {
+            overrides.apply_ours(&mut merged, nonce, shape == Shape::Document);
+        }
+        if !plan.is_empty() || overrides.is_some() {
+            let theirs = std::mem::replace(headers, merged);
+            merge(headers, theirs, &plan.rules, overrides);
+        }
+        if shape == Shape::Document {
+            self.forbid_storing(headers, nonce.is_some(), request.credentials);
+        }
+    }
+
+    fn insert_nonce(&self, ours: &mut HeaderMap, nonce: &str) {
+        let policies = [
+            (header::CONTENT_SECURITY_POLICY, &self.csp),
+            (header::CONTENT_SECURITY_POLICY_REPORT_ONLY, &self.csp_report_only),
+        ];
+        for (name, policy) in policies {
+            if let Some(policy) = policy {
+                ours.insert(name, policy.with_nonce(nonce));
+            }
+        }
+    }
+
+    /// A page whose body holds a nonce is of use once. What answers a caller with credentials is that caller's.
+    fn forbid_storing(&self, headers: &mut HeaderMap, has_nonce: bool, credentials: bool) {
+        const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+        if has_nonce {
+            headers.insert(header::CACHE_CONTROL, NO_STORE);
+            for name in TARGETED_CACHE_FIELDS {
+                headers.remove(name);
+            }
+        } else if self.no_store_for_credentials
+            && (credentials || headers.contains_key(header::SET_COOKIE))
+            && !headers.contains_key(header::CACHE_CONTROL)
+        {
+            headers.insert(header::CACHE_CONTROL, NO_STORE);
+        }
+    }
+}
+
+/// Moves the handler's fields into ours. Building on a clone of the prepared map costs a third of inserting our fields
+/// into the handler's one by one.
+fn merge(headers: &mut HeaderMap, theirs: HeaderMap, rules: &HeaderMap<Rule>, overrides: Option<&HeaderOverrides>) {
+    let mut current: Option<(HeaderName, bool)> = None;
+    for (name, value) in theirs {
+        if let Some(name) = name {
+            let rule = overrides.and_then(|overrides| overrides.rule(&name)).or_else(|| rules.get(&name).copied());
+            let passes = match rule {
+                None | Some(Rule::Append) => true,
+                Some(Rule::Keep) => {
+                    headers.remove(&name);
+                    true
+                }
+                Some(Rule::Replace | Rule::Remove) => false,
+            };
+            current = Some((name, passes));
+        }
+        // A name that does not stand before its value is the last one again.
+        if let Some((name, true)) = &current {
+            // Beyond 32,768 fields there is no room; such a response is cut instead of a panic.
+            let _ = headers.try_append(name, value);
+        }
+    }
+}
+
+impl Shape {
+    fn of(status: StatusCode, headers: &HeaderMap) -> Self {
+        use crate::spine::request::Protocol;
+        if status == StatusCode::NOT_MODIFIED {
+            Self::NotModified
+        } else if Protocol::of_headers(headers) == Protocol::Grpc {
+            Self::Grpc
+        } else {
+            Self::Document
+        }
+    }
+}
+
+impl ByShape {
+    fn of(all: Plan) -> Self {
+        let not_modified = [header::CONTENT_SECURITY_POLICY, header::CONTENT_SECURITY_POLICY_REPORT_ONLY]
+            .iter()
+            .filter(|name| all.ours.contains_key(*name))
+            .fold(all.clone(), Plan::removing);
+        let grpc = DOCUMENT_FIELDS.iter().filter(|name| all.ours.contains_key(*name)).fold(all.clone(), Plan::removing);
+        Self { document: all.warmed(), not_modified: not_modified.warmed(), grpc: grpc.warmed() }
+    }
+
+    const fn plan(&self, shape: Shape) -> &Plan {
+        match shape {
+            Shape::Document => &self.document,
+            Shape::NotModified => &self.not_modified,
+            Shape::Grpc => &self.grpc,
+        }
+    }
+}
+
+impl Plan {
+    /// Neither ours nor the handler's is sent.
+    fn removing(mut self, name: &HeaderName) -> Self {
+        self.ours.remove(name);
+        self.rules.insert(name.clone(), Rule::Remove);
+        self
+    }
+
+    /// The first clone of a freshly rendered value turns it into a shared one; better now than in a request.
+    fn warmed(mut self) -> Self {
+        let clone = self.ours.clone();
+        self.ours = clone;
+        self
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+}

@@ -1,0 +1,118 @@
+//! What counts as failure, overload, or nothing: the judgement a breaker, a retry and a metric share.
+//!
+//! A response is judged in two steps. Its head often settles it; a gRPC answer is settled by its trailers, and any
+//! answer can still fail while its body streams.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Response, StatusCode, header};
+
+use crate::spine::request::Protocol;
+
+/// The judgement on one exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "a caller must decide about every verdict")]
+pub enum Verdict {
+    /// The dependency did its work; a refusal of a bad request is work too.
+    Success,
+    /// The dependency is at fault.
+    Failure,
+    /// The dependency asks for less: it is well, and wants to be left alone for a while.
+    Overload {
+        /// The wait it asked for.
+        retry_after: Option<Duration>,
+    },
+    /// Says nothing about the dependency's health.
+    Neutral,
+}
+
+/// What the head of a response says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "a head settles the verdict or it does not")]
+pub enum HeadVerdict {
+    /// Settled as soon as the body has ended well.
+    Settled(Verdict),
+    /// A gRPC answer whose status comes in the trailers.
+    AwaitsTrailers,
+}
+
+/// How the body of a response ended.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::exhaustive_enums, reason = "a body has no other end")]
+pub enum BodyEnd<'a> {
+    /// It was read to its end, with or without trailers.
+    Complete(Option<&'a HeaderMap>),
+    /// It was cut short by an error.
+    Broken,
+    /// The reader left before the end, which is not the dependency's fault.
+    Abandoned,
+}
+
+/// Judges a response by its head. For gRPC the status counts that the head carries (trailers-only), else the trailers
+/// are awaited.
+///
+/// 408, 425 and the 5xx are failures, without 501 and 505, which say what a server can do and not how it is; 429 is
+/// overload.
+#[must_use]
+pub fn classify_head<B>(response: &Response<B>) -> HeadVerdict {
+    let headers = response.headers();
+    if Protocol::of_headers(headers) == Protocol::Grpc && response.status() == StatusCode::OK {
+        return match headers.get(GRPC_STATUS) {
+            Some(_) => HeadVerdict::Settled(classify_grpc(headers)),
+            None => HeadVerdict::AwaitsTrailers,
+        };
+    }
+    HeadVerdict::Settled(classify_status(response.status(), headers))
+}
+
+/// Judges an exchange when its body has ended.
+#[must_use]
+pub fn classify_end(head: HeadVerdict, end: BodyEnd<'_>) -> Verdict {
+    match (head, end) {
+        (_, BodyEnd::Broken) => Verdict::Failure,
+        (HeadVerdict::Settled(verdict), _) => verdict,
+        (HeadVerdict::AwaitsTrailers, BodyEnd::Complete(Some(trailers))) => classify_grpc(trailers),
+        // An answer without a status is a broken proxy's or a plain web server's: it proves nothing.
+        (HeadVerdict::AwaitsTrailers, BodyEnd::Complete(None) | BodyEnd::Abandoned) => Verdict::Neutral,
+    }
+}
+
+fn classify_status(status: StatusCode, headers: &HeaderMap) -> Verdict {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => Verdict::Overload { retry_after: retry_after(headers) },
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Verdict::Failure,
+        StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => Verdict::Success,
+        status if status.is_server_error() => Verdict::Failure,
+        _ => Verdict::Success,
+    }
+}
+
+const GRPC_STATUS: &str = "grpc-status";
+
+/// Judges a gRPC status: unknown (2), deadline exceeded (4), internal (13), unavailable (14) and data loss (15) are
+/// failures, resource exhausted (8) is overload, the rest is the caller's affair. A status that is no number is a
+/// failure; none at all is neutral.
+fn classify_grpc(fields: &HeaderMap) -> Verdict {
+    let Some(status) = fields.get(GRPC_STATUS) else { return Verdict::Neutral };
+    match status.as_bytes() {
+        b"2" | b"4" | b"13" | b"14" | b"15" => Verdict::Failure,
+        b"8" => Verdict::Overload { retry_after: grpc_pushback(fields) },
+        b"0" | b"1" | b"3" | b"5" | b"6" | b"7" | b"9" | b"10" | b"11" | b"12" | b"16" => Verdict::Success,
+        _ => Verdict::Failure,
+    }
+}
+
+/// `Retry-After` in seconds (RFC 9110 section 10.2.3); a date is left to callers that have a clock.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    digits(headers, header::RETRY_AFTER.as_str()).map(Duration::from_secs)
+}
+
+/// `grpc-retry-pushback-ms`, as gRPC's retry design (A6) names it.
+fn grpc_pushback(fields: &HeaderMap) -> Option<Duration> {
+    digits(fields, "grpc-retry-pushback-ms").map(Duration::from_millis)
+}
+
+fn digits(fields: &HeaderMap, name: &str) -> Option<u64> {
+    let value = fields.get(name)?.to_str().ok()?;
+    value.bytes().all(|byte| byte.is_ascii_digit()).then(|| value.parse().ok())?
+}

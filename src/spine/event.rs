@@ -1,0 +1,144 @@
+//! What layers report. This is the only file that names `tracing`.
+//!
+//! An event has a stable target (`tower_rampart::<layer>`), an `event` field from the OWASP logging vocabulary, and
+//! fields of low cardinality: never input, keys, tokens or bodies.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::spine::clock::Clock;
+use crate::spine::problem::ProblemKind;
+use crate::spine::rejection::Rejection;
+use crate::spine::request::{RequestFacts, RequestId};
+use crate::wiring;
+
+// The first token is a `$`, which lets this macro write another one.
+macro_rules! origins {
+    ($d:tt $($(#[$doc:meta])* $origin:ident = $name:literal;)*) => {
+        /// The part of the stack that reports or refuses. It decides the `tracing` target and the metric's name.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Origin {
+            $($(#[$doc])* $origin,)*
+            /// A layer of your own, by a name of low cardinality. Its target is `tower_rampart::custom`.
+            Custom(&'static str),
+        }
+
+        impl Origin {
+            /// The name in events and metrics.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$origin => $name,)*
+                    Self::Custom(name) => name,
+                }
+            }
+
+            /// The counter of this origin's refusals.
+            #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only metrics asks"))]
+            pub(crate) const fn refused_metric(self) -> &'static str {
+                match self {
+                    $(Self::$origin => concat!("rampart_", $name, "_refused_total"),)*
+                    Self::Custom(_) => "rampart_custom_refused_total",
+                }
+            }
+        }
+
+        /// A target is a constant of its call site, so each origin needs a call site.
+        macro_rules! report {
+            ($d level:ident, $d origin:expr, $d($d fields:tt)*) => {
+                match $d origin {
+                    $(Origin::$origin => {
+                        tracing::$d level!(target: concat!("tower_rampart::", $name), $d($d fields)*);
+                    })*
+                    Origin::Custom(layer) => {
+                        tracing::$d level!(target: "tower_rampart::custom", layer, $d($d fields)*);
+                    }
+                }
+            };
+        }
+    };
+}
+
+origins! { $
+    /// Client address resolution.
+    ClientIp = "client_ip";
+    /// The security headers layer.
+    SecurityHeaders = "security_headers";
+}
+
+/// Reports a refusal: always counted, logged as far as the sampler lets it.
+pub(crate) fn refused(rejection: &Rejection, request: &RequestFacts, sampler: &Sampler, clock: &Clock) {
+    let kind = rejection.problem().kind();
+    wiring::count_refusal(rejection.origin(), kind);
+    let Some(suppressed) = sampler.admit(clock.now()) else { return };
+    report!(
+        warn,
+        rejection.origin(),
+        event = owasp_name(kind),
+        status = kind.status().as_u16(),
+        request_id = request.request_id().map(RequestId::as_str),
+        suppressed,
+        "{}",
+        kind.title()
+    );
+}
+
+/// Reports something about the layer itself that an operator must mend.
+pub(crate) fn fault(origin: Origin, event: &'static str, mend: &str) {
+    report!(error, origin, event, "{mend}");
+}
+
+/// The OWASP logging vocabulary's name for a refusal of this kind.
+const fn owasp_name(kind: ProblemKind) -> &'static str {
+    use ProblemKind as Kind;
+    match kind {
+        Kind::Unauthenticated => "authn_login_fail",
+        Kind::Forbidden => "authz_fail",
+        Kind::QuotaExceeded => "excess_rate_limit_exceeded",
+        Kind::BadRequest
+        | Kind::ContentTooLarge
+        | Kind::UriTooLong
+        | Kind::UnsupportedMediaType
+        | Kind::UnprocessableContent
+        | Kind::HeaderFieldsTooLarge => "input_validation_fail",
+        _ => "request_refused",
+    }
+}
+
+/// Lets the first events of every second through and counts the rest, so that a flood of refusals is no flood of
+/// log lines.
+#[derive(Debug, Default)]
+pub(crate) struct Sampler {
+    start: OnceLock<Instant>,
+    /// The second since `start` in the upper bits, the events let through in it in the lower ones.
+    window: AtomicU64,
+    suppressed: AtomicU64,
+}
+
+impl Sampler {
+    /// Events of one layer that are logged each second.
+    pub(crate) const PER_SECOND: u64 = 10;
+    const COUNT_BITS: u32 = 8;
+
+    /// `Some` when the event is to be logged, with the number of those left out since the last one.
+    pub(crate) fn admit(&self, now: Instant) -> Option<u64> {
+        let start = *self.start.get_or_init(|| now);
+        let second = now.saturating_duration_since(start).as_secs();
+        let admitted = self.window.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |window| {
+            let (held_second, count) = (window >> Self::COUNT_BITS, window & ((1 << Self::COUNT_BITS) - 1));
+            if second > held_second {
+                Some((second << Self::COUNT_BITS) | 1)
+            } else {
+                (count < Self::PER_SECOND).then_some(window + 1)
+            }
+        });
+        if admitted.is_ok() {
+            Some(self.suppressed.swap(0, Ordering::Relaxed))
+        } else {
+            self.suppressed.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The authenticated caller, as every later layer sees it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::spine::request::RequestView;
+
+/// Who a request comes from, established by an authentication layer and read by those further in.
+///
+/// It travels in the request's extensions and costs one reference count to clone. A caller is the pair of issuer and
+/// subject: the same subject of two issuers is two callers.
+///
+/// ```
+/// use tower_rampart::Identity;
+///
+/// let identity = Identity::new("https://idp.example/", "alice").with_roles(["author"]).with_scopes(["polls:write"]);
+/// assert!(identity.has_role("author") && identity.has_scope("polls:write"));
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity(Arc<Caller>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Caller {
+    issuer: Box<str>,
+    subject: Box<str>,
+    tenant: Option<Box<str>>,
+    roles: Box<[Box<str>]>,
+    scopes: Box<[Box<str>]>,
+}
+
+impl Identity {
+    /// A caller without roles, scopes or tenant.
+    #[must_use]
+    pub fn new(issuer: impl Into<Box<str>>, subject: impl Into<Box<str>>) -> Self {
+        Self(Arc::new(Caller {
+            issuer: issuer.into(),
+            subject: subject.into(),
+            tenant: None,
+            roles: Box::default(),
+            scopes: Box::default(),
+        }))
+    }
+
+    /// The caller an outer layer established.
+    #[must_use]
+    pub fn of(request: RequestView<'_>) -> Option<&Self> {
+        request.extensions().get()
+    }
+
+    /// Replaces the roles.
+    #[must_use]
+    pub fn with_roles<T: Into<Box<str>>>(mut self, roles: impl IntoIterator<Item = T>) -> Self {
+        Arc::make_mut(&mut self.0).roles = roles.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Replaces the scopes.
+    #[must_use]
+    pub fn with_scopes<T: Into<Box<str>>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
+        Arc::make_mut(&mut self.0).scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Names the tenant.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: impl Into<Box<str>>) -> Self {
+        Arc::make_mut(&mut self.0).tenant = Some(tenant.into());
+        self
+    }
+
+    /// Who vouches for the caller.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
+    /// The caller's name within its issuer.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
+    /// The tenant, when one is known.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&str> {
+        self.0.tenant.as_deref()
+    }
+
+    /// The roles, inherited ones included.
+    pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.roles.iter().map(AsRef::as_ref)
+    }
+
+    /// The scopes.
+    pub fn scopes(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.scopes.iter().map(AsRef::as_ref)
+    }
+
+    /// Whether the caller has this role.
+    #[must_use]
+    pub fn has_role(&self, role: &str) -> bool {
+        self.roles().any(|held| held == role)
+    }
+
+    /// Whether the caller has this scope.
+    #[must_use]
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes().any(|held| held == scope)
+    }
+}
+
+impl fmt::Debug for Identity {
+    /// Without the subject, which is personal data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("issuer", &self.0.issuer).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,193 @@
+//! The client's address behind proxies.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::cidr::TrustedProxies;
+use super::forwarded::{self, ForwardedHeader, Hop, Proto};
+use super::peer::{PeerAddr, SecureTransport};
+use super::{KeyExtractor, KeyWriter, MissingKey};
+use crate::spine::config::ConfigError;
+use crate::spine::event::{self, Origin};
+use crate::spine::request::RequestView;
+
+/// Forwarded entries that are looked at, from the right. Real chains have less than five; the rest of a longer list
+/// is an attack, and is not read.
+pub const MAX_HOPS: usize = 16;
+
+/// Finds the client's address, and is the key made of it.
+///
+/// 1. The socket peer is the client, unless it is a trusted proxy.
+/// 2. Then the one configured header is walked from right to left over all its lines. The first address that is no
+///    trusted proxy is the client.
+/// 3. An entry that is no address stops the walk, as do [`MAX_HOPS`] entries: the last trusted hop is the client.
+/// 4. A list of trusted proxies alone makes the leftmost the client.
+///
+/// IPv4-mapped IPv6 addresses are IPv4 throughout. As a key, an IPv6 client is its /64 network, since that is what one
+/// subscriber has to choose addresses from.
+#[derive(Debug, Clone)]
+pub struct ClientIp {
+    trusted: TrustedProxies,
+    header: ForwardedHeader,
+    ipv6_prefix: Ipv6Prefix,
+    reported_no_peer: Arc<AtomicBool>,
+}
+
+impl Default for ClientIp {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ClientIp {
+    /// The socket peer, IPv6 by /64.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            trusted: TrustedProxies::none(),
+            header: ForwardedHeader::XForwardedFor,
+            ipv6_prefix: Ipv6Prefix::SUBSCRIBER,
+            reported_no_peer: Arc::default(),
+        }
+    }
+
+    /// The proxies whose header counts.
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted = proxies;
+        self
+    }
+
+    /// The header that these proxies write. Exactly one: a proxy passes the others on unchanged.
+    #[must_use]
+    pub fn header(mut self, header: ForwardedHeader) -> Self {
+        self.header = header;
+        self
+    }
+
+    /// How many leading bits of an IPv6 address make the key.
+    #[must_use]
+    pub fn ipv6_prefix(mut self, prefix: Ipv6Prefix) -> Self {
+        self.ipv6_prefix = prefix;
+        self
+    }
+
+    /// Whether the peer of this request is a trusted proxy.
+    #[must_use]
+    pub fn trusts_peer_of(&self, request: RequestView<'_>) -> bool {
+        PeerAddr::of(request).is_some_and(|peer| self.trusted.contains(peer.ip()))
+    }
+
+    /// The client's address, ungrouped.
+    ///
+    /// # Errors
+    ///
+    /// [`NoPeer`] when the server left no peer address; its message says which line to add.
+    pub fn resolve(&self, request: RequestView<'_>) -> Result<IpAddr, NoPeer> {
+        self.walk(request).map(|(client, _)| client)
+    }
+
+    /// Whether the client's side of the request is encrypted: by its URI's scheme, by the mark of whoever terminated
+    /// TLS here, or by the word of a trusted proxy (`X-Forwarded-Proto`, or `proto` beside the client in `Forwarded`).
+    #[must_use]
+    pub fn is_secure(&self, request: RequestView<'_>) -> bool {
+        if request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) || SecureTransport::holds_for(request) {
+            return true;
+        }
+        let Some(peer) = PeerAddr::of(request).filter(|peer| self.trusted.contains(peer.ip())) else { return false };
+        let (_, hops) = self.walk_from(peer.ip(), request);
+        forwarded::proto(self.header, request.headers(), hops) == Some(Proto::Https)
+    }
+
+    fn walk(&self, request: RequestView<'_>) -> Result<(IpAddr, usize), NoPeer> {
+        let Some(peer) = PeerAddr::of(request) else {
+            if !self.reported_no_peer.swap(true, Ordering::Relaxed) {
+                event::fault(Origin::ClientIp, "no_peer_address", NoPeer::MEND);
+            }
+            return Err(NoPeer(()));
+        };
+        Ok(self.walk_from(peer.ip(), request))
+    }
+
+    /// The client, and how many entries were passed over to reach it.
+    fn walk_from(&self, peer: IpAddr, request: RequestView<'_>) -> (IpAddr, usize) {
+        let mut client = peer;
+        if !self.trusted.contains(peer) {
+            return (client, 0);
+        }
+        let mut passed = 0;
+        for hop in forwarded::hops(self.header, request.headers()).take(MAX_HOPS) {
+            let Hop::Address(addr) = hop else { break };
+            client = addr;
+            if !self.trusted.contains(addr) {
+                break;
+            }
+            passed += 1;
+        }
+        (client, passed)
+    }
+
+    fn group(&self, client: IpAddr) -> IpAddr {
+        match client {
+            IpAddr::V4(_) => client,
+            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & self.ipv6_prefix.mask())),
+        }
+    }
+}
+
+/// How many leading bits of an IPv6 address tell one client from another: 1 to 128.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ipv6Prefix(u8);
+
+impl Ipv6Prefix {
+    /// /64: what one subscriber has to choose addresses from.
+    pub const SUBSCRIBER: Self = Self(64);
+
+    /// A prefix of so many bits.
+    ///
+    /// # Errors
+    ///
+    /// 0 would put all of IPv6 into one bucket; more than 128 bits there are not.
+    pub fn new(bits: u8) -> Result<Self, ConfigError> {
+        if (1..=128).contains(&bits) {
+            Ok(Self(bits))
+        } else {
+            Err(ConfigError::new("ipv6_prefix", bits, "is no prefix length", "write 64, or another from 1 to 128"))
+        }
+    }
+
+    const fn mask(self) -> u128 {
+        u128::MAX << (128 - self.0 as u32)
+    }
+}
+
+impl KeyExtractor for ClientIp {
+    fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey> {
+        let client = self.resolve(request).map_err(|_| MissingKey::new("peer address", NoPeer::MEND))?;
+        match self.group(client) {
+            IpAddr::V4(v4) => key.part(&v4.octets()),
+            IpAddr::V6(v6) => key.part(&v6.octets()),
+        }
+        Ok(())
+    }
+}
+
+/// The server left no peer address in the request's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoPeer(());
+
+impl NoPeer {
+    const MEND: &'static str = "on axum serve with `app.into_make_service_with_connect_info::<SocketAddr>()` \
+         (and feature `axum`), on tonic turn feature `tonic` on, elsewhere wrap each connection's service in \
+         `PeerAddrLayer::new(PeerAddr::new(addr))`";
+}
+
+impl fmt::Display for NoPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the request has no peer address; {}", Self::MEND)
+    }
+}
+
+impl std::error::Error for NoPeer {}

@@ -1,0 +1,188 @@
+//! Who a request belongs to: client address, identity, header fields, and combinations.
+//!
+//! # Keys and trust
+//!
+//! The client is the socket peer. A forwarded header is anybody's word until the peer that sent it is a proxy you run;
+//! only then, and only from the one header family you name, [`ClientIp`] reads it, from the right.
+//!
+//! ```
+//! use std::net::SocketAddr;
+//! use http::Request;
+//! use tower_rampart::RequestView;
+//! use tower_rampart::key::{ClientIp, ForwardedHeader, PeerAddr, TrustedProxies};
+//!
+//! let client_ip = ClientIp::new()
+//!     .trusted_proxies(TrustedProxies::parse(["10.0.0.0/8"])?)
+//!     .header(ForwardedHeader::XForwardedFor);
+//!
+//! let peer: SocketAddr = "10.0.0.7:44321".parse()?;
+//! let request = Request::get("/")
+//!     .extension(PeerAddr::new(peer))
+//!     .header("x-forwarded-for", "203.0.113.9, 198.51.100.4")
+//!     .body(())?;
+//! // The proxy at 10.0.0.7 saw 198.51.100.4; what stands left of it is that client's own claim.
+//! assert_eq!(client_ip.resolve(RequestView::of(&request))?.to_string(), "198.51.100.4");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod cidr;
+mod client_ip;
+mod forwarded;
+mod peer;
+
+pub use self::cidr::{Cidr, TrustedProxies};
+pub use self::client_ip::{ClientIp, Ipv6Prefix, MAX_HOPS, NoPeer};
+pub use self::forwarded::ForwardedHeader;
+pub use self::peer::{PeerAddr, PeerAddrLayer, PeerAddrService, SecureTransport};
+
+use std::fmt;
+use std::hash::Hasher;
+
+use http::HeaderName;
+
+use crate::spine::identity::Identity;
+use crate::spine::request::RequestView;
+
+/// Turns a request into the key that it is limited, cached or counted under.
+///
+/// Tuples of extractors are extractors of the combined key; a closure of the same shape is one too.
+///
+/// ```
+/// use http::HeaderName;
+/// use tower_rampart::key::{ClientIp, HeaderKey, IdentityKey};
+///
+/// let per_client_and_tenant = (ClientIp::new(), HeaderKey::new(HeaderName::from_static("x-tenant")));
+/// let per_user = IdentityKey;
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no key extractor",
+    note = "use `ClientIp`, `IdentityKey`, `HeaderKey`, a tuple of these, or a closure \
+            `|request: RequestView<'_>, key: &mut KeyWriter<'_>| -> Result<(), MissingKey>`"
+)]
+pub trait KeyExtractor: Send + Sync + 'static {
+    /// Writes the request's key, part by part.
+    ///
+    /// # Errors
+    ///
+    /// [`MissingKey`] when the request has no such thing; what then happens is the layer's explicit choice.
+    fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey>;
+}
+
+impl<F> KeyExtractor for F
+where
+    F: Fn(RequestView<'_>, &mut KeyWriter<'_>) -> Result<(), MissingKey> + Send + Sync + 'static,
+{
+    fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey> {
+        self(request, key)
+    }
+}
+
+macro_rules! tuple_extractors {
+    ($(($($part:ident),+);)*) => {$(
+        impl<$($part: KeyExtractor),+> KeyExtractor for ($($part,)+) {
+            #[allow(non_snake_case, reason = "the type parameters name the fields")]
+            fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey> {
+                let ($($part,)+) = self;
+                $($part.extract(request, key)?;)+
+                Ok(())
+            }
+        }
+    )*};
+}
+
+tuple_extractors! {
+    (A);
+    (A, B);
+    (A, B, C);
+    (A, B, C, D);
+}
+
+/// Where an extractor writes a key. The parts go straight into a keyed hash: nothing is allocated or kept, and
+/// `("ab", "c")` is another key than `("a", "bc")`.
+pub struct KeyWriter<'a>(&'a mut dyn Hasher);
+
+impl<'a> KeyWriter<'a> {
+    /// Bytes of one part that count. A longer part is told apart by its first bytes and its length alone, so that a
+    /// huge header costs no more than a small one.
+    pub const MAX_PART_BYTES: usize = 1024;
+
+    /// Writes into `hasher`, which should be keyed with a secret when clients choose the parts.
+    pub fn new(hasher: &'a mut dyn Hasher) -> Self {
+        Self(hasher)
+    }
+
+    /// Adds one part.
+    pub fn part(&mut self, bytes: &[u8]) {
+        self.0.write_usize(bytes.len());
+        self.0.write(bytes.get(..Self::MAX_PART_BYTES).unwrap_or(bytes));
+    }
+}
+
+impl fmt::Debug for KeyWriter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyWriter").finish_non_exhaustive()
+    }
+}
+
+/// The request lacks what the key is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MissingKey {
+    part: &'static str,
+    mend: &'static str,
+}
+
+impl MissingKey {
+    /// `part` names what is missing, `mend` tells the operator how requests come to have it.
+    #[must_use]
+    pub const fn new(part: &'static str, mend: &'static str) -> Self {
+        Self { part, mend }
+    }
+}
+
+impl fmt::Display for MissingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the request has no {}; {}", self.part, self.mend)
+    }
+}
+
+impl std::error::Error for MissingKey {}
+
+/// The authenticated caller: issuer and subject together.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::exhaustive_structs, reason = "a unit: there is nothing to add")]
+pub struct IdentityKey;
+
+impl KeyExtractor for IdentityKey {
+    fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey> {
+        let identity =
+            Identity::of(request).ok_or(MissingKey::new("identity", "put an authentication layer outside this one"))?;
+        key.part(identity.issuer().as_bytes());
+        key.part(identity.subject().as_bytes());
+        Ok(())
+    }
+}
+
+/// The value of a header field, all its lines in order.
+#[derive(Debug, Clone)]
+pub struct HeaderKey(HeaderName);
+
+impl HeaderKey {
+    /// Keys by this field. Clients choose its value freely, so let an authenticated part stand beside it.
+    #[must_use]
+    pub const fn new(name: HeaderName) -> Self {
+        Self(name)
+    }
+}
+
+impl KeyExtractor for HeaderKey {
+    fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey> {
+        let mut lines = request.headers().get_all(&self.0).iter().peekable();
+        if lines.peek().is_none() {
+            return Err(MissingKey::new("header field of that name", "let clients send it, or key by something else"));
+        }
+        for line in lines {
+            key.part(line.as_bytes());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! What every layer stands on. It imports no layer and no framework.
+
+pub(crate) mod body;
+pub(crate) mod classify;
+pub(crate) mod clock;
+pub(crate) mod config;
+pub(crate) mod event;
+pub(crate) mod identity;
+pub mod key;
+#[cfg(feature = "security-headers")]
+pub(crate) mod nonce;
+pub mod problem;
+pub(crate) mod rejection;
+pub(crate) mod request;
