@@ -1,8 +1,9 @@
 //! `[client_ip]`.
 
 use serde::{Deserialize, Deserializer};
+use toml::Spanned;
 
-use super::parse::carry;
+use super::parse::{carry, carry_from};
 use crate::spine::key::{Cidr, ClientIp, ForwardedHeader, Ipv6Prefix};
 
 /// The `[client_ip]` table: whose word about the client's address counts.
@@ -44,19 +45,10 @@ impl ClientIpConfig {
     }
 }
 
-/// One block, deserialized on its own so that an error points at it.
-struct Block(Cidr);
-
-impl<'de> Deserialize<'de> for Block {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(|error| carry(&error))
-    }
-}
-
 fn trusted_proxies<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Cidr>, D::Error> {
-    let blocks = Vec::<Block>::deserialize(deserializer)?;
-    Ok(blocks.into_iter().map(|Block(cidr)| cidr).collect())
+    let blocks = Vec::<Spanned<String>>::deserialize(deserializer)?;
+    let parse = |block: Spanned<String>| block.get_ref().parse().map_err(|error| carry_from(block.span(), &error));
+    blocks.into_iter().map(parse).collect()
 }
 
 fn header<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ForwardedHeader, D::Error> {

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use crate::spine::config::ConfigError;
 
 /// Separates the parts of a [`ConfigError`] on its way through serde, which carries text alone.
-const SEPARATOR: char = '\u{1f}';
+const SEPARATOR: &str = "\u{1f}";
 
 /// The most bytes of a configuration file.
 const MAX_FILE_BYTES: usize = 4 << 20;
@@ -25,7 +25,7 @@ pub fn parse<T: DeserializeOwned>(text: &str, file: &str) -> Result<T, ConfigErr
         return Err(ConfigError::new("file", file, "is larger than 4 MiB", "split it, or look what wrote it"));
     }
     toml::from_str(text).map_err(|error| {
-        let span = error.span().unwrap_or(0..0);
+        let span = carried_place(error.message()).or_else(|| error.span()).unwrap_or(0..0);
         let line = text.get(..span.start).unwrap_or(text).matches('\n').count() + 1;
         let key = key_at(text, &span).unwrap_or_else(|| String::from("syntax"));
         describe(error.message(), text.get(span).unwrap_or_default()).for_setting(key).at(file, line)
@@ -34,11 +34,26 @@ pub fn parse<T: DeserializeOwned>(text: &str, file: &str) -> Result<T, ConfigErr
 
 /// Hands a [`ConfigError`] to serde so that [`parse`] gets it back whole.
 pub(super) fn carry<E: serde::de::Error>(error: &ConfigError) -> E {
-    E::custom(format_args!("{}{SEPARATOR}{}{SEPARATOR}{}", error.value(), error.breach(), error.mend()))
+    E::custom(packed(error))
+}
+
+/// The same for an element of an array, whose place serde does not tell.
+pub(super) fn carry_from<E: serde::de::Error>(place: Range<usize>, error: &ConfigError) -> E {
+    let Range { start, end } = place;
+    E::custom(format_args!("{}{SEPARATOR}{start}{SEPARATOR}{end}", packed(error)))
+}
+
+fn packed(error: &ConfigError) -> String {
+    [error.value(), error.breach(), error.mend()].join(SEPARATOR)
+}
+
+fn carried_place(message: &str) -> Option<Range<usize>> {
+    let mut parts = message.split(SEPARATOR).skip(3);
+    Some(parts.next()?.parse().ok()?..parts.next()?.parse().ok()?)
 }
 
 fn describe(message: &str, written: &str) -> ConfigError {
-    let mut parts = message.splitn(3, SEPARATOR);
+    let mut parts = message.split(SEPARATOR);
     if let (Some(value), Some(breach), Some(mend)) = (parts.next(), parts.next(), parts.next()) {
         return ConfigError::new("", value, breach.to_owned(), mend.to_owned());
     }

@@ -130,8 +130,22 @@ impl Plans {
             let theirs = std::mem::replace(headers, merged);
             merge(headers, theirs, &plan.rules, overrides);
         }
+        if overrides.is_some() {
+            self.hold_back(headers, shape, request.secure);
+        }
         if shape == Shape::Document {
             self.forbid_storing(headers, nonce.is_some(), request.credentials);
+        }
+    }
+
+    /// What not even a handler can ask for: a policy on a 304, and HSTS on an insecure response.
+    fn hold_back(&self, headers: &mut HeaderMap, shape: Shape, secure: bool) {
+        if shape == Shape::NotModified {
+            headers.remove(header::CONTENT_SECURITY_POLICY);
+            headers.remove(header::CONTENT_SECURITY_POLICY_REPORT_ONLY);
+        }
+        if self.hsts_when == Some(HstsWhen::Secure) && !secure {
+            headers.remove(header::STRICT_TRANSPORT_SECURITY);
         }
     }
 

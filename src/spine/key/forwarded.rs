@@ -90,7 +90,7 @@ pub(super) fn proto(header: ForwardedHeader, headers: &HeaderMap, hops: usize) -
     }
     // Most proxies send one value; those that append keep step with the addresses.
     let values = headers.get_all("x-forwarded-proto");
-    values.iter().rev().flat_map(list_from_right).take(hops + 1).last().and_then(proto_name)
+    values.iter().rev().flat_map(|line| list_from_right(line, true)).take(hops + 1).last().and_then(proto_name)
 }
 
 fn proto_name(name: &[u8]) -> Option<Proto> {
@@ -104,21 +104,20 @@ fn proto_name(name: &[u8]) -> Option<Proto> {
 fn entries(header: ForwardedHeader, headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let lines = headers.get_all(header.name());
     let is_list = matches!(header, ForwardedHeader::XForwardedFor | ForwardedHeader::Forwarded);
-    // A single-valued header that comes twice is nobody's word: the one entry is then unreadable.
+    // A single-valued header that comes twice is nobody's word: its entries are then unreadable.
     let is_torn = !is_list && lines.iter().nth(1).is_some();
-    lines
-        .iter()
-        .rev()
-        .flat_map(list_from_right)
-        .map(move |entry| if is_torn || entry.len() > MAX_ENTRY_BYTES { b"" } else { entry })
+    let split = move |line| list_from_right(line, is_list);
+    let is_unreadable = move |entry: &[u8]| is_torn || entry.len() > MAX_ENTRY_BYTES;
+    lines.iter().rev().flat_map(split).map(move |entry| if is_unreadable(entry) { b"" } else { entry })
 }
 
-/// Splits a line at its commas, from the right, leaving those in quoted strings alone.
-fn list_from_right(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+/// Splits a line at its commas, from the right, leaving those in quoted strings alone. A line that is no list is one
+/// entry.
+fn list_from_right(line: &HeaderValue, is_list: bool) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line.as_bytes());
     std::iter::from_fn(move || {
         let bytes = rest?;
-        let (left, entry) = split_last(bytes, b',');
+        let (left, entry) = if is_list { split_last(bytes, b',') } else { (None, bytes) };
         rest = left;
         Some(entry.trim_ascii())
     })

@@ -1,0 +1,11 @@
+//! The spine through its public API.
+
+mod body;
+mod classify;
+mod client_ip;
+#[cfg(feature = "config")]
+mod config;
+mod event;
+mod key;
+mod problem;
+mod small;
