@@ -107,7 +107,7 @@ impl Protocol {
         headers.get(header::CONTENT_TYPE).map_or(Self::Http, Self::of_content_type)
     }
 
-    fn of_content_type(content_type: &HeaderValue) -> Self {
+    pub(crate) fn of_content_type(content_type: &HeaderValue) -> Self {
         match content_type.as_bytes().split_at_checked(GRPC.len()) {
             Some((prefix, rest))
                 if prefix.eq_ignore_ascii_case(GRPC)

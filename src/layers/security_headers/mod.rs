@@ -101,6 +101,7 @@ mod plan;
 mod policy;
 mod preset;
 mod reporting;
+mod rules;
 mod service;
 mod values;
 

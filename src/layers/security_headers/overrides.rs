@@ -4,8 +4,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::csp::ContentSecurityPolicy;
 use super::names;
-use super::plan::Rule;
 use super::policy::clear_site_data_value;
+use super::rules::Rule;
 use super::values::{ClearSiteData, CrossOriginResourcePolicy, FrameOptions};
 
 /// Lets a handler relax or replace single headers of its response: put it into the response's extensions.

@@ -8,8 +8,9 @@ use super::hsts::{Hsts, HstsWhen};
 use super::layer::SecurityHeadersLayer;
 use super::names;
 use super::permissions::PermissionsPolicy;
-use super::plan::{Plans, Rule};
+use super::plan::Plans;
 use super::reporting::{IntegrityPolicy, ReportingEndpoints};
+use super::rules::Rule;
 use super::values::{
     ClearSiteData, CrossOriginEmbedderPolicy, CrossOriginOpenerPolicy, CrossOriginResourcePolicy, FrameOptions,
     ReferrerPolicy,

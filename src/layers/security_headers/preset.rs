@@ -98,31 +98,26 @@ impl SecurityHeaders {
 
 impl SecurityHeadersLayer {
     /// [`SecurityHeaders::api`], as it is.
-    #[must_use]
     pub fn api() -> Self {
         SecurityHeaders::api().compile()
     }
 
     /// [`SecurityHeaders::web`], as it is.
-    #[must_use]
     pub fn web() -> Self {
         SecurityHeaders::web().compile()
     }
 
     /// [`SecurityHeaders::grpc`], as it is.
-    #[must_use]
     pub fn grpc() -> Self {
         SecurityHeaders::grpc().compile()
     }
 
     /// [`SecurityHeaders::owasp`], as it is.
-    #[must_use]
     pub fn owasp() -> Self {
         SecurityHeaders::owasp().compile()
     }
 
     /// [`SecurityHeaders::empty`]: passes everything through.
-    #[must_use]
     pub fn empty() -> Self {
         SecurityHeaders::empty().compile()
     }

@@ -92,6 +92,7 @@ impl TrustedProxies {
     }
 
     /// The blocks.
+    #[must_use]
     pub fn blocks(&self) -> impl ExactSizeIterator<Item = &Cidr> {
         self.0.iter()
     }

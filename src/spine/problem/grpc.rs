@@ -23,7 +23,7 @@ pub(super) fn trailers_only(problem: &Problem, facts: &RequestFacts) -> Response
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, content_type(facts.grpc_content_type()));
     headers.insert("grpc-status", HeaderValue::from(u16::from(problem.kind().grpc_code().get())));
-    headers.insert("grpc-message", message(problem.detail_text().unwrap_or(problem.kind().title())));
+    headers.insert("grpc-message", message(problem.detail_text().unwrap_or_else(|| problem.kind().title())));
     response
 }
 

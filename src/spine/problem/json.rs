@@ -22,9 +22,9 @@ pub enum Member {
     /// A boolean.
     Flag(bool),
     /// An array.
-    List(Vec<Member>),
+    List(Vec<Self>),
     /// An object.
-    Object(Vec<(Cow<'static, str>, Member)>),
+    Object(Vec<(Cow<'static, str>, Self)>),
 }
 
 impl Member {

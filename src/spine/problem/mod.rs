@@ -84,6 +84,7 @@ impl Problem {
     }
 
     /// The extension members, in the order they were added.
+    #[must_use]
     pub fn members(&self) -> impl ExactSizeIterator<Item = (&'static str, &Member)> {
         self.members.iter().map(|(name, value)| (*name, value))
     }
@@ -91,5 +92,9 @@ impl Problem {
 
 /// `text`, cut to at most `max_bytes` at a character's edge.
 fn cut(text: &str, max_bytes: usize) -> &str {
-    text.get(..text.floor_char_boundary(max_bytes)).unwrap_or_default()
+    let mut end = max_bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
 }

@@ -1,0 +1,58 @@
+//! Instructions and allocations of each layer, under callgrind and DHAT: the same on a busy machine.
+//!
+//! Needs valgrind, and `gungraun-runner` of the version in `Cargo.lock`.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::hint::black_box;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use gungraun::prelude::*;
+use gungraun::{Dhat, LibraryBenchmarkConfig};
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::Full;
+use tower::util::ServiceFn;
+use tower::{Layer, Service, service_fn};
+use tower_rampart::ResponseBody;
+use tower_rampart::security_headers::{CspNonce, SecurityHeadersLayer, SecurityHeadersService};
+
+type Body = Full<Bytes>;
+type Handled = Ready<Result<Response<Body>, Infallible>>;
+type App = SecurityHeadersService<ServiceFn<fn(Request<()>) -> Handled>>;
+type Answer = Option<Result<Response<ResponseBody<Body>>, Infallible>>;
+
+fn handler(request: Request<()>) -> Handled {
+    if request.uri().path() == "/page"
+        && let Some(nonce) = request.extensions().get::<CspNonce>()
+    {
+        black_box(nonce.as_str());
+    }
+    let mut response = Response::new(Body::default());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    ready(Ok(response))
+}
+
+/// A layered handler that has answered before, and a request for it.
+fn warm(layer: SecurityHeadersLayer, path: &str) -> (App, Request<()>) {
+    let mut app = layer.layer(service_fn(handler as fn(Request<()>) -> Handled));
+    let request = || Request::get(path).body(()).unwrap();
+    drop(app.call(request()).now_or_never());
+    (app, request())
+}
+
+#[library_benchmark]
+#[bench::empty(warm(SecurityHeadersLayer::empty(), "/"))]
+#[bench::api(warm(SecurityHeadersLayer::api(), "/"))]
+#[bench::owasp(warm(SecurityHeadersLayer::owasp(), "/"))]
+#[bench::grpc(warm(SecurityHeadersLayer::grpc(), "/"))]
+#[bench::web(warm(SecurityHeadersLayer::web(), "/"))]
+#[bench::web_with_nonce(warm(SecurityHeadersLayer::web(), "/page"))]
+fn security_headers((mut app, request): (App, Request<()>)) -> (App, Answer) {
+    let answer = black_box(&mut app).call(request).now_or_never();
+    (app, answer)
+}
+
+library_benchmark_group!(name = layers, benchmarks = security_headers);
+
+main!(config = LibraryBenchmarkConfig::default().tool(Dhat::default()), library_benchmark_groups = layers);
