@@ -1,4 +1,9 @@
-#![doc = include_str!("../README.md")]
+// README's examples need these, so that its doctests run where they are on.
+#![cfg_attr(feature = "security-headers", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "security-headers"),
+    doc = "Composable tower layers that defend and speed up HTTP and gRPC services."
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unnameable_types, unreachable_pub)]

@@ -223,3 +223,12 @@ impl RequestId {
         &self.0
     }
 }
+
+impl From<u128> for RequestId {
+    /// 32 hexadecimal digits, for ids that a program draws itself.
+    fn from(id: u128) -> Self {
+        let digits: String =
+            (0..32).rev().filter_map(|digit| char::from_digit((id >> (digit * 4)) as u32 & 0xf, 16)).collect();
+        Self(HeaderValue::try_from(digits).unwrap_or(HeaderValue::from_static("0")))
+    }
+}

@@ -1,1 +1,97 @@
-fn main() {}
+//! A reverse proxy that puts tower-rampart's layers, configured by one TOML file, before any HTTP service.
+
+#![forbid(unsafe_code)]
+#![warn(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod admin;
+mod config;
+mod pipeline;
+mod proxy;
+mod reload;
+mod server;
+mod state;
+mod tls;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use tracing::{error, info};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Flags, Loaded};
+use crate::state::State;
+
+/// A configuration that cannot be used.
+const EXIT_CONFIG: u8 = 2;
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+
+    let flags = Flags::parse();
+    let loaded = match Loaded::read(&flags) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime.map(|runtime| runtime.block_on(run(flags, loaded))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) | Err(error) => {
+            error!(%error, "stopped");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(flags: Flags, loaded: Loaded) -> std::io::Result<()> {
+    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|error| std::io::Error::other(error.to_string()))?;
+    let listen = loaded.config.listen;
+    let admin_listen = loaded.config.admin_listen;
+    let state = Arc::new(State::new(loaded, metrics));
+
+    let public = server::bind(listen).await?;
+    let admin = match admin_listen {
+        Some(address) => Some(server::bind(address).await?),
+        None => None,
+    };
+    // What was printed can be relied on: both sockets are bound before either line.
+    info!(addr = %public.local_addr()?, "listening");
+    if let Some(admin) = &admin {
+        info!(addr = %admin.local_addr()?, "admin listening");
+    }
+
+    let reload = reload::watch(flags, Arc::clone(&state));
+    let admin = admin.map(|listener| tokio::spawn(admin::serve(listener, Arc::clone(&state))));
+    state.set_ready(true);
+    server::serve(public, &state, shutdown_signal()).await;
+    reload.abort();
+    if let Some(admin) = admin {
+        admin.abort();
+    }
+    info!("drained");
+    Ok(())
+}
+
+/// SIGTERM, or Ctrl-C.
+async fn shutdown_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupted = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminated) => {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+        }
+        Err(error) => {
+            error!(%error, "SIGTERM cannot be caught");
+            let _ = interrupted.await;
+        }
+    }
+}

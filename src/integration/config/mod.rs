@@ -28,6 +28,6 @@ mod parse;
 mod security_headers;
 
 pub use self::client_ip::ClientIpConfig;
-pub use self::parse::parse;
+pub use self::parse::{carry, parse};
 #[cfg(feature = "security-headers")]
 pub use self::security_headers::SecurityHeadersConfig;

@@ -32,8 +32,36 @@ pub fn parse<T: DeserializeOwned>(text: &str, file: &str) -> Result<T, ConfigErr
     })
 }
 
-/// Hands a [`ConfigError`] to serde so that [`parse`] gets it back whole.
-pub(super) fn carry<E: serde::de::Error>(error: &ConfigError) -> E {
+/// Hands a [`ConfigError`] to serde so that [`parse`] gets it back whole: for `Deserialize` implementations of your own.
+///
+/// ```
+/// use serde::Deserialize;
+/// use tower_rampart::{ConfigError, config};
+///
+/// #[derive(Debug)]
+/// struct Port(u16);
+///
+/// impl<'de> Deserialize<'de> for Port {
+///     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+///         let port = u16::deserialize(deserializer)?;
+///         if port < 1024 {
+///             let error = ConfigError::new("port", port, "needs privileges", "write 1024 or more");
+///             return Err(config::carry(&error));
+///         }
+///         Ok(Self(port))
+///     }
+/// }
+///
+/// #[derive(Debug, Deserialize)]
+/// struct Config {
+///     port: Port,
+/// }
+///
+/// let error = config::parse::<Config>("port = 80", "app.toml").unwrap_err();
+/// assert_eq!(error.to_string(), "app.toml:1: port: `80` needs privileges; write 1024 or more");
+/// ```
+#[must_use]
+pub fn carry<E: serde::de::Error>(error: &ConfigError) -> E {
     E::custom(packed(error))
 }
 

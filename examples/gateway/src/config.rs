@@ -1,0 +1,142 @@
+//! The configuration: one TOML file, and flags that count for more.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Parser;
+use http::Uri;
+use http::uri::Authority;
+use rustls::ServerConfig;
+use serde::{Deserialize, Deserializer};
+use tower_rampart::ConfigError;
+use tower_rampart::config::{self, ClientIpConfig, SecurityHeadersConfig};
+use tower_rampart::key::ClientIp;
+use tower_rampart::security_headers::SecurityHeadersLayer;
+
+use crate::tls::{self, TlsConfig};
+
+/// Puts tower-rampart's layers before an HTTP service.
+#[derive(Debug, Clone, Parser)]
+#[command(version)]
+pub struct Flags {
+    /// The TOML file; without it, `[security_headers]` is on and everything else has its default.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The address to listen on, whatever the file says.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// The service to protect, whatever the file says.
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+}
+
+/// What the file says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    #[serde(deserialize_with = "address")]
+    pub listen: SocketAddr,
+    #[serde(deserialize_with = "some_address")]
+    pub admin_listen: Option<SocketAddr>,
+    #[serde(deserialize_with = "upstream")]
+    pub upstream: Authority,
+    pub upstream_http2: bool,
+    pub tls: Option<TlsConfig>,
+    pub client_ip: ClientIpConfig,
+    pub security_headers: Option<SecurityHeadersConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            admin_listen: None,
+            upstream: Authority::from_static("127.0.0.1:9000"),
+            upstream_http2: false,
+            tls: None,
+            client_ip: ClientIpConfig::default(),
+            security_headers: None,
+        }
+    }
+}
+
+/// A configuration that is known to work: every file it names was read.
+#[derive(Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub tls: Option<Arc<ServerConfig>>,
+    pub client_ip: ClientIp,
+    pub headers: SecurityHeadersLayer,
+}
+
+/// The most bytes of a configuration file that are read.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+impl Loaded {
+    /// Reads the file, then the flags, then the files that the configuration names.
+    pub fn read(flags: &Flags) -> Result<Self, ConfigError> {
+        let mut config = match &flags.config {
+            Some(file) => config::parse::<Config>(&read_file(file)?, &file.to_string_lossy())?,
+            None => Config { security_headers: Some(SecurityHeadersConfig::default()), ..Config::default() },
+        };
+        if let Some(listen) = &flags.listen {
+            config.listen = parse_address(listen).map_err(|error| error.for_setting("--listen"))?;
+        }
+        if let Some(upstream) = &flags.upstream {
+            config.upstream = parse_upstream(upstream).map_err(|error| error.for_setting("--upstream"))?;
+        }
+        let base = flags.config.as_deref().and_then(Path::parent).unwrap_or_else(|| Path::new(""));
+        let tls = config.tls.as_ref().map(|tls| tls::load(tls, base)).transpose()?;
+        let client_ip = config.client_ip.to_client_ip();
+        let headers = match &config.security_headers {
+            Some(table) => table.to_layer(&client_ip)?,
+            None => SecurityHeadersLayer::empty(),
+        };
+        Ok(Self { config, tls, client_ip, headers })
+    }
+}
+
+fn read_file(file: &Path) -> Result<String, ConfigError> {
+    let refuse = |breach: String| {
+        ConfigError::new("--config", file.display(), breach, "name a TOML file that this user can read")
+    };
+    let metadata = std::fs::metadata(file).map_err(|error| refuse(format!("cannot be read ({error})")))?;
+    if metadata.len() > MAX_FILE_BYTES {
+        return Err(refuse(String::from("is larger than 4 MiB")));
+    }
+    std::fs::read_to_string(file).map_err(|error| refuse(format!("cannot be read ({error})")))
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, ConfigError> {
+    text.parse().map_err(|_| {
+        ConfigError::new("listen", text, "is no socket address", "write one such as `127.0.0.1:8080` or `[::1]:8080`")
+    })
+}
+
+fn parse_upstream(text: &str) -> Result<Authority, ConfigError> {
+    let refuse = |breach| ConfigError::new("upstream", text, breach, "write one such as `http://127.0.0.1:9000`");
+    let uri: Uri = text.parse().map_err(|_| refuse("is no URL"))?;
+    let parts = uri.into_parts();
+    match (parts.scheme, parts.authority) {
+        (Some(scheme), _) if scheme != http::uri::Scheme::HTTP => Err(refuse("is no http URL")),
+        (Some(_), Some(authority)) if authority.as_str().contains('@') => Err(refuse("holds credentials")),
+        (Some(_), Some(authority)) => match parts.path_and_query {
+            Some(path) if path.as_str() != "/" => Err(refuse("has a path: paths are passed on as they come")),
+            _ => Ok(authority),
+        },
+        _ => Err(refuse("is no http URL")),
+    }
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    parse_address(&String::deserialize(deserializer)?).map_err(|error| config::carry(&error))
+}
+
+fn some_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    address(deserializer).map(Some)
+}
+
+fn upstream<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Authority, D::Error> {
+    parse_upstream(&String::deserialize(deserializer)?).map_err(|error| config::carry(&error))
+}

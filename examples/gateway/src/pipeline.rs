@@ -1,0 +1,56 @@
+//! One configuration at work: the layers, and the proxy behind them. It never changes; a reload makes another.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::{HeaderName, Request, Response};
+use hyper::body::Incoming;
+use metrics::counter;
+use rustls::ServerConfig;
+use tower::{Layer, ServiceExt};
+use tower_rampart::security_headers::SecurityHeadersService;
+use tower_rampart::{Refuser, RequestId, RequestView, ResponseBody};
+use uuid::Uuid;
+
+use crate::config::{Config, Loaded};
+use crate::proxy::Proxy;
+
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+type Body = ResponseBody<ResponseBody<Incoming>>;
+
+/// See the module.
+pub struct Pipeline {
+    pub config: Config,
+    pub tls: Option<Arc<ServerConfig>>,
+    stack: SecurityHeadersService<Proxy>,
+}
+
+impl Pipeline {
+    pub fn new(loaded: Loaded, refuser: Refuser) -> Self {
+        let Loaded { config, tls, client_ip, headers } = loaded;
+        let proxy = Proxy::new(&config, client_ip, refuser);
+        Self { config, tls, stack: headers.layer(proxy) }
+    }
+
+    /// Answers one request. Every answer carries the request's id.
+    pub async fn answer(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let id = RequestId::of(RequestView::of(&request)).unwrap_or_else(|| RequestId::from(Uuid::now_v7().as_u128()));
+        request.headers_mut().insert(REQUEST_ID, id.as_header_value().clone());
+        request.extensions_mut().insert(id.clone());
+        let mut response = self.stack.clone().oneshot(request).await?;
+        response.headers_mut().insert(REQUEST_ID, id.as_header_value().clone());
+        counter!("rampart_gateway_requests_total", "status" => class(response.status().as_u16())).increment(1);
+        Ok(response)
+    }
+}
+
+const fn class(status: u16) -> &'static str {
+    match status / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    }
+}

@@ -1,0 +1,141 @@
+//! What the upstream and the client get to see of each other's fields.
+
+use std::net::IpAddr;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
+use tower_rampart::key::{ClientIp, PeerAddr, SecureTransport};
+use tower_rampart::{RequestId, RequestView};
+
+use crate::pipeline::REQUEST_ID;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// RFC 9110 section 7.6.1, and the fields of a proxy's own authentication (section 11.7).
+const HOP_BY_HOP: [HeaderName; 8] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Removes what is this hop's or a stranger's claim, then writes what the upstream may rely on: in this order, so that
+/// no `Connection` field can strip it.
+pub fn rewrite_request<B>(request: &mut Request<B>, client_ip: &ClientIp) {
+    let view = RequestView::of(request);
+    let peer = PeerAddr::of(view).map(PeerAddr::ip);
+    let trusted = client_ip.trusts_peer_of(view);
+    let id = RequestId::of(view);
+    let is_secure = request.extensions().get::<SecureTransport>().is_some();
+    let via = if request.version() == Version::HTTP_2 { "2 tower-rampart" } else { "1.1 tower-rampart" };
+
+    let headers = request.headers_mut();
+    let wants_trailers = has_token(headers, &TE, b"trailers");
+    strip_hop_by_hop(headers);
+    // The server has sent `100 Continue` by the time the body is read.
+    headers.remove(EXPECT);
+    strip_claims(headers, trusted);
+
+    if wants_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    let proto = if is_secure { "https" } else { "http" };
+    if let Some(peer) = peer {
+        join(headers, &X_FORWARDED_FOR, &peer.to_string());
+        if headers.contains_key(FORWARDED) {
+            join(headers, &FORWARDED, &forwarded_element(peer, proto));
+        }
+    }
+    if !keeps_proto(headers) {
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
+    }
+    if let Some(id) = id {
+        headers.insert(REQUEST_ID, id.as_header_value().clone());
+    }
+    headers.append(VIA, HeaderValue::from_static(via));
+}
+
+/// Removes what was the upstream's hop.
+pub fn rewrite_response(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers);
+}
+
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
+        .filter_map(|token| HeaderName::from_bytes(token).ok())
+        // Without these the message means another one.
+        .filter(|name| *name != HOST && *name != CONTENT_LENGTH)
+        .collect();
+    for name in HOP_BY_HOP.iter().chain(&named) {
+        headers.remove(name);
+    }
+}
+
+/// Identity is ours to state, and so is the client's address unless a trusted proxy states it. Some servers read `_` as
+/// `-`, so names are compared that way; a spelling with `_` is never a proxy's.
+fn strip_claims(headers: &mut HeaderMap, trusted: bool) {
+    let is_claim = |name: &HeaderName| {
+        let spelled = name.as_str();
+        let name = spelled.replace('_', "-");
+        let is_forwarding = name.starts_with("x-forwarded-") || name == "forwarded" || name == "x-real-ip";
+        name.starts_with("x-auth-") || (is_forwarding && !(trusted && spelled == name))
+    };
+    let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
+    for name in claims {
+        headers.remove(name);
+    }
+}
+
+/// Appends to the list that is there, as one line: many servers read the first line alone.
+fn join(headers: &mut HeaderMap, name: &HeaderName, element: &str) {
+    let mut list = Vec::new();
+    for line in headers.get_all(name) {
+        list.extend_from_slice(line.as_bytes());
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(element.as_bytes());
+    if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(list)) {
+        headers.insert(name, value);
+    }
+}
+
+/// RFC 7239 section 6: an IPv6 address stands in brackets, and so in quotes.
+fn forwarded_element(peer: IpAddr, proto: &str) -> String {
+    match peer {
+        IpAddr::V4(v4) => format!("for={v4};proto={proto}"),
+        IpAddr::V6(v6) => format!("for=\"[{v6}]\";proto={proto}"),
+    }
+}
+
+/// Only a trusted proxy's word is still there at this point.
+fn keeps_proto(headers: &HeaderMap) -> bool {
+    let mut words = tokens(headers, &X_FORWARDED_PROTO).peekable();
+    words.peek().is_some()
+        && words.all(|word| word.eq_ignore_ascii_case(b"http") || word.eq_ignore_ascii_case(b"https"))
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, wanted: &[u8]) -> bool {
+    // `trailers;q=1` asks for trailers as well.
+    let names = tokens(headers, name).filter_map(|token| token.split(|&byte| byte == b';').next());
+    names.into_iter().any(|token| token.trim_ascii().eq_ignore_ascii_case(wanted))
+}
+
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let lines = headers.get_all(name).iter();
+    lines
+        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+#[path = "headers_tests.rs"]
+mod tests;

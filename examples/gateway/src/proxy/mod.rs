@@ -1,0 +1,82 @@
+//! The proxy behind the layers: checks the target, rewrites the head, streams both ways.
+
+mod headers;
+mod target;
+mod upstream;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use metrics::counter;
+use tower::Service;
+use tower_rampart::key::ClientIp;
+use tower_rampart::problem::{Problem, ProblemKind};
+use tower_rampart::{Origin, Refuser, Rejection, RequestFacts, RequestView, ResponseBody};
+
+use self::upstream::Upstream;
+use crate::config::Config;
+
+/// See the module. Clones share connections.
+#[derive(Clone)]
+pub struct Proxy(Arc<Inner>);
+
+struct Inner {
+    upstream: Upstream,
+    client_ip: ClientIp,
+    refuser: Refuser,
+}
+
+impl Proxy {
+    pub fn new(config: &Config, client_ip: ClientIp, refuser: Refuser) -> Self {
+        let upstream = Upstream::new(config.upstream.clone(), config.upstream_http2);
+        Self(Arc::new(Inner { upstream, client_ip, refuser }))
+    }
+}
+
+type Answer = Response<ResponseBody<Incoming>>;
+
+impl Service<Request<Incoming>> for Proxy {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { Ok(inner.answer(request).await) })
+    }
+}
+
+impl Inner {
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let facts = RequestFacts::of(RequestView::of(&request));
+        match self.forward(request).await {
+            Ok(response) => response.map(ResponseBody::inner),
+            Err(problem) => self.refuser.refuse(Rejection::new(Origin::Custom("gateway"), problem), &facts),
+        }
+    }
+
+    async fn forward(&self, mut request: Request<Incoming>) -> Result<Response<Incoming>, Problem> {
+        let host = target::host(&request)?;
+        let path = target::path(&request);
+        headers::rewrite_request(&mut request, &self.client_ip);
+        let mut response = self.upstream.send(request, host, path).await.map_err(|failure| {
+            counter!("rampart_gateway_upstream_failures_total", "reason" => failure.name()).increment(1);
+            failure.problem()
+        })?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // Nothing asked for it: `Upgrade` was removed.
+            return Err(Problem::new(ProblemKind::BadGateway).detail("The upstream changed the protocol unasked."));
+        }
+        headers::rewrite_response(response.headers_mut());
+        Ok(response)
+    }
+}

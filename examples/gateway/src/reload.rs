@@ -1,0 +1,93 @@
+//! Reload on SIGHUP and when the file is saved. A bad file keeps the old configuration.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
+
+use crate::config::{Flags, Loaded};
+use crate::state::State;
+
+/// Editors save in several steps; they are one reload.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Reloads until it is aborted.
+pub fn watch(flags: Flags, state: Arc<State>) -> JoinHandle<()> {
+    // One waiting reload is enough: it reads whatever the file holds by then.
+    let (ask, mut asked) = mpsc::channel(1);
+    let watcher = flags.config.as_deref().and_then(|file| watch_file(file, ask.clone()));
+    let hangup = signal(SignalKind::hangup());
+    tokio::spawn(async move {
+        let _watcher = watcher;
+        let mut hangup = match hangup {
+            Ok(hangup) => hangup,
+            Err(error) => {
+                error!(%error, "SIGHUP cannot be caught");
+                return;
+            }
+        };
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => {}
+                _ = asked.recv() => {
+                    tokio::time::sleep(SETTLE).await;
+                    while asked.try_recv().is_ok() {}
+                }
+            }
+            reload(&flags, &state).await;
+        }
+    })
+}
+
+async fn reload(flags: &Flags, state: &State) {
+    let flags_of_read = flags.clone();
+    // Files are read where blocking is no harm.
+    match tokio::task::spawn_blocking(move || Loaded::read(&flags_of_read)).await {
+        Ok(Ok(loaded)) => {
+            let pipeline = state.pipeline();
+            let before = &pipeline.config;
+            if before.listen != loaded.config.listen || before.admin_listen != loaded.config.admin_listen {
+                warn!("listen addresses change at a restart only");
+            }
+            if before.tls.is_some() != loaded.config.tls.is_some() {
+                warn!("connections that are open keep their encryption, or lack of it");
+            }
+            state.replace(loaded);
+            info!("configuration reloaded");
+        }
+        Ok(Err(error)) => {
+            state.reload_failed();
+            error!(%error, "configuration not reloaded, the old one stays");
+        }
+        Err(error) => error!(%error, "configuration not reloaded, the old one stays"),
+    }
+}
+
+/// Watches the directory: many editors replace the file, and a watch on the file itself would be left behind.
+fn watch_file(file: &Path, ask: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    let name = file.file_name()?.to_owned();
+    let directory = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let on_event = move |event: notify::Result<notify::Event>| match event {
+        Ok(event) if event.kind.is_access() => {}
+        Ok(event) => {
+            if event.paths.iter().any(|path| path.file_name() == Some(&name)) {
+                // A full channel already holds the request to reload.
+                let _ = ask.try_send(());
+            }
+        }
+        Err(error) => warn!(%error, "the configuration file is not watched for a moment"),
+    };
+    let watching = notify::recommended_watcher(on_event).and_then(|mut watcher| {
+        watcher.watch(&directory, RecursiveMode::NonRecursive)?;
+        Ok(watcher)
+    });
+    watching.map_err(|error| warn!(%error, "the configuration file is not watched; SIGHUP reloads")).ok()
+}

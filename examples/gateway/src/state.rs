@@ -1,0 +1,81 @@
+//! What the running gateway shares: the current pipeline, and how it is doing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower_rampart::Refuser;
+
+use crate::config::Loaded;
+use crate::pipeline::Pipeline;
+
+/// Shared by connections, the admin address and reloads.
+pub struct State {
+    pipeline: ArcSwap<Pipeline>,
+    refuser: Refuser,
+    metrics: PrometheusHandle,
+    ready: AtomicBool,
+    reloads: AtomicU64,
+    failed_reloads: AtomicU64,
+    last_reload_failed: AtomicBool,
+}
+
+impl State {
+    pub fn new(loaded: Loaded, metrics: PrometheusHandle) -> Self {
+        let refuser = Refuser::new();
+        Self {
+            pipeline: ArcSwap::from_pointee(Pipeline::new(loaded, refuser.clone())),
+            refuser,
+            metrics,
+            ready: AtomicBool::new(false),
+            reloads: AtomicU64::new(0),
+            failed_reloads: AtomicU64::new(0),
+            last_reload_failed: AtomicBool::new(false),
+        }
+    }
+
+    /// The pipeline of this moment. A request keeps the one it began with.
+    pub fn pipeline(&self) -> Arc<Pipeline> {
+        self.pipeline.load_full()
+    }
+
+    /// Puts another configuration to work: new requests see all of it, running ones none.
+    pub fn replace(&self, loaded: Loaded) {
+        self.pipeline.store(Arc::new(Pipeline::new(loaded, self.refuser.clone())));
+        self.reloads.fetch_add(1, Ordering::Relaxed);
+        self.last_reload_failed.store(false, Ordering::Relaxed);
+    }
+
+    pub fn reload_failed(&self) {
+        self.failed_reloads.fetch_add(1, Ordering::Relaxed);
+        self.last_reload_failed.store(true, Ordering::Relaxed);
+    }
+
+    pub fn refuser(&self) -> &Refuser {
+        &self.refuser
+    }
+
+    pub fn metrics(&self) -> &PrometheusHandle {
+        &self.metrics
+    }
+
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// The document of `/-/state`.
+    pub fn describe(&self) -> serde_json::Value {
+        serde_json::json!({
+            "config": {
+                "reloads": self.reloads.load(Ordering::Relaxed),
+                "failed_reloads": self.failed_reloads.load(Ordering::Relaxed),
+                "last_reload_failed": self.last_reload_failed.load(Ordering::Relaxed),
+            },
+        })
+    }
+}
