@@ -1,0 +1,266 @@
+//! The rules, each a function that says what is wrong.
+
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use tower::{Layer, Service};
+
+use crate::probe::{Probe, ProbeBody, ProbeError, Readiness, Torn, Watch, trailers};
+
+pub(crate) type Verdict = Result<(), String>;
+
+/// A layer over probes. Blanket, so that the checks' signatures stay readable.
+pub(crate) trait Layered<M = ()>: Layer<Probe<M>, Service = Self::Outer> {
+    type Outer: Service<Request<()>, Response = Response<Self::Body>, Error = ProbeError>;
+    type Body: Body<Data = Bytes, Error = Torn> + Unpin;
+}
+
+impl<L, M, B> Layered<M> for L
+where
+    L: Layer<Probe<M>>,
+    L::Service: Service<Request<()>, Response = Response<B>, Error = ProbeError>,
+    B: Body<Data = Bytes, Error = Torn> + Unpin,
+{
+    type Outer = L::Service;
+    type Body = B;
+}
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+fn request() -> Request<()> {
+    Request::get("http://localhost/").body(()).unwrap()
+}
+
+fn poll_ready<S: Service<Request<()>>>(service: &mut S) -> Poll<Result<(), S::Error>> {
+    service.poll_ready(&mut Context::from_waker(Waker::noop()))
+}
+
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Polls until the future is ready; one that never wakes is a fault of its own.
+fn finish<F: Future>(future: F) -> Result<F::Output, String> {
+    let mut future = pin!(future);
+    for _ in 0..1000 {
+        if let Poll::Ready(output) = poll(future.as_mut()) {
+            return Ok(output);
+        }
+    }
+    Err("the future is still pending after 1000 polls".to_owned())
+}
+
+fn answer<S, B>(service: &mut S) -> Result<Response<B>, String>
+where
+    S: Service<Request<()>, Response = Response<B>, Error = ProbeError>,
+{
+    match poll_ready(service) {
+        Poll::Ready(Ok(())) => {}
+        other => return Err(format!("not ready: {other:?}")),
+    }
+    finish(service.call(request()))?.map_err(|error| error.to_string())
+}
+
+/// The instance that said it was ready is the one that is called.
+pub(crate) fn readied_instance_is_called<L>(layer: &L) -> Verdict
+where
+    L: Layered,
+    L::Outer: Clone,
+{
+    let watch = Arc::new(Watch::default());
+    let mut service = layer.layer(Probe::new(&watch));
+    for _ in 0..3 {
+        answer(&mut service)?;
+        // A clone must ask for itself.
+        answer(&mut service.clone())?;
+    }
+    let unready = watch.unready_calls.load(Ordering::Relaxed);
+    ensure(unready == 0, || format!("an instance that was not ready was called {unready} times"))?;
+    let ready = watch.ready_calls.load(Ordering::Relaxed);
+    ensure(ready == 6, || format!("6 requests became {ready} calls"))
+}
+
+/// `Pending` and errors of the inner `poll_ready` come through.
+pub(crate) fn readiness_passes_through<L: Layered>(layer: &L) -> Verdict {
+    let watch = Arc::new(Watch::default());
+    let (error, identity) = ProbeError::new();
+    watch.readiness.lock().unwrap().extend([Readiness::Pending, Readiness::Pending, Readiness::Error(error)]);
+    let mut service = layer.layer(Probe::new(&watch));
+    for _ in 0..2 {
+        ensure(poll_ready(&mut service).is_pending(), || "the inner service was pending, the layer was not".into())?;
+    }
+    match poll_ready(&mut service) {
+        Poll::Ready(Err(error)) if error.0 == identity => {}
+        other => return Err(format!("the inner poll_ready failed, and the layer said {other:?}")),
+    }
+    answer(&mut service).map(drop)
+}
+
+/// Being ready holds nothing: a thousand ready clones leave room for a request.
+pub(crate) fn nothing_is_reserved<L>(layer: &L) -> Verdict
+where
+    L: Layered,
+    L::Outer: Clone,
+{
+    let watch = Arc::new(Watch::default());
+    let service = layer.layer(Probe::new(&watch));
+    let mut idle: Vec<_> = (0..1000).map(|_| service.clone()).collect();
+    for service in &mut idle {
+        ensure(poll_ready(service).is_ready(), || "ready clones make others wait".into())?;
+    }
+    ensure(watch.live.count() == 0, || "poll_ready made something".into())?;
+    let response = answer(&mut service.clone())?;
+    let status = response.status();
+    ensure(status.is_success(), || format!("with a thousand ready clones a request is answered {status}"))
+}
+
+/// Dropped before the first poll, after each number of polls, and with the body unread, a call leaves nothing behind.
+/// A thousand rounds of it exhaust whatever might leak.
+pub(crate) fn dropping_releases_all<L: Layered>(layer: &L) -> Verdict {
+    const PENDING: usize = 4;
+    let watch = Arc::new(Watch::default());
+    watch.pending_polls.store(PENDING, Ordering::Relaxed);
+    let mut service = layer.layer(Probe::new(&watch));
+    for round in 0..1000 {
+        for polls in 0..=PENDING {
+            let _ = poll_ready(&mut service);
+            let mut future = Box::pin(service.call(request()));
+            for _ in 0..polls {
+                ensure(poll(future.as_mut()).is_pending(), || format!("ready before its inner future, poll {polls}"))?;
+            }
+            drop(future);
+            let live = watch.live.count();
+            ensure(live == 0, || format!("{live} things live on after {polls} polls and a drop, round {round}"))?;
+        }
+        let response = answer(&mut service)?;
+        ensure(response.status().is_success(), || {
+            format!("after {round} rounds of drops a request is answered {}", response.status())
+        })?;
+        drop(response);
+        let live = watch.live.count();
+        ensure(live == 0, || format!("{live} things live on after an unread body, round {round}"))?;
+    }
+    Ok(())
+}
+
+/// The inner service's error is the very one that comes out.
+pub(crate) fn error_is_unchanged<L: Layered>(layer: &L) -> Verdict {
+    let watch = Arc::new(Watch::default());
+    let (error, identity) = ProbeError::new();
+    *watch.error.lock().unwrap() = Some(error);
+    let mut service = layer.layer(Probe::new(&watch));
+    let _ = poll_ready(&mut service);
+    match finish(service.call(request()))? {
+        Err(error) if error.0 == identity => Ok(()),
+        Err(error) => Err(format!("another error came out: {error}")),
+        Ok(response) => Err(format!("the error became a response {}", response.status())),
+    }
+}
+
+fn next_frame<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Option<Result<Frame<Bytes>, B::Error>> {
+    match Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(frame) => frame,
+        Poll::Pending => None,
+    }
+}
+
+/// Frames, trailers, size hint, end of stream and the error at the end pass through, one poll for one frame.
+pub(crate) fn body_streams_through<L: Layered>(layer: &L) -> Verdict {
+    let watch = Arc::new(Watch::default());
+    let mut body = answer(&mut layer.layer(Probe::new(&watch)))?.into_body();
+    let hint = (body.size_hint().lower(), body.size_hint().upper());
+    ensure(hint == (ProbeBody::HINT.0, Some(ProbeBody::HINT.1)), || format!("the size hint became {hint:?}"))?;
+    ensure(!body.is_end_stream(), || "the body ends before it begins".into())?;
+    for expected in ["one", "two"] {
+        match next_frame(&mut body) {
+            Some(Ok(frame)) if frame.data_ref().is_some_and(|data| data == expected) => {}
+            other => return Err(format!("instead of `{expected}` came {other:?}")),
+        }
+    }
+    match next_frame(&mut body) {
+        Some(Ok(frame)) if frame.trailers_ref() == Some(&trailers()) => {}
+        other => return Err(format!("instead of the trailers came {other:?}")),
+    }
+    match next_frame(&mut body) {
+        Some(Err(Torn(ProbeBody::IDENTITY))) => {}
+        other => return Err(format!("instead of the error came {other:?}")),
+    }
+    ensure(body.is_end_stream(), || "the end of the stream is hidden".into())
+}
+
+/// Clones of the layer, of the service, and services layered anew, all work while the others do.
+pub(crate) fn clones_work_side_by_side<L>(layer: &L) -> Verdict
+where
+    L: Layered + Clone,
+    L::Outer: Clone,
+{
+    let watch = Arc::new(Watch::default());
+    watch.pending_polls.store(1, Ordering::Relaxed);
+    let first = layer.layer(Probe::new(&watch));
+    let mut services = vec![first.clone(), first, layer.clone().layer(Probe::new(&watch))];
+    let mut futures = Vec::new();
+    for service in &mut services {
+        let _ = poll_ready(service);
+        futures.push(Box::pin(service.call(request())));
+    }
+    drop(services);
+    for mut future in futures {
+        ensure(poll(future.as_mut()).is_pending(), || "ready before its inner future".into())?;
+        match poll(future.as_mut()) {
+            Poll::Ready(Ok(response)) if response.status().is_success() => {}
+            _ => return Err("a clone's request was not answered".into()),
+        }
+    }
+    Ok(())
+}
+
+/// What passes through allocates no more than the layer says, once it is warm.
+pub(crate) fn allocations_are_bounded<L: Layered>(layer: &L, allowed: u64) -> Verdict {
+    const CALLS: u64 = 100;
+    let watch = Arc::new(Watch::default());
+    let mut bare = Probe::<()>::new(&watch);
+    let mut layered = layer.layer(Probe::new(&watch));
+    answer(&mut layered)?;
+    let count = |run: &mut dyn FnMut(Request<()>)| {
+        let mut requests: Vec<_> = (0..CALLS).map(|_| request()).collect();
+        allocation_counter::measure(|| {
+            while let Some(request) = requests.pop() {
+                run(request);
+            }
+        })
+        .count_total
+    };
+    let without = count(&mut |request| {
+        let _ = poll_ready(&mut bare);
+        let _ = poll(pin!(bare.call(request)));
+    });
+    let with = count(&mut |request| {
+        let _ = poll_ready(&mut layered);
+        let _ = poll(pin!(layered.call(request)));
+    });
+    let each = with.saturating_sub(without).div_ceil(CALLS);
+    ensure(each <= allowed, || format!("{each} allocations for a request, {allowed} are allowed"))
+}
+
+/// Layers are `Clone + Debug + Send + Sync + 'static`; services and futures as free as their inner ones.
+pub(crate) fn auto_traits<L>(_: &L)
+where
+    L: Layered + Clone + std::fmt::Debug + Send + Sync + 'static,
+    L::Outer: Clone + Send + Sync + 'static,
+    <L::Outer as Service<Request<()>>>::Future: Send + 'static,
+{
+}
+
+/// An inner service that is neither `Send` nor `Sync` can be layered too.
+pub(crate) fn works_without_send<L: Layered<Rc<()>>>(layer: &L) -> Verdict {
+    let watch = Arc::new(Watch::default());
+    answer(&mut layer.layer(Probe::<Rc<()>>::new(&watch))).map(drop)
+}

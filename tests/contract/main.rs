@@ -1,0 +1,147 @@
+//! The contract of every layer, written once. A layer is put under it by one line here.
+//!
+//! `checks.rs` holds the rules, `probe.rs` the services that watch a layer, `gate.rs` a reference layer that refuses,
+//! `broken.rs` a layer for each rule that breaks it (a suite that cannot fail proves nothing), and the rest the
+//! frameworks, over real sockets.
+
+mod broken;
+mod checks;
+mod frameworks;
+mod gate;
+mod peer;
+mod probe;
+mod refusal;
+
+/// Puts a layer under the contract: `allocations` is the most it may allocate on the way through.
+macro_rules! contract {
+    ($name:ident: $layer:expr, allocations = $allocations:expr) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn the_readied_instance_is_called() {
+                checks::readied_instance_is_called(&$layer).unwrap();
+            }
+
+            #[test]
+            fn readiness_passes_through() {
+                checks::readiness_passes_through(&$layer).unwrap();
+            }
+
+            #[test]
+            fn nothing_is_reserved_when_polled_ready() {
+                checks::nothing_is_reserved(&$layer).unwrap();
+            }
+
+            #[test]
+            fn dropping_the_future_releases_all() {
+                checks::dropping_releases_all(&$layer).unwrap();
+            }
+
+            #[test]
+            fn the_error_comes_out_unchanged() {
+                checks::error_is_unchanged(&$layer).unwrap();
+            }
+
+            #[test]
+            fn the_body_streams_through() {
+                checks::body_streams_through(&$layer).unwrap();
+            }
+
+            #[test]
+            fn clones_and_relayering_work_side_by_side() {
+                checks::clones_work_side_by_side(&$layer).unwrap();
+            }
+
+            #[test]
+            fn it_allocates_no_more_than_it_says() {
+                checks::allocations_are_bounded(&$layer, $allocations).unwrap();
+            }
+
+            #[test]
+            fn it_is_as_free_as_its_inner_service() {
+                checks::auto_traits(&$layer);
+                checks::works_without_send(&$layer).unwrap();
+            }
+
+            #[tokio::test]
+            async fn it_runs_on_axum() {
+                let layer = $layer;
+                let app = ::axum::Router::new()
+                    .merge(frameworks::routes("/routed").route_layer(layer.clone()))
+                    .merge(frameworks::routes("/layered").layer(layer.clone()))
+                    .merge(frameworks::routes("/twice").layer(layer.clone()).layer(layer));
+                frameworks::check_axum(app, &["/routed", "/layered", "/twice"]).await;
+            }
+
+            #[tokio::test]
+            async fn it_runs_around_a_tonic_server() {
+                let (listener, address) = frameworks::listen().await;
+                let server =
+                    ::tonic::transport::Server::builder().layer($layer).add_service(frameworks::health().await);
+                tokio::spawn(server.serve_with_incoming(frameworks::incoming(listener)));
+                frameworks::check_grpc(frameworks::channel(address).await).await;
+            }
+
+            #[tokio::test]
+            async fn it_runs_around_one_tonic_service() {
+                use ::tonic::service::LayerExt as _;
+                let (listener, address) = frameworks::listen().await;
+                let service = $layer.named_layer(frameworks::health().await);
+                let server = ::tonic::transport::Server::builder().add_service(service);
+                tokio::spawn(server.serve_with_incoming(frameworks::incoming(listener)));
+                frameworks::check_grpc(frameworks::channel(address).await).await;
+            }
+
+            #[tokio::test]
+            async fn it_runs_around_tonic_inside_axum() {
+                let (listener, address) = frameworks::listen().await;
+                let routes = ::tonic::service::Routes::new(frameworks::health().await);
+                let app = routes.into_axum_router().layer($layer).merge(frameworks::routes("/http"));
+                tokio::spawn(async move { ::axum::serve(listener, app).await });
+                frameworks::check_grpc(frameworks::channel(address).await).await;
+            }
+
+            #[tokio::test]
+            async fn it_runs_on_hyper() {
+                let layer = $layer;
+                let address = frameworks::serve_hyper(move |handler| tower::Layer::layer(&layer, handler)).await;
+                frameworks::check_http(address, "/").await;
+            }
+
+            #[tokio::test]
+            async fn it_runs_around_a_hyper_client() {
+                let address = frameworks::serve_hyper(|handler| handler).await;
+                frameworks::check_client(tower::Layer::layer(&$layer, frameworks::hyper_client()), address).await;
+            }
+
+            #[tokio::test]
+            async fn it_runs_around_a_tonic_channel() {
+                let (listener, address) = frameworks::listen().await;
+                let server = ::tonic::transport::Server::builder().add_service(frameworks::health().await);
+                tokio::spawn(server.serve_with_incoming(frameworks::incoming(listener)));
+                let channel = frameworks::channel(address).await;
+                frameworks::check_grpc(tower::Layer::layer(&$layer, channel)).await;
+            }
+        }
+    };
+}
+
+contract!(gate_layer: gate::GateLayer::open(), allocations = 0);
+// The request's extensions, which hold the address.
+contract!(peer_addr_layer: peer::some_peer(), allocations = 3);
+
+#[cfg(feature = "security-headers")]
+mod security_headers {
+    use tower_rampart::security_headers::SecurityHeadersLayer;
+
+    use super::*;
+
+    contract!(empty: SecurityHeadersLayer::empty(), allocations = 0);
+    // The header map: its index and its entries.
+    contract!(api: SecurityHeadersLayer::api(), allocations = 2);
+    contract!(grpc: SecurityHeadersLayer::grpc(), allocations = 2);
+    contract!(owasp: SecurityHeadersLayer::owasp(), allocations = 2);
+    // And for the nonce a cell, and the request's extensions that hold it.
+    contract!(web: SecurityHeadersLayer::web(), allocations = 6);
+}
