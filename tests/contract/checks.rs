@@ -111,13 +111,13 @@ where
     L::Outer: Clone,
 {
     let watch = Arc::new(Watch::default());
-    let service = layer.layer(Probe::new(&watch));
+    let mut service = layer.layer(Probe::new(&watch));
     let mut idle: Vec<_> = (0..1000).map(|_| service.clone()).collect();
     for service in &mut idle {
         ensure(poll_ready(service).is_ready(), || "ready clones make others wait".into())?;
     }
     ensure(watch.live.count() == 0, || "poll_ready made something".into())?;
-    let response = answer(&mut service.clone())?;
+    let response = answer(&mut service)?;
     let status = response.status();
     ensure(status.is_success(), || format!("with a thousand ready clones a request is answered {status}"))
 }

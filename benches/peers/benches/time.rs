@@ -5,7 +5,8 @@ use peers::{Job, axum_helmet, job, rampart, security_headers, tower_helmet};
 
 /// What does one request through the layer cost, beside the same fields sent by others?
 fn security_headers_peers(c: &mut Criterion) {
-    let mut compare = |group: &str, contenders: &[(&str, fn() -> Job)]| {
+    type Contender = (&'static str, fn() -> Job);
+    let mut compare = |group: &str, contenders: &[Contender]| {
         let mut group = c.benchmark_group(group);
         for (name, make) in contenders {
             group.bench_function(*name, |bencher| {

@@ -86,7 +86,7 @@ fn describe(message: &str, written: &str) -> ConfigError {
         return ConfigError::new("", value, breach.to_owned(), mend.to_owned());
     }
     let written = written.lines().next().unwrap_or_default().trim_matches('"');
-    let known = |list: &str| format!("use {}", list.trim_start_matches("expected ").trim_start_matches("one of "));
+    let known = |list: &str| format!("use {}", list.trim_start_matches("expected "));
     if let Some((_, list)) = message.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, ")) {
         return ConfigError::new("", written, "is no known key", known(list));
     }

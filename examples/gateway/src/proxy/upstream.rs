@@ -78,7 +78,7 @@ pub struct Upstream {
 }
 
 enum Protocol {
-    Http1(Client<HttpConnector, Incoming>),
+    Http1(Box<Client<HttpConnector, Incoming>>),
     Http2(Singleton<Connect, ()>),
 }
 
@@ -96,7 +96,7 @@ impl Upstream {
                 .pool_max_idle_per_host(POOL_MAX_IDLE)
                 .set_host(false)
                 .build(connector);
-            Protocol::Http1(client)
+            Protocol::Http1(Box::new(client))
         };
         Self { authority, protocol }
     }

@@ -1,0 +1,104 @@
+use std::process::Stdio;
+
+use crate::support::{command, hello, patiently, start, write};
+
+/// Runs the gateway with this file and returns what it said when it gave up.
+async fn refused(toml: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "gateway.toml", toml);
+    let mut command = command();
+    command.current_dir(dir.path()).args(["--config", "gateway.toml"]).stderr(Stdio::piped());
+    let output = patiently(command.output()).await.unwrap();
+    assert_eq!(output.status.code(), Some(2), "{toml}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[tokio::test]
+async fn errors_name_file_line_key_value_and_mend() {
+    for (toml, expected) in [
+        (
+            "listen = \"127.0.0.1:0\"\nupstraem = \"http://127.0.0.1:1\"\n",
+            "error: gateway.toml:2: upstraem: `upstraem` is no known key; use one of `listen`, `admin_listen`, \
+             `upstream`, `upstream_http2`, `tls`, `client_ip`, `security_headers`\n",
+        ),
+        (
+            "listen = \"8080\"\n",
+            "error: gateway.toml:1: listen: `8080` is no socket address; \
+             write one such as `127.0.0.1:8080` or `[::1]:8080`\n",
+        ),
+        (
+            "upstream = \"ftp://a.example\"\n",
+            "error: gateway.toml:1: upstream: `ftp://a.example` is no http URL; \
+             write one such as `http://127.0.0.1:9000`\n",
+        ),
+        (
+            "upstream = \"http://a.example/base\"\n",
+            "error: gateway.toml:1: upstream: `http://a.example/base` has a path: paths are passed on as they come; \
+             write one such as `http://127.0.0.1:9000`\n",
+        ),
+        (
+            "[client_ip]\n\ntrusted_proxies = [\"10.0.0.0/8\", \"10.0.0.0/99\"]\n",
+            "error: gateway.toml:3: client_ip.trusted_proxies: `10.0.0.0/99` is not an address block; \
+             write one such as `10.0.0.0/8` or `2001:db8::/32`\n",
+        ),
+        (
+            "[security_headers]\npreset = \"strict\"\n",
+            "error: gateway.toml:2: security_headers.preset: `strict` is none of the choices; \
+             use one of `api`, `web`, `grpc`, `owasp`\n",
+        ),
+        (
+            "[security_headers]\ncontent_security_policy = \"script-src self\"\n",
+            "error: gateway.toml:2: security_headers.content_security_policy: `self` lacks its quotes; \
+             write it in single quotes, as `'self'`\n",
+        ),
+        (
+            "upstream_http2 = \"yes\"\n",
+            "error: gateway.toml:1: upstream_http2: `yes` invalid type: string \"yes\"; write a boolean\n",
+        ),
+    ] {
+        assert_eq!(refused(toml).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn bad_files_and_flags_are_errors_too() {
+    let missing_cert = refused("[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n").await;
+    assert!(missing_cert.starts_with("error: tls.cert: `cert.pem` holds no usable certificate"), "{missing_cert}");
+    let missing_key = refused("[tls]\ncert = \"cert.pem\"\n").await;
+    assert!(missing_key.starts_with("error: gateway.toml:1: tls"), "{missing_key}");
+    for (args, expected) in [
+        (&["--listen", "8080"][..], "error: --listen: `8080` is no socket address"),
+        (&["--upstream", "127.0.0.1:9000"], "error: --upstream: `127.0.0.1:9000` is no"),
+        (&["--config", "/nonexistent.toml"], "error: --config: `/nonexistent.toml` cannot be read"),
+        (&["--nonsense"], "error: unexpected argument"),
+    ] {
+        let output = patiently(command().args(args).stderr(Stdio::piped()).output()).await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.starts_with(expected), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn flags_alone_are_enough_and_turn_the_headers_on() {
+    let (address, _) = hello().await;
+    let upstream = format!("http://{address}");
+    let mut command = command();
+    command.args(["--listen", "127.0.0.1:0", "--upstream", &upstream]);
+    let gateway = start(&mut command, tempfile::tempdir().unwrap(), false).await;
+    let answer = gateway.get("/").await;
+    assert_eq!(answer.body, "hello");
+    assert_eq!(
+        answer.headers["content-security-policy"],
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    );
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_a_failure_of_another_kind() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = patiently(command().args(["--listen", &address]).stderr(Stdio::piped()).output()).await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&address));
+}

@@ -1,0 +1,129 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Empty;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsConnector;
+
+use crate::support::{answer, client, full, gateway, gateway_in, hello, patiently, toml, upstream, wait_for, write};
+
+#[tokio::test]
+async fn saving_the_file_reloads_and_a_bad_file_keeps_the_old_configuration() {
+    let (address, _) = hello().await;
+    let mut gateway = gateway(&toml(address, "admin_listen = \"127.0.0.1:0\"\n[security_headers]\n")).await;
+    assert_eq!(gateway.get("/").await.headers["x-frame-options"], "DENY");
+
+    let with = |rest: &str| toml(address, &format!("admin_listen = \"127.0.0.1:0\"\n{rest}"));
+    std::fs::write(gateway.file(), with("[security_headers]\npreset = \"grpc\"\n")).unwrap();
+    wait_for(&mut gateway.log, "configuration reloaded").await;
+    assert_eq!(gateway.get("/").await.headers["x-frame-options"], "ALLOWALL", "`grpc` leaves the upstream's");
+
+    std::fs::write(gateway.file(), with("[security_headers]\npreset = \"strict\"\n")).unwrap();
+    let said = wait_for(&mut gateway.log, "not reloaded").await;
+    assert!(said.contains("gateway.toml:5: security_headers.preset: `strict`"), "{said}");
+    let after = gateway.get("/").await;
+    assert_eq!(after.headers["x-content-type-options"], "nosniff", "the old one stays");
+    let state = gateway.admin("/-/state").await.json();
+    assert_eq!(state["config"], serde_json::json!({"reloads": 1, "failed_reloads": 1, "last_reload_failed": true}));
+
+    // Editors replace the file.
+    let new = gateway.dir.path().join("new.toml");
+    std::fs::write(&new, with("")).unwrap();
+    std::fs::rename(&new, gateway.file()).unwrap();
+    wait_for(&mut gateway.log, "configuration reloaded").await;
+    assert!(!gateway.get("/").await.headers.contains_key("x-content-type-options"));
+}
+
+#[tokio::test]
+async fn sighup_reloads_what_the_flags_leave_open() {
+    let (first, _) = hello().await;
+    let (second, seen) = hello().await;
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "gateway.toml", &toml(first, ""));
+    let mut gateway = gateway_in(dir).await;
+    gateway.get("/").await;
+    // Written beside and moved, then announced by the signal as well: one of the two reloads comes first.
+    write(gateway.dir.path(), "gateway.toml", &toml(second, ""));
+    gateway.signal("-HUP");
+    wait_for(&mut gateway.log, "configuration reloaded").await;
+    gateway.get("/").await;
+    assert_eq!(seen.count(), 1);
+}
+
+#[tokio::test]
+async fn a_stop_lets_requests_in_flight_finish() {
+    let (reached, release) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (address, _) = {
+        let (reached, release) = (Arc::clone(&reached), Arc::clone(&release));
+        upstream(move |_| {
+            let (reached, release) = (Arc::clone(&reached), Arc::clone(&release));
+            async move {
+                reached.add_permits(1);
+                release.acquire().await.unwrap().forget();
+                Response::new(full("late"))
+            }
+        })
+        .await
+    };
+    let mut gateway = gateway(&toml(address, "admin_listen = \"127.0.0.1:0\"\n")).await;
+    let uri = format!("http://{}/", gateway.address).parse().unwrap();
+    let request = tokio::spawn(client().get(uri));
+    patiently(reached.acquire()).await.unwrap().forget();
+    gateway.signal("-TERM");
+    patiently(async { while gateway.admin("/-/readyz").await.status != 503 {} }).await;
+    assert_eq!(gateway.admin("/-/healthz").await.status, 200);
+    release.add_permits(1);
+    let response = patiently(request).await.unwrap().unwrap();
+    assert_eq!(answer(response).await.body, "late");
+    let status = patiently(gateway.child.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn tls_with_alpn_and_hsts() {
+    let (address, seen) = hello().await;
+    let dir = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    write(dir.path(), "cert.pem", &made.cert.pem());
+    write(dir.path(), "key.pem", &made.signing_key.serialize_pem());
+    let tables = "[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n[security_headers]\n";
+    write(dir.path(), "gateway.toml", &toml(address, tables));
+    let gateway = gateway_in(dir).await;
+
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    for alpn in ["h2", "http/1.1"] {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots.clone())
+            .with_no_client_auth();
+        config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+        let stream = TcpStream::connect(gateway.address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = patiently(TlsConnector::from(Arc::new(config)).connect(name, stream)).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn.as_bytes()));
+        let io = TokioIo::new(stream);
+        let request =
+            Request::get("https://localhost/").header("host", "localhost").body(Empty::<Bytes>::new()).unwrap();
+        let response = if alpn == "h2" {
+            let (mut sender, connection) =
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+            tokio::spawn(connection);
+            patiently(sender.send_request(request)).await.unwrap()
+        } else {
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+            tokio::spawn(connection);
+            patiently(sender.send_request(request)).await.unwrap()
+        };
+        let headers = response.headers();
+        assert_eq!(headers["strict-transport-security"], "max-age=63072000; includeSubDomains", "{alpn}");
+        assert_eq!(seen.last().headers["x-forwarded-proto"], "https");
+    }
+}

@@ -1,0 +1,8 @@
+//! The gateway as a program: started, spoken to over real sockets, reloaded, stopped.
+
+mod admin;
+mod configuration;
+mod hostile;
+mod lifecycle;
+mod proxying;
+mod support;
