@@ -109,6 +109,30 @@ mod found {
         assert_eq!(told_over_grpc(address).await, "127.0.0.1");
     }
 
+    /// Over TLS the address stands in another type, which also says that the request was secure.
+    #[tokio::test]
+    async fn by_tonics_connection_info_over_tls() {
+        use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
+        let (listener, address) = frameworks::listen().await;
+        let server = Server::builder().tls_config(ServerTlsConfig::new().identity(identity)).unwrap();
+        #[cfg(feature = "security-headers")]
+        let server = server.layer(tower_rampart::security_headers::SecurityHeadersLayer::grpc());
+        let server = server.layer(TellClient).add_service(frameworks::health().await);
+        tokio::spawn(server.serve_with_incoming(frameworks::incoming(listener)));
+
+        let trust =
+            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(made.cert.pem())).domain_name("localhost");
+        let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap().tls_config(trust).unwrap();
+        let channel = patiently(endpoint.connect()).await.unwrap();
+        let mut client = tonic_health::pb::health_client::HealthClient::new(channel);
+        let reply = patiently(client.check(frameworks::polls())).await.unwrap();
+        assert_eq!(reply.metadata().get("x-client").unwrap(), "127.0.0.1");
+        #[cfg(feature = "security-headers")]
+        assert!(reply.metadata().contains_key("strict-transport-security"));
+    }
+
     /// Here tonic itself loses the address; axum's connect info still has it.
     #[tokio::test]
     async fn by_connect_info_for_tonic_inside_axum() {

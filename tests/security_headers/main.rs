@@ -1,6 +1,8 @@
 //! The security headers layer through its public API.
 #![cfg(feature = "security-headers")]
 
+#[cfg(feature = "axum")]
+mod axum;
 mod csp;
 mod hsts;
 mod merge;
