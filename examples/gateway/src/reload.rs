@@ -34,7 +34,7 @@ pub fn watch(flags: Flags, state: Arc<State>) -> JoinHandle<()> {
         loop {
             tokio::select! {
                 _ = hangup.recv() => {}
-                _ = asked.recv() => {
+                () = saved(&mut asked) => {
                     tokio::time::sleep(SETTLE).await;
                     while asked.try_recv().is_ok() {}
                 }
@@ -42,6 +42,13 @@ pub fn watch(flags: Flags, state: Arc<State>) -> JoinHandle<()> {
             reload(&flags, &state).await;
         }
     })
+}
+
+/// Until the file is saved: for ever when there is none, or nobody watches it.
+async fn saved(asked: &mut mpsc::Receiver<()>) {
+    if asked.recv().await.is_none() {
+        std::future::pending::<()>().await;
+    }
 }
 
 async fn reload(flags: &Flags, state: &State) {
@@ -90,4 +97,20 @@ fn watch_file(file: &Path, ask: mpsc::Sender<()>) -> Option<RecommendedWatcher> 
         Ok(watcher)
     });
     watching.map_err(|error| warn!(%error, "the configuration file is not watched; SIGHUP reloads")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::sync::mpsc;
+
+    /// With flags alone nobody watches; the reloads must not spin.
+    #[test]
+    fn without_a_watcher_nothing_is_ever_saved() {
+        let (ask, mut asked) = mpsc::channel(1);
+        ask.try_send(()).unwrap();
+        assert!(super::saved(&mut asked).now_or_never().is_some());
+        drop(ask);
+        assert!(super::saved(&mut asked).now_or_never().is_none());
+    }
 }

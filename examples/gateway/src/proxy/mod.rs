@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use metrics::counter;
 use tower::Service;
@@ -76,6 +76,8 @@ impl Inner {
             // Nothing asked for it: `Upgrade` was removed.
             return Err(Problem::new(ProblemKind::BadGateway).detail("The upstream changed the protocol unasked."));
         }
+        // RFC 9110 section 6.2: the version is this hop's, not the upstream's.
+        *response.version_mut() = Version::HTTP_11;
         headers::rewrite_response(response.headers_mut());
         Ok(response)
     }

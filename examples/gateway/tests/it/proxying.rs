@@ -307,3 +307,20 @@ async fn a_claimed_https_scheme_over_plain_text_is_not_believed() {
     let answer = raw(gateway.address, claim.as_bytes()).await;
     assert!(answer.contains(" 200 ") && !answer.contains("strict-transport-security"), "{answer}");
 }
+
+/// RFC 9110 section 6.2: the version on each hop is that hop's own.
+#[tokio::test]
+async fn an_http10_upstream_does_not_make_this_hop_http10() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await;
+        stream.write_all(b"HTTP/1.0 200 OK\r\nserver: old\r\n\r\nhello").await.unwrap();
+    });
+    let gateway = gateway(&toml(address, "")).await;
+    let request = "GET / HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n";
+    let answer = raw(gateway.address, request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("hello"), "{answer}");
+}

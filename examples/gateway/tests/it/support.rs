@@ -100,7 +100,7 @@ pub(crate) struct Gateway {
 
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
-    command.env("NO_COLOR", "1").env("RUST_LOG", "info").stdin(Stdio::null()).kill_on_drop(true);
+    command.env("RUST_LOG", "info").stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 
