@@ -1,6 +1,9 @@
 //! axum: the peer address, extractors, and rejections as responses.
 
 use std::net::SocketAddr;
+use std::sync::LazyLock;
+#[cfg(feature = "security-headers")]
+use std::sync::atomic::AtomicBool;
 
 use ::axum::extract::ConnectInfo;
 use ::axum::extract::connect_info::MockConnectInfo;
@@ -31,8 +34,10 @@ pub struct ExtractorRejection(Box<http::Response<crate::ResponseBody<Body>>>);
 impl ExtractorRejection {
     fn new(parts: &Parts, problem: Problem) -> Self {
         let facts = RequestFacts::of(RequestView::of_parts(parts));
+        // One for all, so that a flood of refusals is sampled as one.
+        static REFUSER: LazyLock<Refuser> = LazyLock::new(Refuser::new);
         let rejection = Rejection::new(Origin::Custom("axum_extractor"), problem);
-        Self(Box::new(Refuser::new().refuse(rejection, &facts)))
+        Self(Box::new(REFUSER.refuse(rejection, &facts)))
     }
 }
 
@@ -68,7 +73,9 @@ impl<S: Sync> FromRequestParts<S> for crate::spine::nonce::CspNonce {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            crate::spine::event::fault(
+            static SAID: AtomicBool = AtomicBool::new(false);
+            crate::spine::event::fault_once(
+                &SAID,
                 Origin::SecurityHeaders,
                 "nonce_missing",
                 "a handler asks for a CspNonce, but no layer hands one out: \

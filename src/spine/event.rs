@@ -4,7 +4,7 @@
 //! fields of low cardinality: never input, keys, tokens or bodies.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::spine::clock::Clock;
@@ -85,9 +85,11 @@ pub(crate) fn refused(rejection: &Rejection, request: &RequestFacts, sampler: &S
     );
 }
 
-/// Reports something about the layer itself that an operator must mend.
-pub(crate) fn fault(origin: Origin, event: &'static str, mend: &str) {
-    report!(error, origin, event, "{mend}");
+/// Reports something about the layer itself that an operator must mend: once, since it would be said on every request.
+pub(crate) fn fault_once(said: &AtomicBool, origin: Origin, event: &'static str, mend: &str) {
+    if !said.swap(true, Ordering::Relaxed) {
+        report!(error, origin, event, "{mend}");
+    }
 }
 
 /// The OWASP logging vocabulary's name for a refusal of this kind.

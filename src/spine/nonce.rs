@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
@@ -93,7 +94,9 @@ fn draw() -> Text {
     match encoded {
         Some(Ok(NONCE_CHARS)) => Text::Drawn(chars),
         _ => {
-            event::fault(Origin::SecurityHeaders, "no_entropy", "the system gave no random bytes for a CSP nonce");
+            static SAID: AtomicBool = AtomicBool::new(false);
+            let what = "the system gave no random bytes for a CSP nonce; inline scripts are blocked";
+            event::fault_once(&SAID, Origin::SecurityHeaders, "no_entropy", what);
             Text::NoEntropy
         }
     }

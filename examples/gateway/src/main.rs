@@ -5,6 +5,7 @@
 
 mod admin;
 mod config;
+mod first_bytes;
 mod pipeline;
 mod proxy;
 mod reload;

@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tower_rampart::key::{PeerAddr, SecureTransport};
 use tracing::{debug, warn};
 
+use crate::first_bytes::FirstBytes;
 use crate::state::State;
 
 /// Connections served at once; more wait in the listener's backlog.
@@ -108,7 +109,7 @@ where
         async move { pipeline.answer(request).await }
     });
     let builder = protocols();
-    let connection = builder.serve_connection(TokioIo::new(io), service);
+    let connection = builder.serve_connection(TokioIo::new(FirstBytes::of(io, REQUEST_HEAD)), service);
     if let Err(error) = watcher.watch(connection.into_owned()).await {
         debug!(%error, "connection ended");
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use super::cidr::TrustedProxies;
 use super::forwarded::{self, ForwardedHeader, Hop, Proto};
@@ -32,7 +32,7 @@ pub struct ClientIp {
     trusted: TrustedProxies,
     header: ForwardedHeader,
     ipv6_prefix: Ipv6Prefix,
-    reported_no_peer: Arc<AtomicBool>,
+    said_no_peer: Arc<AtomicBool>,
 }
 
 impl Default for ClientIp {
@@ -49,7 +49,7 @@ impl ClientIp {
             trusted: TrustedProxies::none(),
             header: ForwardedHeader::XForwardedFor,
             ipv6_prefix: Ipv6Prefix::SUBSCRIBER,
-            reported_no_peer: Arc::default(),
+            said_no_peer: Arc::default(),
         }
     }
 
@@ -91,6 +91,9 @@ impl ClientIp {
 
     /// Whether the client's side of the request is encrypted: by its URI's scheme, by the mark of whoever terminated
     /// TLS here, or by the word of a trusted proxy (`X-Forwarded-Proto`, or `proto` beside the client in `Forwarded`).
+    ///
+    /// Over plain text a client can write any scheme into its target. Browsers ignore HSTS there; if something else
+    /// of yours hangs on the answer, rewrite the scheme where connections are accepted.
     #[must_use]
     pub fn is_secure(&self, request: RequestView<'_>) -> bool {
         if request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) || SecureTransport::holds_for(request) {
@@ -103,9 +106,7 @@ impl ClientIp {
 
     fn walk(&self, request: RequestView<'_>) -> Result<(IpAddr, usize), NoPeer> {
         let Some(peer) = PeerAddr::of(request) else {
-            if !self.reported_no_peer.swap(true, Ordering::Relaxed) {
-                event::fault(Origin::ClientIp, "no_peer_address", NoPeer::MEND);
-            }
+            event::fault_once(&self.said_no_peer, Origin::ClientIp, "no_peer_address", NoPeer::MEND);
             return Err(NoPeer(()));
         };
         Ok(self.walk_from(peer.ip(), request))
