@@ -8,7 +8,8 @@ use super::policy::clear_site_data_value;
 use super::rules::Rule;
 use super::values::{ClearSiteData, CrossOriginResourcePolicy, FrameOptions};
 
-/// Lets a handler relax or replace single headers of its response: put it into the response's extensions.
+/// Lets a handler relax or replace single headers of its response: put it into the response's extensions. In axum a
+/// handler returns `(Extension(overrides), body)`.
 ///
 /// ```
 /// use http::{Response, header};

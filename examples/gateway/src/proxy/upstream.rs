@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::HOST;
+use http::header::{CONNECTION, HOST, TE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
@@ -132,10 +132,14 @@ fn addressed(
     let uri = Uri::builder().scheme(Scheme::HTTP).authority(authority).path_and_query(path).build();
     *request.uri_mut() = uri.map_err(|_| Failure::Broken)?;
     *request.version_mut() = version;
-    request.headers_mut().remove(HOST);
+    let headers = request.headers_mut();
+    headers.remove(HOST);
     if let Some(host) = host {
-        let host = HeaderValue::try_from(host.as_str()).map_err(|_| Failure::Broken)?;
-        request.headers_mut().insert(HOST, host);
+        headers.insert(HOST, HeaderValue::try_from(host.as_str()).map_err(|_| Failure::Broken)?);
+    }
+    // RFC 9110 section 10.1.4: in HTTP/1.1 `TE` is this hop's, and says so.
+    if version == Version::HTTP_11 && headers.contains_key(TE) {
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
     Ok(request)
 }

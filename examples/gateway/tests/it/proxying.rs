@@ -324,3 +324,57 @@ async fn an_http10_upstream_does_not_make_this_hop_http10() {
     let answer = raw(gateway.address, request.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("hello"), "{answer}");
 }
+
+/// RFC 9110 section 10.1.4.
+#[tokio::test]
+async fn a_wish_for_trailers_reaches_an_http1_upstream_as_this_hops() {
+    let (address, seen) = hello().await;
+    let gateway = gateway(&toml(address, "")).await;
+    let request = "GET / HTTP/1.1\r\nhost: a.example\r\nte: trailers\r\nconnection: te, close\r\n\r\n";
+    raw(gateway.address, request.as_bytes()).await;
+    assert_eq!(seen.last().headers["te"], "trailers");
+    assert_eq!(seen.last().headers["connection"], "te");
+}
+
+/// The gateway answers `Expect` itself, so that the body comes.
+#[tokio::test]
+async fn expect_100_continue_is_answered_here() {
+    let (address, seen) =
+        upstream(|request| async move { Response::new(full(request.into_body().collect().await.unwrap().to_bytes())) })
+            .await;
+    let gateway = gateway(&toml(address, "")).await;
+    let request = "POST / HTTP/1.1\r\nhost: a.example\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\
+                   connection: close\r\n\r\nbody";
+    let answer = raw(gateway.address, request.as_bytes()).await;
+    assert!(answer.contains("HTTP/1.1 200") && answer.ends_with("body"), "{answer}");
+    assert!(!seen.last().headers.contains_key("expect"));
+}
+
+/// What a client leaves, the upstream is told: the request ends there too.
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_request_upstream() {
+    struct Told(tokio::sync::mpsc::UnboundedSender<()>);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+    let (ended, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (reached, mut arrived) = tokio::sync::mpsc::unbounded_channel();
+    let (address, _) = upstream(move |_| {
+        let told = Told(ended.clone());
+        let reached = reached.clone();
+        async move {
+            let _told = told;
+            reached.send(()).unwrap();
+            std::future::pending().await
+        }
+    })
+    .await;
+    let gateway = gateway(&toml(address, "upstream_http2 = true\n")).await;
+    let uri = format!("http://{}/", gateway.address).parse().unwrap();
+    let request = tokio::spawn(client().get(uri));
+    patiently(arrived.recv()).await.unwrap();
+    request.abort();
+    patiently(told.recv()).await.unwrap();
+}
