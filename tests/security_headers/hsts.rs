@@ -87,6 +87,11 @@ fn always_and_never_mean_it() {
     let never = SecurityHeaders::api().hsts_when(HstsWhen::Never).build().unwrap();
     let headers = run(&never, get("https://localhost/"), |_| response(&[(HSTS, "max-age=1")]));
     assert!(!headers.contains_key(HSTS));
+    let never_of_its_own = SecurityHeaders::empty().hsts_when(HstsWhen::Never).build().unwrap();
+    let headers = run(&never_of_its_own, get("https://localhost/"), |_| response(&[(HSTS, "max-age=1")]));
+    assert!(!headers.contains_key(HSTS));
+    let headers = run(&SecurityHeadersLayer::empty(), get("/"), |_| response(&[(HSTS, "max-age=1")]));
+    assert_eq!(headers[HSTS], "max-age=1", "a policy without HSTS leaves the handler's");
 }
 
 #[test]

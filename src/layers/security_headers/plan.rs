@@ -69,8 +69,10 @@ impl Plans {
         }
         let sends_hsts = policy.ours.contains_key(header::STRICT_TRANSPORT_SECURITY);
         let all = Plan { ours: policy.ours, ours_with_seat: HeaderMap::new(), rules: Rules::of(rules) };
+        // Where we send no HSTS, a handler's own is its own affair, unless there is to be none at all.
+        let strips_hsts = sends_hsts || policy.hsts_when == HstsWhen::Never;
         let without_hsts =
-            if sends_hsts { all.clone().removing(&header::STRICT_TRANSPORT_SECURITY) } else { all.clone() };
+            if strips_hsts { all.clone().removing(&header::STRICT_TRANSPORT_SECURITY) } else { all.clone() };
         let (secure, insecure) = match policy.hsts_when {
             HstsWhen::Secure => (all, without_hsts),
             HstsWhen::Always => (all.clone(), all),
