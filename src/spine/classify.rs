@@ -66,6 +66,19 @@ pub fn classify_head<B>(response: &Response<B>) -> HeadVerdict {
 }
 
 /// Judges an exchange when its body has ended.
+///
+/// ```
+/// use http::Response;
+/// use tower_rampart::classify::{BodyEnd, Verdict, classify_end, classify_head};
+///
+/// let head = classify_head(&Response::builder().status(503).body(())?);
+/// assert_eq!(classify_end(head, BodyEnd::Complete(None)), Verdict::Failure);
+///
+/// // A download that broke off is a failure, whatever its status said.
+/// let head = classify_head(&Response::new(()));
+/// assert_eq!(classify_end(head, BodyEnd::Broken), Verdict::Failure);
+/// # Ok::<(), http::Error>(())
+/// ```
 #[must_use]
 pub fn classify_end(head: HeadVerdict, end: BodyEnd<'_>) -> Verdict {
     match (head, end) {

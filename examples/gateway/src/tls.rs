@@ -11,10 +11,16 @@ use tower_rampart::ConfigError;
 
 /// PEM files, relative to the configuration's own.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct TlsConfig {
     cert: PathBuf,
     key: PathBuf,
+}
+
+impl Default for TlsConfig {
+    fn default() -> Self {
+        Self { cert: PathBuf::from("cert.pem"), key: PathBuf::from("key.pem") }
+    }
 }
 
 /// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1 by ALPN.

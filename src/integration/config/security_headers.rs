@@ -14,6 +14,15 @@ use crate::spine::key::ClientIp;
 /// | `preset` | `api`, `web`, `grpc` or `owasp` | `api` |
 /// | `hsts` | `when-secure`, `always` or `never` | `when-secure` |
 /// | `content_security_policy` | a policy instead of the preset's, checked like one built in code | the preset's |
+///
+/// ```
+/// use tower_rampart::config::{self, SecurityHeadersConfig};
+/// use tower_rampart::key::ClientIp;
+///
+/// let table: SecurityHeadersConfig = config::parse("preset = \"web\"\nhsts = \"always\"", "app.toml")?;
+/// let layer = table.to_layer(&ClientIp::new())?;
+/// # Ok::<(), tower_rampart::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecurityHeadersConfig {

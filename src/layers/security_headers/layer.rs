@@ -9,6 +9,14 @@ use super::service::SecurityHeadersService;
 
 /// Gives every response its security headers. See the [module](super) for the manual.
 ///
+/// ```
+/// use tower_rampart::security_headers::{FrameOptions, SecurityHeaders, SecurityHeadersLayer};
+///
+/// let preset = SecurityHeadersLayer::api();
+/// let adapted = SecurityHeaders::api().frame_options(FrameOptions::SameOrigin).build()?;
+/// # Ok::<(), tower_rampart::ConfigError>(())
+/// ```
+///
 /// Made by a preset, or by [`SecurityHeaders::build`](super::SecurityHeaders::build). Clones share one compiled policy.
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]

@@ -27,6 +27,16 @@ pub const MAX_HOPS: usize = 16;
 ///
 /// IPv4-mapped IPv6 addresses are IPv4 throughout. As a key, an IPv6 client is its /64 network, since that is what one
 /// subscriber has to choose addresses from.
+///
+/// ```
+/// use tower_rampart::key::{ClientIp, ForwardedHeader, Ipv6Prefix, TrustedProxies};
+///
+/// let behind_a_balancer = ClientIp::new()
+///     .trusted_proxies(TrustedProxies::parse(["10.0.0.0/8", "2001:db8:1::/48"])?)
+///     .header(ForwardedHeader::Forwarded)
+///     .ipv6_prefix(Ipv6Prefix::new(56)?);
+/// # Ok::<(), tower_rampart::ConfigError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ClientIp {
     trusted: TrustedProxies,

@@ -14,6 +14,17 @@ use crate::wiring;
 ///
 /// With feature `axum`, `ConnectInfo` and `MockConnectInfo` serve as well; with `tonic`, `TcpConnectInfo` and
 /// `TlsConnectInfo`. This one is asked first.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use http::Request;
+/// use tower_rampart::RequestView;
+/// use tower_rampart::key::PeerAddr;
+///
+/// let accepted: SocketAddr = "192.0.2.1:50000".parse().unwrap();
+/// let request = Request::get("/").extension(PeerAddr::new(accepted)).body(()).unwrap();
+/// assert_eq!(PeerAddr::of(RequestView::of(&request)).map(PeerAddr::get), Some(accepted));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddr(SocketAddr);
 

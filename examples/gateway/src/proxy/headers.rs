@@ -85,7 +85,8 @@ fn strip_claims(headers: &mut HeaderMap, trusted: bool) {
     let is_claim = |name: &HeaderName| {
         let spelled = name.as_str();
         let name = spelled.replace('_', "-");
-        let is_forwarding = name.starts_with("x-forwarded-") || name == "forwarded" || name == "x-real-ip";
+        let is_forwarding =
+            name.starts_with("x-forwarded-") || matches!(name.as_str(), "forwarded" | "x-real-ip" | "cf-connecting-ip");
         name.starts_with("x-auth-") || (is_forwarding && !(trusted && spelled == name))
     };
     let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();

@@ -75,6 +75,7 @@ fn a_strangers_claims_go_and_the_truth_is_written() {
             ("x-forwarded-host", "evil.example"),
             ("forwarded", "for=6.6.6.6"),
             ("x-real-ip", "6.6.6.6"),
+            ("cf-connecting-ip", "6.6.6.6"),
             ("x_forwarded_for", "6.6.6.6"),
             ("x_real-ip", "6.6.6.6"),
             ("x-auth-subject", "admin"),
