@@ -78,6 +78,8 @@ async fn reload(flags: &Flags, state: &State) {
 /// Watches the directory: many editors replace the file, and a watch on the file itself would be left behind.
 fn watch_file(file: &Path, ask: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
     let name = file.file_name()?.to_owned();
+    // A mounted configuration is a link, and what changes is a link elsewhere in the directory.
+    let is_link = file.is_symlink();
     let directory = match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
@@ -85,7 +87,7 @@ fn watch_file(file: &Path, ask: mpsc::Sender<()>) -> Option<RecommendedWatcher> 
     let on_event = move |event: notify::Result<notify::Event>| match event {
         Ok(event) if event.kind.is_access() => {}
         Ok(event) => {
-            if event.paths.iter().any(|path| path.file_name() == Some(&name)) {
+            if is_link || event.paths.iter().any(|path| path.file_name() == Some(&name)) {
                 // A full channel already holds the request to reload.
                 let _ = ask.try_send(());
             }

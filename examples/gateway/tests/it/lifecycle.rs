@@ -39,6 +39,33 @@ async fn saving_the_file_reloads_and_a_bad_file_keeps_the_old_configuration() {
     assert!(!gateway.get("/").await.headers.contains_key("x-content-type-options"));
 }
 
+/// As a cluster mounts configurations: the file is a link through a link, and the inner one is swapped.
+#[tokio::test]
+async fn swapping_the_target_of_a_link_reloads() {
+    use std::os::unix::fs::symlink;
+    let (address, _) = hello().await;
+    let dir = tempfile::tempdir().unwrap();
+    for (version, tables) in [("v1", "[security_headers]\n"), ("v2", "")] {
+        std::fs::create_dir(dir.path().join(version)).unwrap();
+        write(&dir.path().join(version), "gateway.toml", &toml(address, tables));
+    }
+    symlink("v1", dir.path().join("data")).unwrap();
+    symlink("data/gateway.toml", dir.path().join("gateway.toml")).unwrap();
+    let mut gateway = gateway_in(dir).await;
+    assert_eq!(gateway.get("/").await.headers["x-frame-options"], "DENY");
+    symlink("v2", gateway.dir.path().join("next")).unwrap();
+    std::fs::rename(gateway.dir.path().join("next"), gateway.dir.path().join("data")).unwrap();
+    patiently(async {
+        loop {
+            wait_for(&mut gateway.log, "configuration reloaded").await;
+            if gateway.get("/").await.headers["x-frame-options"] == "ALLOWALL" {
+                break;
+            }
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn sighup_reloads_what_the_flags_leave_open() {
     let (first, _) = hello().await;
