@@ -25,7 +25,7 @@ pub(super) struct Rules {
     filter: [u64; FILTER_WORDS],
 }
 
-/// 4096 bits: with the 78 names of the list and a policy's own, one name in forty passes by chance.
+/// 4096 bits for some 90 names: the list's 78 and a policy's own. Few others pass by chance, and they are looked up.
 const FILTER_WORDS: usize = 64;
 
 impl Rules {
