@@ -8,13 +8,23 @@ use gungraun::prelude::*;
 use gungraun::{Dhat, LibraryBenchmarkConfig};
 use peers::{Job, axum_helmet, bare, job, rampart, security_headers, tower_helmet};
 
-// Twelve fields beside the three of the handler.
+// Twelve fields, for a handler that sends a content-type.
 #[library_benchmark]
 #[bench::no_layer(job(bare))]
 #[bench::tower_rampart(job(rampart::twelve))]
 #[bench::tower_helmet(job(tower_helmet::twelve))]
 #[bench::axum_helmet(job(axum_helmet::twelve))]
 fn twelve_fields(mut job: Job) -> Job {
+    black_box(&mut job).run();
+    job
+}
+
+// The same beside three of the handler's own.
+#[library_benchmark]
+#[bench::tower_rampart(job(rampart::twelve_beside_three))]
+#[bench::tower_helmet(job(tower_helmet::twelve_beside_three))]
+#[bench::axum_helmet(job(axum_helmet::twelve_beside_three))]
+fn twelve_fields_beside_three(mut job: Job) -> Job {
     black_box(&mut job).run();
     job
 }
@@ -47,7 +57,10 @@ fn api_preset(mut job: Job) -> Job {
     job
 }
 
-library_benchmark_group!(name = security_headers_peers, benchmarks = [twelve_fields, nine_fields, nonce, api_preset]);
+library_benchmark_group!(
+    name = security_headers_peers,
+    benchmarks = [twelve_fields, twelve_fields_beside_three, nine_fields, nonce, api_preset]
+);
 
 main!(
     config = LibraryBenchmarkConfig::default().tool(Dhat::default()),
