@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -18,22 +18,64 @@ enum Fault {
     None,
     CallsAFreshClone,
     HidesReadiness,
+    LosesTheWaker,
     ReservesWhenReady,
     LeaksWhenDropped,
+    KeepsItsPlaceWhenDropped,
     ReplacesTheError,
+    ReplacesTheBodysError,
     SwallowsTrailers,
     ForgetsTheSizeHint,
     EndsEarly,
+    LetsOneInAtATime,
+    ClonesStartAfresh,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct BrokenLayer {
     fault: Fault,
     places: Arc<AtomicUsize>,
 }
 
 fn broken(fault: Fault) -> BrokenLayer {
-    BrokenLayer { fault, places: Arc::new(AtomicUsize::new(10)) }
+    let places = if fault == Fault::LetsOneInAtATime { 1 } else { 10 };
+    BrokenLayer { fault, places: Arc::new(AtomicUsize::new(places)) }
+}
+
+impl BrokenLayer {
+    fn free_places(&self) -> usize {
+        self.places.load(Ordering::Relaxed)
+    }
+
+    fn enter(&self) -> Option<Place> {
+        let entered = self.places.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |places| places.checked_sub(1));
+        entered.ok().map(|_| Place { places: Arc::clone(&self.places), kept: false })
+    }
+}
+
+impl Clone for BrokenLayer {
+    fn clone(&self) -> Self {
+        let places = match self.fault {
+            Fault::ClonesStartAfresh => Arc::new(AtomicUsize::new(self.free_places())),
+            _ => Arc::clone(&self.places),
+        };
+        Self { fault: self.fault, places }
+    }
+}
+
+/// Given back when it is dropped, unless it is kept.
+#[derive(Debug)]
+struct Place {
+    places: Arc<AtomicUsize>,
+    kept: bool,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.places.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl<S> Layer<S> for BrokenLayer {
@@ -75,12 +117,14 @@ where
             Fault::CallsAFreshClone => self.inner.clone().call(request),
             _ => self.inner.call(request),
         };
-        BrokenFuture { inner: Some(Box::pin(future)), fault: self.layer.fault }
+        BrokenFuture { inner: Some(Box::pin(future)), place: self.layer.enter(), fault: self.layer.fault }
     }
 }
 
+/// Waits for ever when there was no place for it.
 struct BrokenFuture<F> {
     inner: Option<Pin<Box<F>>>,
+    place: Option<Place>,
     fault: Fault,
 }
 
@@ -92,9 +136,18 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let fault = self.fault;
-        let result = std::task::ready!(self.inner.as_mut().unwrap().as_mut().poll(cx));
+        if self.place.is_none() {
+            return Poll::Pending;
+        }
+        let inner = self.inner.as_mut().unwrap().as_mut();
+        let result = std::task::ready!(match fault {
+            Fault::LosesTheWaker => inner.poll(&mut Context::from_waker(Waker::noop())),
+            _ => inner.poll(cx),
+        });
+        // Ended, so that no fault of dropping it early is left.
+        self.inner = None;
         Poll::Ready(match result {
-            Ok(response) => Ok(response.map(|inner| BrokenBody { inner, fault })),
+            Ok(response) => Ok(response.map(|inner| BrokenBody { inner: Box::pin(inner), fault })),
             Err(_) if fault == Fault::ReplacesTheError => Err(ProbeError(0)),
             Err(error) => Err(error),
         })
@@ -103,26 +156,31 @@ where
 
 impl<F> Drop for BrokenFuture<F> {
     fn drop(&mut self) {
-        if self.fault == Fault::LeaksWhenDropped {
-            std::mem::forget(self.inner.take());
+        match self.fault {
+            Fault::LeaksWhenDropped => std::mem::forget(self.inner.take()),
+            Fault::KeepsItsPlaceWhenDropped if self.inner.is_some() => {
+                self.place.iter_mut().for_each(|place| place.kept = true);
+            }
+            _ => {}
         }
     }
 }
 
 #[derive(Debug)]
 struct BrokenBody<B> {
-    inner: B,
+    inner: Pin<Box<B>>,
     fault: Fault,
 }
 
-impl<B: Body<Data = Bytes, Error = Torn> + Unpin> Body for BrokenBody<B> {
+impl<B: Body<Data = Bytes, Error = Torn>> Body for BrokenBody<B> {
     type Data = Bytes;
     type Error = Torn;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Torn>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        let frame = std::task::ready!(self.inner.as_mut().poll_frame(cx));
         match frame {
             Some(Ok(frame)) if frame.is_trailers() && self.fault == Fault::SwallowsTrailers => Poll::Ready(None),
+            Some(Err(_)) if self.fault == Fault::ReplacesTheBodysError => Poll::Ready(Some(Err(Torn(0)))),
             frame => Poll::Ready(frame),
         }
     }
@@ -136,16 +194,18 @@ impl<B: Body<Data = Bytes, Error = Torn> + Unpin> Body for BrokenBody<B> {
     }
 }
 
-fn verdicts(fault: Fault) -> [(&'static str, Verdict); 8] {
+fn verdicts(fault: Fault) -> [(&'static str, Verdict); 10] {
     [
         ("readied", checks::readied_instance_is_called(&broken(fault))),
         ("readiness", checks::readiness_passes_through(&broken(fault))),
+        ("waker", checks::the_waker_passes_through(&broken(fault))),
         ("reserved", checks::nothing_is_reserved(&broken(fault))),
         ("dropping", checks::dropping_releases_all(&broken(fault))),
         ("error", checks::error_is_unchanged(&broken(fault))),
         ("body", checks::body_streams_through(&broken(fault))),
         ("clones", checks::clones_work_side_by_side(&broken(fault))),
-        ("allocations", checks::allocations_are_bounded(&broken(fault), 0)),
+        ("state", checks::state_is_shared(&broken(fault), BrokenLayer::free_places)),
+        ("allocations", checks::allocations_are_bounded(&broken(fault), [0, 0])),
     ]
 }
 
@@ -160,12 +220,17 @@ fn each_fault_is_found_by_its_check() {
     for (fault, check) in [
         (Fault::CallsAFreshClone, "readied"),
         (Fault::HidesReadiness, "readiness"),
+        (Fault::LosesTheWaker, "waker"),
         (Fault::ReservesWhenReady, "reserved"),
         (Fault::LeaksWhenDropped, "dropping"),
+        (Fault::KeepsItsPlaceWhenDropped, "dropping"),
         (Fault::ReplacesTheError, "error"),
+        (Fault::ReplacesTheBodysError, "body"),
         (Fault::SwallowsTrailers, "body"),
         (Fault::ForgetsTheSizeHint, "body"),
         (Fault::EndsEarly, "body"),
+        (Fault::LetsOneInAtATime, "clones"),
+        (Fault::ClonesStartAfresh, "state"),
         (Fault::None, "allocations"),
     ] {
         assert_found_by(fault, check);

@@ -3,29 +3,29 @@
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use tower::{Layer, Service};
 
-use crate::probe::{Probe, ProbeBody, ProbeError, Readiness, Torn, Watch, trailers};
+use crate::probe::{Probe, ProbeBody, ProbeError, Readiness, Torn, Unfree, Watch, trailers};
 
 pub(crate) type Verdict = Result<(), String>;
 
-/// A layer over probes. Blanket, so that the checks' signatures stay readable.
-pub(crate) trait Layered<M = ()>: Layer<Probe<M>, Service = Self::Outer> {
-    type Outer: Service<Request<()>, Response = Response<Self::Body>, Error = ProbeError>;
-    type Body: Body<Data = Bytes, Error = Torn> + Unpin;
+/// A layer over probes, for requests with a body `R`. Blanket, so that the checks' signatures stay readable.
+pub(crate) trait Layered<M = (), R = ()>: Layer<Probe<M>, Service = Self::Outer> {
+    type Outer: Service<Request<R>, Response = Response<Self::Body>, Error = ProbeError>;
+    type Body: Body<Data = Bytes, Error = Torn>;
 }
 
-impl<L, M, B> Layered<M> for L
+impl<L, M, R, B> Layered<M, R> for L
 where
     L: Layer<Probe<M>>,
-    L::Service: Service<Request<()>, Response = Response<B>, Error = ProbeError>,
-    B: Body<Data = Bytes, Error = Torn> + Unpin,
+    L::Service: Service<Request<R>, Response = Response<B>, Error = ProbeError>,
+    B: Body<Data = Bytes, Error = Torn>,
 {
     type Outer = L::Service;
     type Body = B;
@@ -45,6 +45,16 @@ fn poll_ready<S: Service<Request<()>>>(service: &mut S) -> Poll<Result<(), S::Er
 
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Polls until the future is ready; one that never wakes is a fault of its own.
@@ -104,6 +114,34 @@ pub(crate) fn readiness_passes_through<L: Layered>(layer: &L) -> Verdict {
     answer(&mut service).map(drop)
 }
 
+/// Whoever waits is woken: the waker that the layer is polled with is the one that the inner service gets.
+pub(crate) fn the_waker_passes_through<L: Layered>(layer: &L) -> Verdict {
+    let watch = Arc::new(Watch::default());
+    watch.readiness.lock().unwrap().extend([Readiness::Pending]);
+    watch.pending_polls.store(1, Ordering::Relaxed);
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut cx = Context::from_waker(&waker);
+    let rung = |times: usize, by: &str| {
+        let heard = bell.0.load(Ordering::Relaxed);
+        ensure(heard == times, || format!("{by} was pending, and its caller was woken {heard} times, not {times}"))
+    };
+    let mut service = layer.layer(Probe::new(&watch));
+    ensure(service.poll_ready(&mut cx).is_pending(), || "the inner service was pending, the layer was not".into())?;
+    rung(1, "poll_ready")?;
+    let _ = service.poll_ready(&mut cx);
+    let mut future = Box::pin(service.call(request()));
+    ensure(future.as_mut().poll(&mut cx).is_pending(), || "ready before its inner future".into())?;
+    rung(2, "the future")?;
+    let Poll::Ready(Ok(response)) = future.as_mut().poll(&mut cx) else {
+        return Err("the inner future was ready, the layer's was not".into());
+    };
+    let mut body = Box::pin(response.into_body());
+    let _ = body.as_mut().poll_frame(&mut cx);
+    ensure(body.as_mut().poll_frame(&mut cx).is_pending(), || "the body did not wait for its inner one".into())?;
+    rung(3, "the body")
+}
+
 /// Being ready holds nothing: a thousand ready clones leave room for a request.
 pub(crate) fn nothing_is_reserved<L>(layer: &L) -> Verdict
 where
@@ -122,7 +160,8 @@ where
     ensure(status.is_success(), || format!("with a thousand ready clones a request is answered {status}"))
 }
 
-/// Dropped before the first poll, after each number of polls, and with the body unread, a call leaves nothing behind.
+/// Dropped before the first poll, after each number of polls, and with the body read up to any frame, a call leaves
+/// nothing behind.
 /// A thousand rounds of it exhaust whatever might leak.
 pub(crate) fn dropping_releases_all<L: Layered>(layer: &L) -> Verdict {
     const PENDING: usize = 4;
@@ -144,9 +183,14 @@ pub(crate) fn dropping_releases_all<L: Layered>(layer: &L) -> Verdict {
         ensure(response.status().is_success(), || {
             format!("after {round} rounds of drops a request is answered {}", response.status())
         })?;
-        drop(response);
+        let frames = round % (ProbeBody::POLLS + 1);
+        let mut body = Box::pin(response.into_body());
+        for _ in 0..frames {
+            let _ = next_frame(&mut body);
+        }
+        drop(body);
         let live = watch.live.count();
-        ensure(live == 0, || format!("{live} things live on after an unread body, round {round}"))?;
+        ensure(live == 0, || format!("{live} things live on after a body dropped at frame {frames}, round {round}"))?;
     }
     Ok(())
 }
@@ -165,32 +209,31 @@ pub(crate) fn error_is_unchanged<L: Layered>(layer: &L) -> Verdict {
     }
 }
 
-fn next_frame<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Option<Result<Frame<Bytes>, B::Error>> {
-    match Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(frame) => frame,
-        Poll::Pending => None,
-    }
+fn next_frame<B: Body<Data = Bytes>>(body: &mut Pin<Box<B>>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Frames, trailers, size hint, end of stream and the error at the end pass through, one poll for one frame.
 pub(crate) fn body_streams_through<L: Layered>(layer: &L) -> Verdict {
     let watch = Arc::new(Watch::default());
-    let mut body = answer(&mut layer.layer(Probe::new(&watch)))?.into_body();
+    let mut body = Box::pin(answer(&mut layer.layer(Probe::new(&watch)))?.into_body());
     let hint = (body.size_hint().lower(), body.size_hint().upper());
     ensure(hint == (ProbeBody::HINT.0, Some(ProbeBody::HINT.1)), || format!("the size hint became {hint:?}"))?;
     ensure(!body.is_end_stream(), || "the body ends before it begins".into())?;
-    for expected in ["one", "two"] {
-        match next_frame(&mut body) {
-            Some(Ok(frame)) if frame.data_ref().is_some_and(|data| data == expected) => {}
-            other => return Err(format!("instead of `{expected}` came {other:?}")),
+    for expected in [Some("one"), None, Some("two")] {
+        match (next_frame(&mut body), expected) {
+            (Poll::Ready(Some(Ok(frame))), Some(text)) if frame.data_ref().is_some_and(|data| data == text) => {}
+            (Poll::Pending, None) => {}
+            (other, Some(text)) => return Err(format!("instead of `{text}` came {other:?}")),
+            (other, None) => return Err(format!("while the inner body waits came {other:?}")),
         }
     }
     match next_frame(&mut body) {
-        Some(Ok(frame)) if frame.trailers_ref() == Some(&trailers()) => {}
+        Poll::Ready(Some(Ok(frame))) if frame.trailers_ref() == Some(&trailers()) => {}
         other => return Err(format!("instead of the trailers came {other:?}")),
     }
     match next_frame(&mut body) {
-        Some(Err(Torn(ProbeBody::IDENTITY))) => {}
+        Poll::Ready(Some(Err(Torn(ProbeBody::IDENTITY)))) => {}
         other => return Err(format!("instead of the error came {other:?}")),
     }
     ensure(body.is_end_stream(), || "the end of the stream is hidden".into())
@@ -222,10 +265,50 @@ where
     Ok(())
 }
 
-/// What passes through allocates no more than the layer says, once it is warm.
-pub(crate) fn allocations_are_bounded<L: Layered>(layer: &L, allowed: u64) -> Verdict {
+/// Clones of the layer, of the service, and services layered anew, have the one state. `observe` reads it off a layer:
+/// a request in flight must show in it, and show alike wherever it is read.
+pub(crate) fn state_is_shared<L, T>(layer: &L, observe: impl Fn(&L) -> T) -> Verdict
+where
+    L: Layered + Clone,
+    L::Outer: Clone,
+    T: PartialEq + std::fmt::Debug,
+{
+    let watch = Arc::new(Watch::default());
+    watch.pending_polls.store(1, Ordering::Relaxed);
+    let twin = layer.clone();
+    let idle = observe(layer);
+    let service = layer.layer(Probe::new(&watch));
+    let ways = [service.clone(), service, layer.layer(Probe::new(&watch)), twin.layer(Probe::new(&watch))];
+    for (way, mut service) in ways.into_iter().enumerate() {
+        let _ = poll_ready(&mut service);
+        let mut future = Box::pin(service.call(request()));
+        let _ = poll(future.as_mut());
+        let (here, there) = (observe(layer), observe(&twin));
+        ensure(here != idle, || format!("way {way}: a request in flight does not show, the state is {here:?}"))?;
+        ensure(here == there, || format!("way {way}: the layer's state is {here:?}, its clone's {there:?}"))?;
+        drop(future);
+        let (here, there) = (observe(layer), observe(&twin));
+        ensure(here == idle && there == idle, || format!("way {way}: {idle:?} became {here:?} and {there:?}"))?;
+    }
+    Ok(())
+}
+
+/// What passes through allocates no more than the layer says, once it is warm: beside an answer's content-type alone,
+/// and beside two fields more, since a layer that adds fields may have to make room for the handler's.
+pub(crate) fn allocations_are_bounded<L: Layered>(layer: &L, allowed: [u64; 2]) -> Verdict {
+    for (short_head, allowed) in [true, false].into_iter().zip(allowed) {
+        let each = allocations(layer, short_head)?;
+        let beside = if short_head { "one field" } else { "three fields" };
+        ensure(each <= allowed, || format!("{each} allocations beside {beside}, {allowed} are allowed"))?;
+    }
+    Ok(())
+}
+
+/// How often the layer allocates for a request, rounded up.
+fn allocations<L: Layered>(layer: &L, short_head: bool) -> Result<u64, String> {
     const CALLS: u64 = 100;
     let watch = Arc::new(Watch::default());
+    watch.short_head.store(short_head, Ordering::Relaxed);
     let mut bare = Probe::<()>::new(&watch);
     let mut layered = layer.layer(Probe::new(&watch));
     answer(&mut layered)?;
@@ -246,8 +329,7 @@ pub(crate) fn allocations_are_bounded<L: Layered>(layer: &L, allowed: u64) -> Ve
         let _ = poll_ready(&mut layered);
         let _ = poll(pin!(layered.call(request)));
     });
-    let each = with.saturating_sub(without).div_ceil(CALLS);
-    ensure(each <= allowed, || format!("{each} allocations for a request, {allowed} are allowed"))
+    Ok(with.saturating_sub(without).div_ceil(CALLS))
 }
 
 /// Layers are `Clone + Debug + Send + Sync + 'static`; services and futures as free as their inner ones.
@@ -259,8 +341,15 @@ where
 {
 }
 
-/// An inner service that is neither `Send` nor `Sync` can be layered too.
-pub(crate) fn works_without_send<L: Layered<Rc<()>>>(layer: &L) -> Verdict {
+/// An inner service that is neither `Send`, `Sync`, `Clone` nor `'static`, whose future and body must stay pinned, can
+/// be layered too, for requests with a body of the same kind. `owner` keeps the lifetime from being `'static`.
+pub(crate) fn asks_for_nothing<'a, L>(layer: &L, owner: &'a Rc<()>) -> Verdict
+where
+    L: Layered<Unfree<'a>, Unfree<'a>>,
+{
     let watch = Arc::new(Watch::default());
-    answer(&mut layer.layer(Probe::<Rc<()>>::new(&watch))).map(drop)
+    let mut service = layer.layer(Probe::<Unfree<'a>>::new(&watch));
+    let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
+    ensure(matches!(ready, Poll::Ready(Ok(()))), || format!("not ready: {ready:?}"))?;
+    finish(service.call(Request::new(Unfree::new(owner))))?.map(drop).map_err(|error| error.to_string())
 }

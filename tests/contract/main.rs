@@ -12,11 +12,19 @@ mod peer;
 mod probe;
 mod refusal;
 
-/// Puts a layer under the contract: `allocations` is the most it may allocate on the way through.
+/// Puts a layer under the contract: `allocations` is the most it may allocate on the way through, beside one
+/// field of the handler's and beside three. A layer whose state shows gives `state`, which reads it off the layer.
 macro_rules! contract {
-    ($name:ident: $layer:expr, allocations = $allocations:expr) => {
+    ($name:ident: $layer:expr, allocations = $allocations:expr $(, state = $observe:expr)?) => {
         mod $name {
             use super::*;
+
+            $(
+                #[test]
+                fn clones_and_relayering_share_its_state() {
+                    checks::state_is_shared(&$layer, $observe).unwrap();
+                }
+            )?
 
             #[test]
             fn the_readied_instance_is_called() {
@@ -26,6 +34,11 @@ macro_rules! contract {
             #[test]
             fn readiness_passes_through() {
                 checks::readiness_passes_through(&$layer).unwrap();
+            }
+
+            #[test]
+            fn the_waker_passes_through() {
+                checks::the_waker_passes_through(&$layer).unwrap();
             }
 
             #[test]
@@ -61,7 +74,8 @@ macro_rules! contract {
             #[test]
             fn it_is_as_free_as_its_inner_service() {
                 checks::auto_traits(&$layer);
-                checks::works_without_send(&$layer).unwrap();
+                let owner = std::rc::Rc::default();
+                checks::asks_for_nothing(&$layer, &owner).unwrap();
             }
 
             #[tokio::test]
@@ -127,9 +141,9 @@ macro_rules! contract {
     };
 }
 
-contract!(gate_layer: gate::GateLayer::open(), allocations = 0);
+contract!(gate_layer: gate::GateLayer::open(), allocations = [0, 0], state = gate::GateLayer::free_places);
 // The request's extensions, which hold the address.
-contract!(peer_addr_layer: peer::some_peer(), allocations = 3);
+contract!(peer_addr_layer: peer::some_peer(), allocations = [3, 3]);
 
 #[cfg(feature = "security-headers")]
 mod security_headers {
@@ -137,11 +151,11 @@ mod security_headers {
 
     use super::*;
 
-    contract!(empty: SecurityHeadersLayer::empty(), allocations = 0);
-    // The header map: its index and its entries.
-    contract!(api: SecurityHeadersLayer::api(), allocations = 2);
-    contract!(grpc: SecurityHeadersLayer::grpc(), allocations = 2);
-    contract!(owasp: SecurityHeadersLayer::owasp(), allocations = 2);
+    contract!(empty: SecurityHeadersLayer::empty(), allocations = [0, 0]);
+    // The header map: its index and its entries, which grow once for what the handler has beside a content-type.
+    contract!(api: SecurityHeadersLayer::api(), allocations = [2, 3]);
+    contract!(grpc: SecurityHeadersLayer::grpc(), allocations = [2, 3]);
+    contract!(owasp: SecurityHeadersLayer::owasp(), allocations = [2, 3]);
     // And for the nonce a cell, and the request's extensions that hold it.
-    contract!(web: SecurityHeadersLayer::web(), allocations = 6);
+    contract!(web: SecurityHeadersLayer::web(), allocations = [6, 7]);
 }

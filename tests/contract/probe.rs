@@ -1,15 +1,17 @@
 //! Services and bodies that watch what a layer does to them.
 
 use std::collections::VecDeque;
-use std::marker::PhantomData;
+use std::marker::{PhantomData, PhantomPinned};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
 use tower::Service;
 
 /// An error that is known again: it has an identity, and cannot be cloned.
@@ -45,6 +47,8 @@ pub(crate) struct Watch {
     pub(crate) pending_polls: AtomicUsize,
     /// What the next future ends with, instead of a response.
     pub(crate) error: Mutex<Option<ProbeError>>,
+    /// Whether answers have a content-type and no other field.
+    pub(crate) short_head: AtomicBool,
     /// Requests, futures and bodies that are alive.
     pub(crate) live: Live,
 }
@@ -65,7 +69,17 @@ impl Live {
     }
 }
 
-/// A service whose readiness belongs to the instance. `M` takes away `Send` where a test wants that.
+/// Takes away `Send`, `Sync`, `Clone`, `Default` and `'static` from what holds it: no layer may ask for them.
+#[derive(Debug)]
+pub(crate) struct Unfree<'a>(#[expect(dead_code, reason = "held for its type alone")] &'a Rc<()>);
+
+impl<'a> Unfree<'a> {
+    pub(crate) fn new(owner: &'a Rc<()>) -> Self {
+        Self(owner)
+    }
+}
+
+/// A service whose readiness belongs to the instance. `M` takes away auto traits where a test wants that.
 #[derive(Debug)]
 pub(crate) struct Probe<M = ()> {
     watch: Arc<Watch>,
@@ -79,14 +93,14 @@ impl<M> Probe<M> {
     }
 }
 
-impl<M> Clone for Probe<M> {
+impl<M: Clone> Clone for Probe<M> {
     /// A clone has not said that it is ready.
     fn clone(&self) -> Self {
         Self::new(&self.watch)
     }
 }
 
-impl<B, M> Service<Request<B>> for Probe<M> {
+impl<R, M> Service<Request<R>> for Probe<M> {
     type Response = Response<ProbeBody>;
     type Error = ProbeError;
     type Future = ProbeFuture<M>;
@@ -105,56 +119,73 @@ impl<B, M> Service<Request<B>> for Probe<M> {
         }
     }
 
-    fn call(&mut self, _: Request<B>) -> Self::Future {
+    fn call(&mut self, _: Request<R>) -> Self::Future {
         let calls = if self.ready { &self.watch.ready_calls } else { &self.watch.unready_calls };
         calls.fetch_add(1, Ordering::Relaxed);
         self.ready = false;
         ProbeFuture {
             pending_polls: self.watch.pending_polls.load(Ordering::Relaxed),
+            fields: if self.watch.short_head.load(Ordering::Relaxed) { 1 } else { HEAD.len() },
             result: Some(match self.watch.error.lock().unwrap().take() {
                 Some(error) => Err(error),
                 None => Ok(self.watch.live.clone()),
             }),
-            _live: self.watch.live.clone(),
+            live: self.watch.live.clone(),
             marker: PhantomData,
+            pinned: PhantomPinned,
         }
     }
 }
 
-/// Pending as often as it was told, then a response or an error.
-#[derive(Debug)]
-pub(crate) struct ProbeFuture<M> {
-    pending_polls: usize,
-    result: Option<Result<Live, ProbeError>>,
-    _live: Live,
-    marker: PhantomData<M>,
+pin_project! {
+    /// Pending as often as it was told, then a response or an error. It must stay pinned, as an `async` block must.
+    #[derive(Debug)]
+    pub(crate) struct ProbeFuture<M> {
+        pending_polls: usize,
+        fields: usize,
+        result: Option<Result<Live, ProbeError>>,
+        live: Live,
+        marker: PhantomData<M>,
+        #[pin]
+        pinned: PhantomPinned,
+    }
 }
-
-impl<M> Unpin for ProbeFuture<M> {}
 
 impl<M> Future for ProbeFuture<M> {
     type Output = Result<Response<ProbeBody>, ProbeError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.pending_polls > 0 {
-            self.pending_polls -= 1;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if *this.pending_polls > 0 {
+            *this.pending_polls -= 1;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let result = self.result.take().expect("a future is not polled after its end");
+        let fields = *this.fields;
+        let result = this.result.take().expect("a future is not polled after its end");
         Poll::Ready(result.map(|live| {
             let mut response = Response::new(ProbeBody::new(live));
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            for (name, value) in HEAD.iter().take(fields) {
+                response.headers_mut().insert(name, HeaderValue::from_static(value));
+            }
             response
         }))
     }
 }
 
-/// Two frames of data, trailers, and then an error, with a size hint of its own.
-#[derive(Debug)]
-pub(crate) struct ProbeBody {
-    step: usize,
-    _live: Live,
+/// The fields of an everyday answer. What a layer allocates depends on how many there are.
+const HEAD: [(HeaderName, &str); 3] =
+    [(header::CONTENT_TYPE, "application/json"), (header::ETAG, "\"1\""), (header::VARY, "accept-encoding")];
+
+pin_project! {
+    /// Two frames of data with a wait between them, trailers, and then an error, with a size hint of its own.
+    #[derive(Debug)]
+    pub(crate) struct ProbeBody {
+        step: usize,
+        live: Live,
+        #[pin]
+        pinned: PhantomPinned,
+    }
 }
 
 /// The error at a [`ProbeBody`]'s end.
@@ -172,9 +203,11 @@ impl std::error::Error for Torn {}
 impl ProbeBody {
     pub(crate) const HINT: (u64, u64) = (3, 99);
     pub(crate) const IDENTITY: u64 = 0x7031;
+    /// Polls from the first frame to the error.
+    pub(crate) const POLLS: usize = 5;
 
     fn new(live: Live) -> Self {
-        Self { step: 0, _live: live }
+        Self { step: 0, live, pinned: PhantomPinned }
     }
 }
 
@@ -182,19 +215,24 @@ impl Body for ProbeBody {
     type Data = Bytes;
     type Error = Torn;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Torn>>> {
-        self.step += 1;
-        Poll::Ready(match self.step {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Torn>>> {
+        let step = self.project().step;
+        *step += 1;
+        Poll::Ready(match *step {
             1 => Some(Ok(Frame::data(Bytes::from_static(b"one")))),
-            2 => Some(Ok(Frame::data(Bytes::from_static(b"two")))),
-            3 => Some(Ok(Frame::trailers(trailers()))),
-            4 => Some(Err(Torn(Self::IDENTITY))),
+            2 => {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            3 => Some(Ok(Frame::data(Bytes::from_static(b"two")))),
+            4 => Some(Ok(Frame::trailers(trailers()))),
+            5 => Some(Err(Torn(Self::IDENTITY))),
             _ => None,
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.step > 3
+        self.step > 4
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -206,5 +244,5 @@ impl Body for ProbeBody {
 }
 
 pub(crate) fn trailers() -> HeaderMap {
-    HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))])
+    HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))])
 }

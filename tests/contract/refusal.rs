@@ -1,7 +1,9 @@
 //! A refusal speaks the client's protocol, wherever the layer stands.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Version};
+use http::{HeaderMap, Method, Request, Response, Version};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper_util::client::legacy::Client;
@@ -9,7 +11,8 @@ use hyper_util::rt::TokioExecutor;
 use tonic::Code;
 use tonic::transport::{Channel, Server};
 use tonic_health::pb::health_client::HealthClient;
-use tower::Layer;
+use tower::{Layer, Service, ServiceExt as _};
+use tower_rampart::Rejection;
 use tower_rampart::problem::{Problem, ProblemKind};
 
 use crate::frameworks::{self, patiently, polls};
@@ -58,6 +61,15 @@ where
 #[tokio::test]
 async fn a_tonic_client_sees_the_status_of_a_server_that_refuses() {
     check_refused(HealthClient::new(refusing_server(closed()).await)).await;
+}
+
+#[tokio::test]
+async fn and_of_one_service_that_refuses() {
+    use tonic::service::LayerExt as _;
+    let (listener, address) = frameworks::listen().await;
+    let server = Server::builder().add_service(closed().named_layer(frameworks::health().await));
+    tokio::spawn(server.serve_with_incoming(frameworks::incoming(listener)));
+    check_refused(HealthClient::new(frameworks::channel(address).await)).await;
 }
 
 #[tokio::test]
@@ -118,32 +130,65 @@ async fn a_grpc_refusal_is_trailers_only_on_the_wire() {
     assert!(response.body().is_end_stream());
 }
 
-async fn http_refusal(method: Method) -> (u16, HeaderMap, Bytes) {
-    let address = frameworks::serve_axum(frameworks::routes("/").layer(closed())).await;
+type Seen = (u16, HeaderMap, Bytes);
+
+async fn seen_by<S, B>(client: S, address: SocketAddr, method: Method) -> Seen
+where
+    S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error: std::fmt::Debug>,
+    B: http_body::Body<Data = Bytes, Error: std::fmt::Debug>,
+{
     let request = Request::builder().method(method).uri(format!("http://{address}/")).body(Empty::new()).unwrap();
-    let response = patiently(frameworks::hyper_client().request(request)).await.unwrap();
-    let (parts, body) = response.into_parts();
+    let (parts, body) = patiently(client.oneshot(request)).await.unwrap().into_parts();
     (parts.status.as_u16(), parts.headers, patiently(body.collect()).await.unwrap().to_bytes())
+}
+
+/// The layer in every place that an HTTP server or client has for one.
+async fn http_refusals(method: Method) -> Vec<(&'static str, Seen)> {
+    let plain = frameworks::hyper_client;
+    let layered = frameworks::serve_axum(frameworks::routes("/").layer(closed())).await;
+    let routed = frameworks::serve_axum(frameworks::routes("/").route_layer(closed())).await;
+    let hyper = frameworks::serve_hyper(|handler| closed().layer(handler)).await;
+    let open = frameworks::serve_hyper(|handler| handler).await;
+    vec![
+        ("axum layer", seen_by(plain(), layered, method.clone()).await),
+        ("axum route_layer", seen_by(plain(), routed, method.clone()).await),
+        ("hyper server", seen_by(plain(), hyper, method.clone()).await),
+        ("hyper client", seen_by(closed().layer(plain()), open, method).await),
+    ]
 }
 
 #[tokio::test]
 async fn an_http_client_sees_a_problem() {
-    let (status, headers, body) = http_refusal(Method::GET).await;
-    assert_eq!(status, 429);
-    assert_eq!(headers["content-type"], "application/problem+json");
-    assert_eq!(headers["retry-after"], "2");
-    let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!(problem["detail"], "Die Schranke ist zu: 100 % voll, später!");
+    for (place, (status, headers, body)) in http_refusals(Method::GET).await {
+        assert_eq!(status, 429, "{place}");
+        assert_eq!(headers["content-type"], "application/problem+json", "{place}");
+        assert_eq!(headers["retry-after"], "2", "{place}");
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["detail"], "Die Schranke ist zu: 100 % voll, später!", "{place}");
+    }
 }
 
 #[tokio::test]
 async fn a_head_request_gets_the_head_alone() {
-    let (_, of_get, body) = http_refusal(Method::GET).await;
-    let (status, of_head, empty) = http_refusal(Method::HEAD).await;
-    assert_eq!(status, 429);
-    assert_eq!(of_head["content-length"], body.len().to_string().as_str());
-    assert_eq!(of_head["content-length"], of_get["content-length"]);
-    assert!(empty.is_empty());
+    let (_, (_, _, body)) = http_refusals(Method::GET).await.swap_remove(0);
+    for (place, (status, headers, empty)) in http_refusals(Method::HEAD).await {
+        assert_eq!(status, 429, "{place}");
+        assert_eq!(headers["content-length"], body.len().to_string().as_str(), "{place}");
+        assert!(empty.is_empty(), "{place}");
+    }
+}
+
+/// Whoever stands outside the layer can see why it answered.
+#[tokio::test]
+async fn the_rejection_stands_in_the_extensions() {
+    let open = frameworks::serve_hyper(|handler| handler).await;
+    let uri: http::Uri = format!("http://{open}/").parse().unwrap();
+    let get = || Request::get(uri.clone()).body(Empty::<Bytes>::new()).unwrap();
+    let refused = patiently(closed().layer(frameworks::hyper_client()).oneshot(get())).await.unwrap();
+    let rejection = refused.extensions().get::<Rejection>().unwrap();
+    assert_eq!(rejection.problem().kind(), ProblemKind::QuotaExceeded);
+    let answered = patiently(GateLayer::open().layer(frameworks::hyper_client()).oneshot(get())).await.unwrap();
+    assert!(answered.extensions().get::<Rejection>().is_none());
 }
 
 /// Many connections, clones and re-layerings share the one state: of 4 places no fifth is ever given.
