@@ -30,8 +30,10 @@ pub use self::spine::clock::{Clock, ClockHand};
 pub use self::spine::config::ConfigError;
 pub use self::spine::event::Origin;
 pub use self::spine::identity::Identity;
+pub use self::spine::path::PathPattern;
 pub use self::spine::rejection::{Refuser, Rejection, RenderRejection};
 pub use self::spine::request::{Protocol, RequestFacts, RequestId, RequestView};
+pub use self::spine::response::ResponseView;
 pub use self::spine::{key, problem};
 
 /// What counts as failure, overload, or nothing.
@@ -39,6 +41,8 @@ pub mod classify {
     pub use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_end, classify_head};
 }
 
+#[cfg(feature = "rate-limit")]
+pub use self::layers::rate_limit;
 #[cfg(feature = "security-headers")]
 pub use self::layers::security_headers;
 

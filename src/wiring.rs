@@ -4,10 +4,16 @@
 //! integration implements the answers and never learns who asks.
 
 use std::net::SocketAddr;
+#[cfg(feature = "rate-limit")]
+use std::sync::Arc;
+#[cfg(feature = "rate-limit")]
+use std::time::Duration;
 
 use http::Extensions;
 
 use crate::spine::event::Origin;
+#[cfg(feature = "rate-limit")]
+use crate::spine::event::PolicyEvent;
 use crate::spine::problem::ProblemKind;
 
 /// The peer address that a framework left in the request's extensions.
@@ -28,6 +34,33 @@ pub(crate) fn framework_tls(extensions: &Extensions) -> bool {
         crate::integration::tonic::is_tls,
     ];
     sources.iter().any(|source| source(extensions))
+}
+
+/// The route template that a framework matched.
+#[cfg_attr(not(feature = "axum"), allow(unused_variables, reason = "no framework matches routes"))]
+pub(crate) fn framework_route(extensions: &Extensions) -> Option<&str> {
+    #[cfg(feature = "axum")]
+    if let Some(route) = crate::integration::axum::matched_path(extensions) {
+        return Some(route);
+    }
+    None
+}
+
+#[cfg(feature = "rate-limit")]
+pub(crate) use crate::integration::timer::Timer;
+
+/// A timer of the runtime that polls; `None` outside of one.
+#[cfg(feature = "rate-limit")]
+pub(crate) fn timer(wait: Duration) -> Option<Timer> {
+    crate::integration::timer::start(wait)
+}
+
+/// Counts something of a limiter's policy, when metrics are compiled in.
+#[cfg(feature = "rate-limit")]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nothing counts without metrics"))]
+pub(crate) fn count_policy(event: PolicyEvent, policy: &Arc<str>) {
+    #[cfg(feature = "metrics")]
+    crate::integration::metrics::count_policy(event, policy);
 }
 
 /// Counts a refusal, when metrics are compiled in.

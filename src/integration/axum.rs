@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 #[cfg(feature = "security-headers")]
 use std::sync::atomic::AtomicBool;
 
-use ::axum::extract::ConnectInfo;
 use ::axum::extract::connect_info::MockConnectInfo;
+use ::axum::extract::{ConnectInfo, MatchedPath};
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
@@ -25,6 +25,11 @@ pub(crate) fn peer_addr(extensions: &Extensions) -> Option<SocketAddr> {
         return Some(*addr);
     }
     extensions.get::<MockConnectInfo<SocketAddr>>().map(|MockConnectInfo(addr)| *addr)
+}
+
+/// The template of the route that the router chose.
+pub(crate) fn matched_path(extensions: &Extensions) -> Option<&str> {
+    extensions.get::<MatchedPath>().map(MatchedPath::as_str)
 }
 
 /// An extractor's refusal: the problem, rendered for the client that asked.

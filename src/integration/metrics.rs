@@ -1,6 +1,11 @@
 //! Counters through the `metrics` facade.
 
+#[cfg(feature = "rate-limit")]
+use std::sync::Arc;
+
 use crate::spine::event::Origin;
+#[cfg(feature = "rate-limit")]
+use crate::spine::event::PolicyEvent;
 use crate::spine::problem::ProblemKind;
 
 /// `rampart_<layer>_refused_total{status}`; a custom layer's name is a label.
@@ -12,4 +17,10 @@ pub(crate) fn count_refusal(origin: Origin, kind: ProblemKind) {
         }
         _ => metrics::counter!(origin.refused_metric(), "status" => status).increment(1),
     }
+}
+
+/// `rampart_rate_limit_<event>_total{policy}`. Policies are few and named in the configuration.
+#[cfg(feature = "rate-limit")]
+pub(crate) fn count_policy(event: PolicyEvent, policy: &Arc<str>) {
+    metrics::counter!(event.metric(), "policy" => Arc::clone(policy)).increment(1);
 }

@@ -6,5 +6,7 @@ pub(crate) mod axum;
 pub mod config;
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
+#[cfg(feature = "rate-limit")]
+pub(crate) mod timer;
 #[cfg(feature = "tonic")]
 pub(crate) mod tonic;

@@ -1,4 +1,6 @@
 //! One folder for each layer; none imports another.
 
+#[cfg(feature = "rate-limit")]
+pub mod rate_limit;
 #[cfg(feature = "security-headers")]
 pub mod security_headers;

@@ -33,14 +33,27 @@ pin_project! {
     #[project = KindProjection]
     enum Kind<B> {
         Inner { #[pin] body: B },
+        Guarded { #[pin] body: B, guard: Option<BodyGuard> },
         Local { data: Option<Bytes> },
     }
 }
+
+/// What is held until a body ends.
+type BodyGuard = Box<dyn Guard>;
+
+/// Anything that does its work when it is dropped.
+pub(crate) trait Guard: Send + Sync + 'static {}
 
 impl<B> ResponseBody<B> {
     /// Passes `body` through unchanged.
     pub const fn inner(body: B) -> Self {
         Self { kind: Kind::Inner { body } }
+    }
+
+    /// Passes `body` through unchanged, and drops `guard` when it has ended, failed, or is dropped itself.
+    #[cfg(feature = "rate-limit")]
+    pub(crate) fn guarded(body: B, guard: BodyGuard) -> Self {
+        Self { kind: Kind::Guarded { body, guard: Some(guard) } }
     }
 
     /// An answer of our own, sent as one frame; empty data is no frame at all.
@@ -66,7 +79,7 @@ impl<B> From<Bytes> for ResponseBody<B> {
 impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Inner { .. } => f.write_str("ResponseBody::inner(..)"),
+            Kind::Inner { .. } | Kind::Guarded { .. } => f.write_str("ResponseBody::inner(..)"),
             Kind::Local { data } => {
                 write!(f, "ResponseBody::local({} bytes)", data.as_ref().map_or(0, Bytes::len))
             }
@@ -84,20 +97,30 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
             KindProjection::Inner { body } => body.poll_frame(cx),
+            KindProjection::Guarded { mut body, guard } => {
+                let polled = body.as_mut().poll_frame(cx);
+                // A server may see the end coming and not poll for it.
+                let ended =
+                    matches!(polled, Poll::Ready(None | Some(Err(_)))) || (polled.is_ready() && body.is_end_stream());
+                if ended {
+                    *guard = None;
+                }
+                polled
+            }
             KindProjection::Local { data } => Poll::Ready(data.take().map(|data| Ok(Frame::data(data)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Inner { body } => body.is_end_stream(),
+            Kind::Inner { body } | Kind::Guarded { body, .. } => body.is_end_stream(),
             Kind::Local { data } => data.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Inner { body } => body.size_hint(),
+            Kind::Inner { body } | Kind::Guarded { body, .. } => body.size_hint(),
             Kind::Local { data } => SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64)),
         }
     }

@@ -1,8 +1,19 @@
 //! Time. This is the only file of the crate that reads it.
 
+#[cfg(feature = "rate-limit")]
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(feature = "rate-limit")]
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "rate-limit")]
+use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime};
+
+#[cfg(feature = "rate-limit")]
+mod sleep;
+#[cfg(feature = "rate-limit")]
+pub(crate) use self::sleep::Sleep;
 
 /// Where a layer takes the time from: the system, or a clock that a test moves by hand.
 ///
@@ -33,7 +44,20 @@ struct Manual {
     start: Instant,
     start_wall: SystemTime,
     elapsed_nanos: AtomicU64,
+    /// Who waits for which time, in nanoseconds since `start`, by the number of the wait.
+    #[cfg(feature = "rate-limit")]
+    sleepers: Mutex<BTreeMap<u64, (u64, Waker)>>,
+    #[cfg(feature = "rate-limit")]
+    sleeps: AtomicU64,
 }
+
+/// Where [`Clock::ticks`] begin.
+#[cfg(feature = "rate-limit")]
+static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The tick of [`ORIGIN`]: above zero, which is free to stand for "never".
+#[cfg(feature = "rate-limit")]
+const FIRST_TICK: u64 = 1_000_000_000;
 
 impl Clock {
     /// The system's monotonic and wall clocks.
@@ -45,8 +69,15 @@ impl Clock {
     /// A clock that stands still until its hand moves it. Its wall time starts at the present.
     #[must_use]
     pub fn manual() -> (Self, ClockHand) {
-        let manual =
-            Arc::new(Manual { start: Instant::now(), start_wall: SystemTime::now(), elapsed_nanos: AtomicU64::new(0) });
+        let manual = Arc::new(Manual {
+            start: Instant::now(),
+            start_wall: SystemTime::now(),
+            elapsed_nanos: AtomicU64::new(0),
+            #[cfg(feature = "rate-limit")]
+            sleepers: Mutex::default(),
+            #[cfg(feature = "rate-limit")]
+            sleeps: AtomicU64::new(0),
+        });
         (Self(Source::Manual(Arc::clone(&manual))), ClockHand(manual))
     }
 
@@ -57,6 +88,15 @@ impl Clock {
             Source::System => Instant::now(),
             Source::Manual(manual) => manual.start + manual.elapsed(),
         }
+    }
+
+    /// Monotonic time as nanoseconds since a moment of this process, never zero: what fits into one word of a table.
+    #[cfg(feature = "rate-limit")]
+    pub(crate) fn ticks(&self) -> u64 {
+        // The origin first, so that it is not the later of the two.
+        let origin = *ORIGIN;
+        let nanos = self.now().saturating_duration_since(origin).as_nanos();
+        FIRST_TICK.saturating_add(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
     /// Wall time, for dates such as a token's expiry. It may jump.
@@ -73,6 +113,22 @@ impl Manual {
     fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.elapsed_nanos.load(Ordering::Acquire))
     }
+
+    #[cfg(feature = "rate-limit")]
+    fn sleepers(&self) -> MutexGuard<'_, BTreeMap<u64, (u64, Waker)>> {
+        // A waker that panicked left the list whole.
+        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes everybody whose time has come; outside the lock, since a waker may run anything.
+    #[cfg(feature = "rate-limit")]
+    fn wake_due(&self) {
+        let elapsed_nanos = self.elapsed_nanos.load(Ordering::Acquire);
+        let due = |(until_nanos, _): &(u64, Waker)| *until_nanos <= elapsed_nanos;
+        let wakers: Vec<_> =
+            self.sleepers().values().filter(|sleeper| due(sleeper)).map(|(_, waker)| waker.clone()).collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
 }
 
 /// Moves a manual [`Clock`].
@@ -87,5 +143,7 @@ impl ClockHand {
         let _ = self.0.elapsed_nanos.fetch_update(Ordering::AcqRel, Ordering::Acquire, |elapsed_nanos| {
             Some(elapsed_nanos.saturating_add(by_nanos))
         });
+        #[cfg(feature = "rate-limit")]
+        self.0.wake_due();
     }
 }

@@ -64,6 +64,8 @@ macro_rules! origins {
 origins! { $
     /// Client address resolution.
     ClientIp = "client_ip";
+    /// The rate limiting layers.
+    RateLimit = "rate_limit";
     /// The security headers layer.
     SecurityHeaders = "security_headers";
 }
@@ -92,13 +94,69 @@ pub(crate) fn fault_once(said: &AtomicBool, origin: Origin, event: &'static str,
     }
 }
 
+/// The same, with a text that is made only when it is said.
+#[cfg(feature = "rate-limit")]
+pub(crate) fn fault_once_with(said: &AtomicBool, origin: Origin, event: &'static str, mend: impl FnOnce() -> String) {
+    if !said.load(Ordering::Relaxed) {
+        fault_once(said, origin, event, &mend());
+    }
+}
+
+/// What happens to a limiter's policy beside refusals.
+#[cfg(feature = "rate-limit")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PolicyEvent {
+    /// A shadow policy would have refused.
+    Shadowed,
+    /// A key found no place of its own.
+    Overflowed,
+    /// A request was made to wait.
+    Paced,
+}
+
+#[cfg(feature = "rate-limit")]
+impl PolicyEvent {
+    /// The counter's name.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only metrics asks"))]
+    pub(crate) const fn metric(self) -> &'static str {
+        match self {
+            Self::Shadowed => "rampart_rate_limit_shadowed_total",
+            Self::Overflowed => "rampart_rate_limit_overflowed_total",
+            Self::Paced => "rampart_rate_limit_paced_total",
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Shadowed => "rate_limit_shadowed",
+            Self::Overflowed => "rate_limit_keys_overflowed",
+            Self::Paced => "rate_limit_paced",
+        }
+    }
+}
+
+/// Reports what happened to a policy: always counted, logged as far as the sampler lets it.
+#[cfg(feature = "rate-limit")]
+pub(crate) fn policy(event: PolicyEvent, policy: &std::sync::Arc<str>, sampler: &Sampler, clock: &Clock) {
+    wiring::count_policy(event, policy);
+    let Some(suppressed) = sampler.admit(clock.now()) else { return };
+    match event {
+        PolicyEvent::Shadowed | PolicyEvent::Overflowed => {
+            report!(warn, Origin::RateLimit, event = event.name(), policy = &**policy, suppressed, "");
+        }
+        PolicyEvent::Paced => {
+            report!(debug, Origin::RateLimit, event = event.name(), policy = &**policy, suppressed, "");
+        }
+    }
+}
+
 /// The OWASP logging vocabulary's name for a refusal of this kind.
 const fn owasp_name(kind: ProblemKind) -> &'static str {
     use ProblemKind as Kind;
     match kind {
         Kind::Unauthenticated => "authn_login_fail",
         Kind::Forbidden => "authz_fail",
-        Kind::QuotaExceeded => "excess_rate_limit_exceeded",
+        Kind::QuotaExceeded | Kind::AbnormalUsage | Kind::TemporaryReducedCapacity => "excess_rate_limit_exceeded",
         Kind::BadRequest
         | Kind::ContentTooLarge
         | Kind::UriTooLong

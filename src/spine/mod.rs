@@ -9,6 +9,8 @@ pub(crate) mod identity;
 pub mod key;
 #[cfg(feature = "security-headers")]
 pub(crate) mod nonce;
+pub(crate) mod path;
 pub mod problem;
 pub(crate) mod rejection;
 pub(crate) mod request;
+pub(crate) mod response;

@@ -12,10 +12,20 @@ mod peer;
 mod probe;
 mod refusal;
 
+/// A layer that says so may ask for an inner service that can be cloned.
+macro_rules! asks_for_nothing {
+    ($layer:expr) => {
+        let owner = std::rc::Rc::default();
+        checks::asks_for_nothing(&$layer, &owner).unwrap();
+    };
+    ($layer:expr, Clone) => {};
+}
+
 /// Puts a layer under the contract: `allocations` is the most it may allocate on the way through, beside one
-/// field of the handler's and beside three. A layer whose state shows gives `state`, which reads it off the layer.
+/// field of the handler's and beside three. A layer whose state shows gives `state`, which reads it off the layer; one that cannot do without an
+/// inner service of a kind says what it `needs`.
 macro_rules! contract {
-    ($name:ident: $layer:expr, allocations = $allocations:expr $(, state = $observe:expr)?) => {
+    ($name:ident: $layer:expr, allocations = $allocations:expr $(, state = $observe:expr)? $(, needs = $needs:ident)?) => {
         mod $name {
             use super::*;
 
@@ -74,8 +84,7 @@ macro_rules! contract {
             #[test]
             fn it_is_as_free_as_its_inner_service() {
                 checks::auto_traits(&$layer);
-                let owner = std::rc::Rc::default();
-                checks::asks_for_nothing(&$layer, &owner).unwrap();
+                asks_for_nothing!($layer $(, $needs)?);
             }
 
             #[tokio::test]
@@ -144,6 +153,47 @@ macro_rules! contract {
 contract!(gate_layer: gate::GateLayer::open(), allocations = [0, 0], state = gate::GateLayer::free_places);
 // The request's extensions, which hold the address.
 contract!(peer_addr_layer: peer::some_peer(), allocations = [3, 3]);
+
+#[cfg(feature = "rate-limit")]
+mod rate_limit {
+    use std::time::Duration;
+
+    use tower_rampart::key::GlobalKey;
+    use tower_rampart::rate_limit::{HeaderStyle, Policy, Quota, RateLimit, RateLimitLayer};
+
+    use super::*;
+
+    /// Room for all that the suite does.
+    fn ample() -> Policy {
+        Policy::new("ample", Quota::new(1_000_000).per(Duration::from_secs(3600))).key(GlobalKey)
+    }
+
+    /// Few places, so that one that leaks is missed soon.
+    fn few() -> Policy {
+        Policy::concurrent("few", 4).key(GlobalKey)
+    }
+
+    fn in_flight(layer: &RateLimitLayer) -> Option<usize> {
+        layer.handle().keys("few")
+    }
+
+    contract!(silent: RateLimit::new().add_policy(ample()).headers(HeaderStyle::None).build().unwrap(), allocations = [0, 0]);
+    contract!(silent_twice: RateLimit::new()
+        .add_policy(ample())
+        .add_policy(Policy::new("other", Quota::new(1_000_000).per(Duration::from_secs(60)).fixed_window()).key(GlobalKey))
+        .headers(HeaderStyle::None)
+        .build()
+        .unwrap(), allocations = [0, 0]);
+    // The value of `RateLimit`, and the header map's growth.
+    contract!(ietf: RateLimit::new().add_policy(ample()).build().unwrap(), allocations = [3, 3]);
+    contract!(settling: RateLimit::new().add_policy(ample().count_status([401])).build().unwrap(), allocations = [3, 3]);
+    // And what the body holds until it ends.
+    contract!(concurrent: RateLimit::new().add_policy(few()).build().unwrap(), allocations = [4, 4], state = in_flight);
+    contract!(throttle: RateLimit::new()
+        .add_policy(ample().max_wait(Duration::from_secs(1)))
+        .build_throttle()
+        .unwrap(), allocations = [3, 3], needs = Clone);
+}
 
 #[cfg(feature = "security-headers")]
 mod security_headers {

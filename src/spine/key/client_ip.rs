@@ -3,15 +3,23 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::cidr::TrustedProxies;
+use super::cidr::{Cidr, TrustedProxies};
 use super::forwarded::{self, ForwardedHeader, Hop, Proto};
 use super::peer::{PeerAddr, SecureTransport};
 use super::{KeyExtractor, KeyWriter, MissingKey};
 use crate::spine::config::ConfigError;
 use crate::spine::event::{self, Origin};
 use crate::spine::request::RequestView;
+
+const TRUSTS_EVERYONE: &str = "the trusted proxies hold a whole address family (`/0`), so every client is believed \
+     whatever address it claims; name the blocks of your own proxies";
+const UNTRUSTED_HEADER: &str = "a peer that is no trusted proxy sent a forwarded header, which was ignored; if that \
+     peer is your proxy, name it with `ClientIp::trusted_proxies` (`[client_ip] trusted_proxies`), or all clients behind \
+     it count as one";
+/// Requests that are looked at for the above. A proxy shows itself among the first.
+const WATCHED_REQUESTS: u32 = 1000;
 
 /// Forwarded entries that are looked at, from the right. Real chains have less than five; the rest of a longer list
 /// is an attack, and is not read.
@@ -42,7 +50,15 @@ pub struct ClientIp {
     trusted: TrustedProxies,
     header: ForwardedHeader,
     ipv6_prefix: Ipv6Prefix,
-    said_no_peer: Arc<AtomicBool>,
+    said: Arc<Said>,
+}
+
+/// What was reported once, and how many requests were looked at for it.
+#[derive(Debug, Default)]
+struct Said {
+    no_peer: AtomicBool,
+    untrusted_header: AtomicBool,
+    watched: AtomicU32,
 }
 
 impl Default for ClientIp {
@@ -59,13 +75,17 @@ impl ClientIp {
             trusted: TrustedProxies::none(),
             header: ForwardedHeader::XForwardedFor,
             ipv6_prefix: Ipv6Prefix::SUBSCRIBER,
-            said_no_peer: Arc::default(),
+            said: Arc::default(),
         }
     }
 
     /// The proxies whose header counts.
     #[must_use]
     pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        if proxies.blocks().any(Cidr::is_everything) {
+            static SAID: AtomicBool = AtomicBool::new(false);
+            event::fault_once(&SAID, Origin::ClientIp, "everyone_trusted", TRUSTS_EVERYONE);
+        }
         self.trusted = proxies;
         self
     }
@@ -116,7 +136,7 @@ impl ClientIp {
 
     fn walk(&self, request: RequestView<'_>) -> Result<(IpAddr, usize), NoPeer> {
         let Some(peer) = PeerAddr::of(request) else {
-            event::fault_once(&self.said_no_peer, Origin::ClientIp, "no_peer_address", NoPeer::MEND);
+            event::fault_once(&self.said.no_peer, Origin::ClientIp, "no_peer_address", NoPeer::MEND);
             return Err(NoPeer(()));
         };
         Ok(self.walk_from(peer.ip(), request))
@@ -126,6 +146,7 @@ impl ClientIp {
     fn walk_from(&self, peer: IpAddr, request: RequestView<'_>) -> (IpAddr, usize) {
         let mut client = peer;
         if !self.trusted.contains(peer) {
+            self.watch_for_untrusted_header(request);
             return (client, 0);
         }
         let mut passed = 0;
@@ -138,6 +159,24 @@ impl ClientIp {
             passed += 1;
         }
         (client, passed)
+    }
+
+    /// A proxy that was forgotten among the trusted ones makes one client of all its clients, which looks like a
+    /// limiter that is too strict.
+    fn watch_for_untrusted_header(&self, request: RequestView<'_>) {
+        let watched = &self.said.watched;
+        if watched.load(Ordering::Relaxed) >= WATCHED_REQUESTS {
+            return;
+        }
+        watched.fetch_add(1, Ordering::Relaxed);
+        if ForwardedHeader::ALL.iter().any(|header| request.headers().contains_key(header.name())) {
+            event::fault_once(
+                &self.said.untrusted_header,
+                Origin::ClientIp,
+                "untrusted_forwarded_header",
+                UNTRUSTED_HEADER,
+            );
+        }
     }
 
     fn group(&self, client: IpAddr) -> IpAddr {
@@ -176,7 +215,7 @@ impl Ipv6Prefix {
 
 impl KeyExtractor for ClientIp {
     fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey> {
-        let client = self.resolve(request).map_err(|_| MissingKey::new("peer address", NoPeer::MEND))?;
+        let client = self.resolve(request)?;
         match self.group(client) {
             IpAddr::V4(v4) => key.part(&v4.octets()),
             IpAddr::V6(v6) => key.part(&v6.octets()),
@@ -202,3 +241,9 @@ impl fmt::Display for NoPeer {
 }
 
 impl std::error::Error for NoPeer {}
+
+impl From<NoPeer> for MissingKey {
+    fn from(_: NoPeer) -> Self {
+        Self::new("peer address", NoPeer::MEND)
+    }
+}

@@ -25,6 +25,8 @@ pub enum ForwardedHeader {
 }
 
 impl ForwardedHeader {
+    pub(super) const ALL: [Self; 4] = [Self::XForwardedFor, Self::Forwarded, Self::XRealIp, Self::CfConnectingIp];
+
     /// The field's name in lower case.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -41,17 +43,14 @@ impl FromStr for ForwardedHeader {
     type Err = ConfigError;
 
     fn from_str(name: &str) -> Result<Self, ConfigError> {
-        [Self::XForwardedFor, Self::Forwarded, Self::XRealIp, Self::CfConnectingIp]
-            .into_iter()
-            .find(|header| header.name().eq_ignore_ascii_case(name))
-            .ok_or_else(|| {
-                ConfigError::new(
-                    "header",
-                    name,
-                    "is no forwarded header",
-                    "write `x-forwarded-for`, `forwarded`, `x-real-ip` or `cf-connecting-ip`",
-                )
-            })
+        Self::ALL.into_iter().find(|header| header.name().eq_ignore_ascii_case(name)).ok_or_else(|| {
+            ConfigError::new(
+                "header",
+                name,
+                "is no forwarded header",
+                "write `x-forwarded-for`, `forwarded`, `x-real-ip` or `cf-connecting-ip`",
+            )
+        })
     }
 }
 

@@ -25,22 +25,26 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod caller;
 mod cidr;
 mod client_ip;
+mod fields;
 mod forwarded;
 mod peer;
+mod target;
 
+pub use self::caller::{IdentityKey, TenantKey};
 pub use self::cidr::{Cidr, TrustedProxies};
 pub use self::client_ip::{ClientIp, Ipv6Prefix, MAX_HOPS, NoPeer};
+pub use self::fields::{CookieKey, HeaderKey};
 pub use self::forwarded::ForwardedHeader;
 pub use self::peer::{PeerAddr, PeerAddrLayer, PeerAddrService, SecureTransport};
+pub use self::target::{GlobalKey, GrpcMethodKey, MethodKey, RouteKey, RouteTemplate};
 
 use std::fmt;
 use std::hash::Hasher;
 
-use http::HeaderName;
-
-use crate::spine::identity::Identity;
+use crate::spine::problem::ProblemKind;
 use crate::spine::request::RequestView;
 
 /// Turns a request into the key that it is limited, cached or counted under.
@@ -129,13 +133,35 @@ impl fmt::Debug for KeyWriter<'_> {
 pub struct MissingKey {
     part: &'static str,
     mend: &'static str,
+    problem: ProblemKind,
 }
 
 impl MissingKey {
-    /// `part` names what is missing, `mend` tells the operator how requests come to have it.
+    /// `part` names what is missing, `mend` tells the operator how requests come to have it. It is taken for the
+    /// server's fault.
     #[must_use]
     pub const fn new(part: &'static str, mend: &'static str) -> Self {
-        Self { part, mend }
+        Self { part, mend, problem: ProblemKind::Internal }
+    }
+
+    /// What a layer refuses with that cannot do without the key: [`ProblemKind::BadRequest`] where the client left
+    /// something out.
+    #[must_use]
+    pub const fn refused_as(mut self, problem: ProblemKind) -> Self {
+        self.problem = problem;
+        self
+    }
+
+    /// What is missing.
+    #[must_use]
+    pub const fn part(&self) -> &'static str {
+        self.part
+    }
+
+    /// What to refuse with.
+    #[must_use]
+    pub const fn problem(&self) -> ProblemKind {
+        self.problem
     }
 }
 
@@ -146,43 +172,3 @@ impl fmt::Display for MissingKey {
 }
 
 impl std::error::Error for MissingKey {}
-
-/// The authenticated caller: issuer and subject together.
-#[derive(Debug, Clone, Copy, Default)]
-#[allow(clippy::exhaustive_structs, reason = "a unit: there is nothing to add")]
-pub struct IdentityKey;
-
-impl KeyExtractor for IdentityKey {
-    fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey> {
-        let identity =
-            Identity::of(request).ok_or(MissingKey::new("identity", "put an authentication layer outside this one"))?;
-        key.part(identity.issuer().as_bytes());
-        key.part(identity.subject().as_bytes());
-        Ok(())
-    }
-}
-
-/// The value of a header field, all its lines in order.
-#[derive(Debug, Clone)]
-pub struct HeaderKey(HeaderName);
-
-impl HeaderKey {
-    /// Keys by this field. Clients choose its value freely, so let an authenticated part stand beside it.
-    #[must_use]
-    pub const fn new(name: HeaderName) -> Self {
-        Self(name)
-    }
-}
-
-impl KeyExtractor for HeaderKey {
-    fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey> {
-        let mut lines = request.headers().get_all(&self.0).iter().peekable();
-        if lines.peek().is_none() {
-            return Err(MissingKey::new("header field of that name", "let clients send it, or key by something else"));
-        }
-        for line in lines {
-            key.part(line.as_bytes());
-        }
-        Ok(())
-    }
-}

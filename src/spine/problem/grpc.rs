@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
-use super::{Problem, cut};
+use super::cut;
+use crate::spine::rejection::Rejection;
 use crate::spine::request::RequestFacts;
 
 /// The most bytes of an encoded `grpc-message`. Clients bound their header lists (8 KiB is a common default), and kill
@@ -18,12 +19,18 @@ const MAX_CONTENT_TYPE_BYTES: usize = 64;
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
 /// HTTP 200, the status in the headers, and no body: END_STREAM then stands on the HEADERS frame.
-pub(super) fn trailers_only(problem: &Problem, facts: &RequestFacts) -> Response<Bytes> {
+pub(super) fn trailers_only(rejection: &Rejection, facts: &RequestFacts) -> Response<Bytes> {
+    let problem = rejection.problem();
     let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, content_type(facts.grpc_content_type()));
     headers.insert("grpc-status", HeaderValue::from(u16::from(problem.kind().grpc_code().get())));
     headers.insert("grpc-message", message(problem.detail_text().unwrap_or_else(|| problem.kind().title())));
+    if let Some(wait) = rejection.retry_after_wait() {
+        // What gRPC clients understand instead of `Retry-After` (gRPC A6), rounded up as that is.
+        let wait_ms = wait.as_nanos().div_ceil(1_000_000).clamp(1, i32::MAX as u128);
+        headers.insert("grpc-retry-pushback-ms", HeaderValue::from(wait_ms as u32));
+    }
     response
 }
 

@@ -104,6 +104,13 @@ catalogue! {
     /// A quota is used up (draft-ietf-httpapi-ratelimit-headers).
     QuotaExceeded = TOO_MANY_REQUESTS, RESOURCE_EXHAUSTED,
         "https://iana.org/assignments/http-problem-types#quota-exceeded", "Quota Exceeded";
+    /// Usage that is out of the ordinary; the client is shut out for a while
+    /// (draft-ietf-httpapi-ratelimit-headers).
+    AbnormalUsage = TOO_MANY_REQUESTS, RESOURCE_EXHAUSTED,
+        "https://iana.org/assignments/http-problem-types#abnormal-usage-detected", "Abnormal Usage Detected";
+    /// The server can take less than usual for now (draft-ietf-httpapi-ratelimit-headers).
+    TemporaryReducedCapacity = SERVICE_UNAVAILABLE, RESOURCE_EXHAUSTED,
+        "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity", "Temporary Reduced Capacity";
     /// The header section is larger than allowed.
     HeaderFieldsTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, INVALID_ARGUMENT, ABOUT_BLANK,
         "Request Header Fields Too Large";

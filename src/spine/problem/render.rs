@@ -18,7 +18,7 @@ pub struct ProblemRenderer;
 impl RenderRejection for ProblemRenderer {
     fn render(&self, rejection: &Rejection, request: &RequestFacts) -> Response<Bytes> {
         match request.protocol() {
-            Protocol::Grpc => grpc::trailers_only(rejection.problem(), request),
+            Protocol::Grpc => grpc::trailers_only(rejection, request),
             Protocol::Http => problem_json(rejection.problem(), request),
         }
     }

@@ -1,0 +1,26 @@
+//! Timers of tokio, the one runtime that axum, tonic and hyper's server share.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::{Sleep, sleep};
+
+/// Ends after a wait.
+#[derive(Debug)]
+pub(crate) struct Timer(Pin<Box<Sleep>>);
+
+/// Starts a timer; `None` outside of a runtime.
+pub(crate) fn start(wait: Duration) -> Option<Timer> {
+    Handle::try_current().ok()?;
+    Some(Timer(Box::pin(sleep(wait))))
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
+}

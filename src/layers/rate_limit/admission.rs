@@ -1,0 +1,154 @@
+//! What an admitted request holds, and what becomes of it.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use smallvec::SmallVec;
+
+use super::choice::OnAbandoned;
+use super::fields::{Before, Stamp};
+use super::layer::Core;
+use super::limiter::{Grant, Hold};
+use super::nesting;
+use super::policy::Settle;
+use super::rule::Rule;
+use crate::spine::body::Guard;
+use crate::spine::response::ResponseView;
+
+/// A request on its way: its charges, and what its response is told. Dropped without a response, it is abandoned.
+#[derive(Debug)]
+pub(super) struct Admission {
+    core: Arc<Core>,
+    holds: SmallVec<[Hold; 1]>,
+    stamp: Option<Stamp>,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It has not begun.
+    Waiting,
+    Running,
+}
+
+impl Admission {
+    /// `None` when nothing will become of the request any more.
+    pub(super) fn new(core: &Arc<Core>, grant: Grant) -> Option<Self> {
+        let Grant { holds, stamp, wait_nanos } = grant;
+        if holds.is_empty() && stamp.is_none() {
+            return None;
+        }
+        let stage = if wait_nanos > 0 { Stage::Waiting } else { Stage::Running };
+        Some(Self { core: Arc::clone(core), holds, stamp, stage })
+    }
+
+    /// The wait is over: the request begins, and its charges stand.
+    pub(super) fn begin(&mut self) {
+        self.stage = Stage::Running;
+        let rules = &self.core.limiter.rules;
+        self.holds.retain(|hold| rules.get(hold.index).is_some_and(Rule::settles));
+    }
+
+    /// Settles the charges by the response, and returns what is held until its body ends.
+    pub(super) fn respond(&mut self, response: ResponseView<'_>) -> Option<Box<dyn Guard>> {
+        let holds = std::mem::take(&mut self.holds);
+        if holds.is_empty() {
+            return None;
+        }
+        let now = self.core.now();
+        let mut permits = SmallVec::new();
+        for hold in holds {
+            let Some(rule) = self.core.limiter.rules.get(hold.index) else { continue };
+            let cost = match &rule.policy.settle {
+                None => {
+                    permits.push(hold);
+                    continue;
+                }
+                Some(Settle::When(holds)) if holds(response) => hold.cost,
+                Some(Settle::When(_)) => 0,
+                Some(Settle::Cost(cost)) => cost(response),
+            };
+            if cost != hold.cost {
+                let standing = settle(rule, &hold, cost, now);
+                if let Some(stamp) = self.stamp.as_mut().filter(|_| hold.stamped) {
+                    stamp.standing = standing;
+                }
+            }
+        }
+        (!permits.is_empty())
+            .then(|| Box::new(Permits { core: Arc::clone(&self.core), holds: permits }) as Box<dyn Guard>)
+    }
+
+    /// Tells the client where it stands.
+    pub(super) fn stamp(&self, stamped_inside: bool, headers: &mut HeaderMap) {
+        if let Some(stamp) = &self.stamp {
+            let before = if stamped_inside { Before::Ours } else { Before::Foreign };
+            stamp.write(self.core.limiter.style, before, headers);
+            nesting::mark_stamped();
+        }
+    }
+
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if self.holds.is_empty() {
+            return;
+        }
+        let now = self.core.now();
+        for hold in &self.holds {
+            let Some(rule) = self.core.limiter.rules.get(hold.index) else { continue };
+            match self.stage {
+                Stage::Waiting => step_back(rule, hold, now),
+                Stage::Running if rule.is_concurrent() || rule.policy.on_abandoned == OnAbandoned::Refunded => {
+                    settle(rule, hold, 0, now);
+                }
+                Stage::Running => {}
+            }
+        }
+    }
+}
+
+fn settle(rule: &Rule, hold: &Hold, cost: u32, now: u64) -> super::meter::Standing {
+    let mut standing = super::meter::Standing { limit: 0, remaining: 0, next_nanos: 0, full_nanos: 0 };
+    rule.table.revisit(hold.tag, hold.place, now, |meter, cell| {
+        let meter = hold.meter.as_ref().unwrap_or(meter);
+        let next = meter.settle(cell, hold.cost, cost, hold.after, now);
+        standing = meter.standing(next, now);
+        next
+    });
+    standing
+}
+
+/// A request leaves before its turn. Those that wait behind it have their times already, so its place in the queue of a
+/// pacing policy is free only when nobody does.
+fn step_back(rule: &Rule, hold: &Hold, now: u64) {
+    rule.table.revisit(hold.tag, hold.place, now, |meter, cell| {
+        if hold.paced && cell != hold.after {
+            return cell;
+        }
+        hold.meter.as_ref().unwrap_or(meter).settle(cell, hold.cost, 0, hold.after, now)
+    });
+}
+
+/// Places among requests in flight, held until the body has ended.
+struct Permits {
+    core: Arc<Core>,
+    holds: SmallVec<[Hold; 1]>,
+}
+
+impl Guard for Permits {}
+
+impl Drop for Permits {
+    fn drop(&mut self) {
+        let now = self.core.now();
+        for hold in &self.holds {
+            if let Some(rule) = self.core.limiter.rules.get(hold.index) {
+                settle(rule, hold, 0, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What clients are told about their quotas.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::meter::{Meter, Standing};
+
+/// Which fields tell clients about their quotas.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeaderStyle {
+    /// `RateLimit-Policy` and `RateLimit`, as draft-ietf-httpapi-ratelimit-headers-10 has them.
+    #[default]
+    Ietf,
+    /// `RateLimit-Limit`, `RateLimit-Remaining`, `RateLimit-Reset` and `RateLimit-Policy` of its sixth draft.
+    Draft6,
+    /// `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`, the last in seconds from now.
+    XRateLimit,
+    /// None. A refusal has its `Retry-After` all the same.
+    None,
+}
+
+static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+static DRAFT6: [HeaderName; 3] = [
+    HeaderName::from_static("ratelimit-limit"),
+    HeaderName::from_static("ratelimit-remaining"),
+    HeaderName::from_static("ratelimit-reset"),
+];
+static X_RATE_LIMIT: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit"),
+    HeaderName::from_static("x-ratelimit-remaining"),
+    HeaderName::from_static("x-ratelimit-reset"),
+];
+
+/// What one response is told.
+#[derive(Debug)]
+pub(super) struct Stamp {
+    /// `RateLimit-Policy`, of all policies that apply.
+    pub(super) policies: HeaderValue,
+    /// The policy that refused, else the tightest.
+    pub(super) name: std::sync::Arc<str>,
+    pub(super) standing: Standing,
+    pub(super) partition_key: Option<[u8; 6]>,
+}
+
+/// Whether a layer of ours further in has written the fields already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// What is there comes from elsewhere, and is replaced.
+    Foreign,
+    /// What is there is ours, and is added to.
+    Ours,
+}
+
+impl Stamp {
+    pub(super) fn write(&self, style: HeaderStyle, before: Before, headers: &mut HeaderMap) {
+        if before == Before::Foreign {
+            remove_all(headers);
+        }
+        match style {
+            HeaderStyle::None => {}
+            HeaderStyle::Ietf => {
+                headers.append(&RATE_LIMIT_POLICY, self.policies.clone());
+                headers.append(&RATE_LIMIT, self.item());
+            }
+            HeaderStyle::Draft6 => {
+                headers.append(&RATE_LIMIT_POLICY, self.policies.clone());
+                self.write_triple(&DRAFT6, headers);
+            }
+            HeaderStyle::XRateLimit => self.write_triple(&X_RATE_LIMIT, headers),
+        }
+    }
+
+    /// `"name";r=1;t=2`
+    fn item(&self) -> HeaderValue {
+        let mut text = Text::default();
+        let Standing { remaining, next_nanos, .. } = self.standing;
+        // There is room for the longest name and all parameters.
+        let _ = write!(text, "\"{}\";r={remaining}", self.name);
+        if next_nanos > 0 {
+            let _ = write!(text, ";t={}", whole_seconds(next_nanos));
+        }
+        if let Some(key) = self.partition_key {
+            let _ = write!(text, ";pk=:{}:", STANDARD.encode(key));
+        }
+        text.value()
+    }
+
+    /// Of several limiters the tightest counts, since these fields have room for one.
+    fn write_triple(&self, [limit, remaining, reset]: &[HeaderName; 3], headers: &mut HeaderMap) {
+        let held = headers.get(remaining).and_then(|held| held.to_str().ok()?.parse::<u32>().ok());
+        if held.is_some_and(|held| held <= self.standing.remaining) {
+            return;
+        }
+        headers.insert(limit, HeaderValue::from(self.standing.limit));
+        headers.insert(remaining, HeaderValue::from(self.standing.remaining));
+        headers.insert(reset, HeaderValue::from(whole_seconds(self.standing.full_nanos)));
+    }
+}
+
+/// Removes every field that speaks of quotas: an upstream's own would contradict ours. A look at the names there are
+/// costs less than asking for each that might be.
+fn remove_all(headers: &mut HeaderMap) {
+    let speaks_of_quotas = |name: &HeaderName| {
+        let name = name.as_str();
+        name.strip_prefix("x-").unwrap_or(name).starts_with("ratelimit")
+    };
+    if headers.keys().any(speaks_of_quotas) {
+        for name in [&RATE_LIMIT, &RATE_LIMIT_POLICY].into_iter().chain(&DRAFT6).chain(&X_RATE_LIMIT) {
+            headers.remove(name);
+        }
+    }
+}
+
+/// One policy as an item of `RateLimit-Policy`.
+pub(super) fn policy_item(style: HeaderStyle, name: &str, meter: &Meter) -> String {
+    let seconds = meter.refill_nanos().map(|nanos| whole_seconds(nanos).max(1));
+    let limit = meter.limit();
+    match (style, seconds) {
+        (HeaderStyle::Draft6, Some(seconds)) => format!("{limit};w={seconds}"),
+        (HeaderStyle::Draft6, None) => format!("{limit};comment=\"concurrent-requests\""),
+        (_, Some(seconds)) => format!("\"{name}\";q={limit};w={seconds}"),
+        (_, None) => format!("\"{name}\";q={limit};qu=\"concurrent-requests\""),
+    }
+}
+
+/// Items, joined to one field value.
+pub(super) fn joined<'a>(items: impl Iterator<Item = &'a str>) -> HeaderValue {
+    let items: Vec<_> = items.collect();
+    // Names are tokens, so the text is a field value.
+    HeaderValue::try_from(items.join(", ")).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Rounded up: nobody is told to come too early.
+const fn whole_seconds(nanos: u64) -> u64 {
+    nanos.div_ceil(1_000_000_000)
+}
+
+/// A field value in the making, on the stack.
+struct Text {
+    bytes: [u8; 192],
+    len: usize,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self { bytes: [0; 192], len: 0 }
+    }
+}
+
+impl std::fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let room = self.bytes.get_mut(self.len..self.len + text.len()).ok_or(std::fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.len += text.len();
+        Ok(())
+    }
+}
+
+impl Text {
+    fn value(&self) -> HeaderValue {
+        let written = self.bytes.get(..self.len).unwrap_or_default();
+        HeaderValue::from_bytes(written).unwrap_or(HeaderValue::from_static(""))
+    }
+}

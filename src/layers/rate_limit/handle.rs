@@ -1,0 +1,129 @@
+//! Watching and changing a running limiter.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::layer::Core;
+use super::policy::Limit;
+use super::quota::Quota;
+use super::rule::{Rule, meter_of};
+use crate::spine::config::ConfigError;
+
+/// Watches and changes a running limiter, from anywhere. Clones are the same handle.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_rampart::rate_limit::{Quota, RateLimit};
+///
+/// let layer = RateLimit::per_client_ip(Quota::new(100).per(Duration::from_secs(60))).build()?;
+/// let handle = layer.handle();
+/// assert_eq!(handle.keys("default"), Some(0));
+/// // An incident: everybody gets a tenth.
+/// handle.set_quota("default", Quota::new(10).per(Duration::from_secs(60)))?;
+/// # Ok::<(), tower_rampart::ConfigError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct RateLimitHandle {
+    core: Arc<Core>,
+}
+
+impl RateLimitHandle {
+    pub(super) const fn of(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// The policies' names, in order.
+    pub fn policies(&self) -> impl Iterator<Item = &str> {
+        self.core.limiter.rules.iter().map(|rule| &*rule.policy.name)
+    }
+
+    /// How many keys a policy remembers: slots that are taken. A key whose quota has come back takes one until
+    /// something sweeps it away.
+    #[must_use]
+    pub fn keys(&self, policy: &str) -> Option<usize> {
+        self.rule(policy).map(|rule| rule.table.keys())
+    }
+
+    /// How many requests of new keys found a policy's table full.
+    #[must_use]
+    pub fn overflowed(&self, policy: &str) -> Option<u64> {
+        self.rule(policy).map(|rule| rule.table.overflowed())
+    }
+
+    /// How many requests a policy would have refused, had it been enforced.
+    #[must_use]
+    pub fn shadowed(&self, policy: &str) -> Option<u64> {
+        self.rule(policy).map(|rule| rule.shadowed.load(Ordering::Relaxed))
+    }
+
+    /// How many requests wait at the moment.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.core.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Changes a policy's quota. What a key has left stays as it is, as far as the new quota has room for it: nobody
+    /// gains credit, and nobody waits longer than one refill of the new quota.
+    ///
+    /// # Errors
+    ///
+    /// There is no such policy, it counts requests in flight, it may wait and the new quota is a fixed window, or the
+    /// quota cannot be.
+    pub fn set_quota<Q>(&self, policy: &str, quota: Q) -> Result<(), ConfigError>
+    where
+        Q: TryInto<Quota>,
+        Q::Error: Into<ConfigError>,
+    {
+        let quota = quota.try_into().map_err(Into::into)?;
+        let rule = self.rule(policy).ok_or_else(|| {
+            let names = self.policies().collect::<Vec<_>>().join("`, `");
+            ConfigError::new("policy", policy, "is no policy of this limiter", format!("name one of `{names}`"))
+        })?;
+        if rule.is_concurrent() {
+            const MEND: &str = "use `set_concurrent`";
+            return Err(ConfigError::new("policy", policy, "counts requests in flight", MEND));
+        }
+        let limit = Limit::Rate(quota);
+        if !rule.policy.max_wait.is_zero() && !meter_of(limit).paces() {
+            const MEND: &str = "give it a token bucket";
+            return Err(ConfigError::new("policy", policy, "lets requests wait, which a window cannot", MEND));
+        }
+        self.replace(rule, limit);
+        Ok(())
+    }
+
+    /// Changes how many requests of a key may run at a time. Those that run are not cut off.
+    ///
+    /// # Errors
+    ///
+    /// There is no such policy, it counts requests in time, or the limit is 0.
+    pub fn set_concurrent(&self, policy: &str, limit: u32) -> Result<(), ConfigError> {
+        let rule = self.rule(policy).filter(|rule| rule.is_concurrent()).ok_or_else(|| {
+            const MEND: &str = "name one that was made by `Policy::concurrent`";
+            ConfigError::new("policy", policy, "is no concurrency policy of this limiter", MEND)
+        })?;
+        let limit = std::num::NonZeroU32::new(limit)
+            .ok_or_else(|| ConfigError::new("quota", 0, "lets nothing through", "write 1 or more"))?;
+        self.replace(rule, Limit::Concurrent(limit));
+        Ok(())
+    }
+
+    /// Forgets every key of a policy: all quotas are whole again. `false` when there is no such policy.
+    pub fn reset(&self, policy: &str) -> bool {
+        let rule = self.rule(policy);
+        rule.inspect(|rule| rule.table.clear()).is_some()
+    }
+
+    fn replace(&self, rule: &Rule, limit: Limit) {
+        rule.table.set_meter(meter_of(limit), self.core.now());
+        self.core.limiter.describe();
+    }
+
+    fn rule(&self, policy: &str) -> Option<&Rule> {
+        self.core.limiter.rules.iter().find(|rule| &*rule.policy.name == policy)
+    }
+}

@@ -1,0 +1,191 @@
+//! A part of a table: open addressing with linear probing, and deletion that shifts back, so that it needs no marks
+//! of what was there.
+
+use super::meter::Meter;
+
+pub(super) struct Shard {
+    pub(super) meter: Meter,
+    /// Tag and cell; a tag of zero is a free slot.
+    slots: Box<[[u64; 2]]>,
+    len: usize,
+    /// Where the sweep goes on.
+    cursor: usize,
+}
+
+pub(super) enum Found {
+    /// Here, with this cell.
+    At(usize, u64),
+    /// Not there; here it would stand.
+    Free(usize),
+}
+
+/// The fewest slots of a shard: a table that was made smaller still spreads its keys unevenly.
+const MIN_SLOTS: usize = 32;
+/// Slots that can be swept at once within a few microseconds.
+const SMALL_SLOTS: usize = 4096;
+const SWEPT_AT_ONCE: usize = 256;
+/// Cells that are looked at to find one close to replenished.
+const SAMPLE: usize = 64;
+
+impl Shard {
+    /// For about so many keys. There is half as much room again, which keeps probes short.
+    pub(super) fn new(keys: usize, meter: Meter) -> Self {
+        // The allocator hands out zeroed pages, which take up no memory until they are written to.
+        Self { meter, slots: vec![[0; 2]; slots_for(keys)].into_boxed_slice(), len: 0, cursor: 0 }
+    }
+
+    /// Whether one more would make probes long.
+    pub(super) const fn is_full(&self) -> bool {
+        self.len >= self.slots.len() / 8 * 7
+    }
+
+    pub(super) fn find(&self, tag: u64) -> Found {
+        let mut at = self.home(tag);
+        loop {
+            match self.slots.get(at) {
+                Some([held, cell]) if *held == tag => return Found::At(at, *cell),
+                Some([0, _]) | None => return Found::Free(at),
+                Some(_) => at = self.after(at),
+            }
+        }
+    }
+
+    pub(super) fn set(&mut self, at: usize, cell: u64) {
+        if let Some(slot) = self.slots.get_mut(at) {
+            slot[1] = cell;
+        }
+    }
+
+    /// Puts a tag that is not there yet.
+    pub(super) fn insert(&mut self, tag: u64, cell: u64) {
+        if let Found::Free(at) = self.find(tag) {
+            self.put(tag, cell, at);
+        }
+    }
+
+    /// Puts a tag where [`find`](Self::find) said, when nothing has moved since.
+    pub(super) fn put(&mut self, tag: u64, cell: u64, at: usize) {
+        if let Some(slot) = self.slots.get_mut(at) {
+            *slot = [tag, cell];
+            self.len += 1;
+        }
+    }
+
+    /// Frees a slot, and moves those up that had to go on because of it.
+    pub(super) fn remove(&mut self, at: usize) {
+        let mut hole = at;
+        let mut next = self.after(hole);
+        while let Some([tag, cell]) = self.slots.get(next).copied() {
+            if tag == 0 {
+                break;
+            }
+            // It may move into the hole if its home does not lie between the hole and itself.
+            let (home, slots) = (self.home(tag), self.slots.len());
+            if (next + slots - home) % slots >= (next + slots - hole) % slots {
+                if let Some(slot) = self.slots.get_mut(hole) {
+                    *slot = [tag, cell];
+                }
+                hole = next;
+            }
+            next = self.after(next);
+        }
+        if let Some(slot) = self.slots.get_mut(hole) {
+            *slot = [0; 2];
+            self.len -= 1;
+        }
+    }
+
+    /// How much to sweep when there is no room: all of a small shard, some of a large one, which is swept by the next
+    /// newcomers in turn.
+    pub(super) const fn sweep_when_full(&self) -> usize {
+        if self.slots.len() <= SMALL_SLOTS { self.slots.len() } else { SWEPT_AT_ONCE }
+    }
+
+    /// Drops what says nothing any more among the next `slots`, and says how many that were.
+    pub(super) fn sweep(&mut self, slots: usize, now: u64) -> usize {
+        let before = self.len;
+        for _ in 0..slots.min(self.slots.len()) {
+            match self.slots.get(self.cursor) {
+                // Another may have moved here, so the cursor stays.
+                Some([tag, cell]) if *tag != 0 && self.meter.expiry(*cell) <= now => self.remove(self.cursor),
+                _ => self.cursor = self.after(self.cursor),
+            }
+        }
+        before - self.len
+    }
+
+    /// The cell closest to replenished among some.
+    pub(super) fn nearest(&mut self) -> Option<(usize, u64)> {
+        let mut nearest: Option<(usize, u64)> = None;
+        let mut at = self.cursor;
+        for _ in 0..SAMPLE.min(self.slots.len()) {
+            if let Some([tag, cell]) = self.slots.get(at)
+                && *tag != 0
+                && nearest.is_none_or(|(_, held)| self.meter.expiry(*cell) < self.meter.expiry(held))
+            {
+                nearest = Some((at, *cell));
+            }
+            at = self.after(at);
+        }
+        self.cursor = at;
+        nearest
+    }
+
+    /// Rewrites every cell for another meter, drops those that then say nothing, and says how many.
+    pub(super) fn translate(&mut self, translate: impl Fn(u64) -> u64, meter: Meter) -> usize {
+        self.meter = meter;
+        self.rebuild(self.slots.len(), |cell| Some(translate(cell)).filter(|cell| *cell != 0))
+    }
+
+    /// Makes room for another number of keys, and says how many were dropped.
+    pub(super) fn resize(&mut self, keys: usize) -> usize {
+        let slots = slots_for(keys);
+        if slots == self.slots.len() {
+            return 0;
+        }
+        if self.len > slots / 8 * 7 {
+            // The latest to expire are worth the most.
+            let mut expiries: Vec<_> = self.cells().map(|(_, cell)| self.meter.expiry(cell)).collect();
+            let surplus = self.len - slots / 8 * 7;
+            let (_, &mut cut, _) = expiries.select_nth_unstable(surplus - 1);
+            let meter = self.meter;
+            return self.rebuild(slots, |cell| Some(cell).filter(|cell| meter.expiry(*cell) > cut));
+        }
+        self.rebuild(slots, Some)
+    }
+
+    pub(super) fn clear(&mut self) -> usize {
+        self.rebuild(self.slots.len(), |_| None)
+    }
+
+    fn rebuild(&mut self, slots: usize, keep: impl Fn(u64) -> Option<u64>) -> usize {
+        let (old, before) = (std::mem::replace(&mut self.slots, vec![[0; 2]; slots].into_boxed_slice()), self.len);
+        self.len = 0;
+        self.cursor = 0;
+        for [tag, cell] in old {
+            if tag != 0
+                && let Some(cell) = keep(cell)
+            {
+                self.insert(tag, cell);
+            }
+        }
+        before - self.len
+    }
+
+    fn cells(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.slots.iter().filter(|[tag, _]| *tag != 0).map(|[tag, cell]| (*tag, *cell))
+    }
+
+    /// Where a tag belongs: its upper bits, spread over the slots without a division.
+    const fn home(&self, tag: u64) -> usize {
+        ((tag as u128 * self.slots.len() as u128) >> 64) as usize
+    }
+
+    const fn after(&self, at: usize) -> usize {
+        if at + 1 == self.slots.len() { 0 } else { at + 1 }
+    }
+}
+
+fn slots_for(keys: usize) -> usize {
+    keys.saturating_add(keys / 2).max(MIN_SLOTS)
+}
