@@ -199,7 +199,9 @@ fn impure_engine(source: &Source) -> Option<String> {
         return Some("is async".to_owned());
     }
     let impure = ["http_body", "tower", "tower_layer", "tower_service", "tokio"];
-    let clock = (mentions(&source.code, "Clock") || reaches(&source.code, "clock")).then_some("Clock");
+    // governor has a clock too, which shows what it is told.
+    let own: String = source.code.lines().filter(|line| !line.contains("governor::")).collect();
+    let clock = (mentions(&own, "Clock") || reaches(&own, "clock")).then_some("Clock");
     clock.or_else(|| impure.into_iter().find(|name| names(&source.code, name))).map(|name| format!("names `{name}`"))
 }
 

@@ -86,7 +86,7 @@ impl Clock {
     pub fn now(&self) -> Instant {
         match &self.0 {
             Source::System => Instant::now(),
-            Source::Manual(manual) => manual.start + manual.elapsed(),
+            Source::Manual(manual) => manual.start + manual.passed(),
         }
     }
 
@@ -104,13 +104,13 @@ impl Clock {
     pub fn wall(&self) -> SystemTime {
         match &self.0 {
             Source::System => SystemTime::now(),
-            Source::Manual(manual) => manual.start_wall + manual.elapsed(),
+            Source::Manual(manual) => manual.start_wall + manual.passed(),
         }
     }
 }
 
 impl Manual {
-    fn elapsed(&self) -> Duration {
+    fn passed(&self) -> Duration {
         Duration::from_nanos(self.elapsed_nanos.load(Ordering::Acquire))
     }
 

@@ -1,4 +1,5 @@
-//! Contenders that put the same security headers on the same response.
+//! Contenders that do the same work: here those that put the same security headers on the same response, and in
+//! [`limits`] those that limit the same clients.
 //!
 //! Each is a service whose handler has its response ready, so that a measurement sees the layer alone.
 
@@ -11,6 +12,8 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use tower::{Layer, Service};
+
+pub mod limits;
 
 pub type Body = Full<Bytes>;
 

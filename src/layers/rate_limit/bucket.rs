@@ -10,7 +10,6 @@ use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::clock::Clock as GovernorClock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{NotKeyed, StateStore};
@@ -154,7 +153,7 @@ impl StateStore for &OneCell {
 /// making, which is tick zero here.
 struct Time(Cell<Nanos>);
 
-impl GovernorClock for &Time {
+impl governor::clock::Clock for &Time {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
