@@ -58,6 +58,9 @@ static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// The tick of [`ORIGIN`]: above zero, which is free to stand for "never".
 #[cfg(feature = "rate-limit")]
 const FIRST_TICK: u64 = 1_000_000_000;
+/// Where ticks end, after 146 years: what is added to one does not overflow.
+#[cfg(feature = "rate-limit")]
+const LAST_TICK: u64 = 1 << 62;
 
 impl Clock {
     /// The system's monotonic and wall clocks.
@@ -95,8 +98,9 @@ impl Clock {
     pub(crate) fn ticks(&self) -> u64 {
         // The origin first, so that it is not the later of the two.
         let origin = *ORIGIN;
-        let nanos = self.now().saturating_duration_since(origin).as_nanos();
-        FIRST_TICK.saturating_add(u64::try_from(nanos).unwrap_or(u64::MAX))
+        let since = self.now().saturating_duration_since(origin);
+        let nanos = since.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(since.subsec_nanos()));
+        nanos.saturating_add(FIRST_TICK).min(LAST_TICK)
     }
 
     /// Wall time, for dates such as a token's expiry. It may jump.

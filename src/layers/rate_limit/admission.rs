@@ -9,6 +9,7 @@ use super::choice::OnAbandoned;
 use super::fields::{Before, Stamp};
 use super::layer::Core;
 use super::limiter::{Grant, Hold};
+use super::meter::Standing;
 use super::nesting;
 use super::policy::Settle;
 use super::rule::Rule;
@@ -112,10 +113,10 @@ impl Drop for Admission {
     }
 }
 
-fn settle(rule: &Rule, hold: &Hold, cost: u32, now: u64) -> super::meter::Standing {
-    let mut standing = super::meter::Standing { limit: 0, remaining: 0, next_nanos: 0, full_nanos: 0 };
+fn settle(rule: &Rule, hold: &Hold, cost: u32, now: u64) -> Standing {
+    let mut standing = Standing::NONE;
     rule.table.revisit(hold.tag, hold.place, now, |meter, cell| {
-        let meter = hold.meter.as_ref().unwrap_or(meter);
+        let meter = hold.meter.as_deref().unwrap_or(meter);
         let next = meter.settle(cell, hold.cost, cost, hold.after, now);
         standing = meter.standing(next, now);
         next
@@ -130,7 +131,7 @@ fn step_back(rule: &Rule, hold: &Hold, now: u64) {
         if hold.paced && cell != hold.after {
             return cell;
         }
-        hold.meter.as_ref().unwrap_or(meter).settle(cell, hold.cost, 0, hold.after, now)
+        hold.meter.as_deref().unwrap_or(meter).settle(cell, hold.cost, 0, hold.after, now)
     });
 }
 

@@ -1,7 +1,5 @@
 //! What clients are told about their quotas.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -79,13 +77,18 @@ impl Stamp {
     fn item(&self) -> HeaderValue {
         let mut text = Text::default();
         let Standing { remaining, next_nanos, .. } = self.standing;
-        // There is room for the longest name and all parameters.
-        let _ = write!(text, "\"{}\";r={remaining}", self.name);
+        text.push(b"\"");
+        text.push(self.name.as_bytes());
+        text.push(b"\";r=");
+        text.push_number(remaining.into());
         if next_nanos > 0 {
-            let _ = write!(text, ";t={}", whole_seconds(next_nanos));
+            text.push(b";t=");
+            text.push_number(whole_seconds(next_nanos));
         }
         if let Some(key) = self.partition_key {
-            let _ = write!(text, ";pk=:{}:", STANDARD.encode(key));
+            text.push(b";pk=:");
+            text.push(STANDARD.encode(key).as_bytes());
+            text.push(b":");
         }
         text.value()
     }
@@ -152,16 +155,19 @@ impl Default for Text {
     }
 }
 
-impl std::fmt::Write for Text {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        let room = self.bytes.get_mut(self.len..self.len + text.len()).ok_or(std::fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
-        self.len += text.len();
-        Ok(())
-    }
-}
-
 impl Text {
+    /// Adds bytes. There is room for the longest name and all parameters.
+    fn push(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.bytes.get_mut(self.len..self.len + bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.len += bytes.len();
+        }
+    }
+
+    fn push_number(&mut self, number: u64) {
+        self.push(itoa::Buffer::new().format(number).as_bytes());
+    }
+
     fn value(&self) -> HeaderValue {
         let written = self.bytes.get(..self.len).unwrap_or_default();
         HeaderValue::from_bytes(written).unwrap_or(HeaderValue::from_static(""))

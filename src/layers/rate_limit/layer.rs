@@ -172,7 +172,8 @@ impl RateLimit {
             const MEND: &str = "add 1 to 16 with `.add_policy(Policy::new(..))`";
             return Err(ConfigError::new("rate limit", self.policies.len(), "is no number of policies", MEND));
         }
-        let rules = self.policies.into_iter().map(Rule::new).collect::<Result<Vec<_>, _>>()?;
+        let told = self.style != HeaderStyle::None;
+        let rules = self.policies.into_iter().map(|policy| Rule::new(policy, told)).collect::<Result<Vec<_>, _>>()?;
         for (at, rule) in rules.iter().enumerate() {
             if rules.iter().take(at).any(|before| before.policy.name == rule.policy.name) {
                 const MEND: &str = "give each policy a name of its own: clients tell them apart by it";

@@ -1,6 +1,7 @@
 //! The decision about a request: who is exempt, what each policy claims, and whether all agree.
 
 use std::net::IpAddr;
+use std::slice;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -8,6 +9,7 @@ use http::{HeaderValue, Method, header};
 use smallvec::SmallVec;
 
 use super::agreement::{Charge, charge_all};
+use super::choice::Mode;
 use super::fields::{HeaderStyle, Stamp, joined, policy_item};
 use super::meter::{Meter, Verdict};
 use super::refusal::Refusal;
@@ -25,6 +27,8 @@ pub(super) struct Limiter {
     pub(super) exemptions: Exemptions,
     pub(super) style: HeaderStyle,
     pub(super) sampler: Sampler,
+    /// Whether anything becomes of a charge when the response is there.
+    settles: bool,
     /// Each policy's item of `RateLimit-Policy`, and all of them together.
     items: RwLock<(Vec<String>, HeaderValue)>,
 }
@@ -42,7 +46,7 @@ pub(super) struct Exemptions {
 /// What becomes of a request.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// No policy counts it.
+    /// Nothing becomes of it any more: no policy counts it, or all is done.
     Uncounted,
     Admitted(Grant),
     Refused(Box<Refusal>),
@@ -57,7 +61,7 @@ pub(super) struct Grant {
 }
 
 /// A charge that something may still become of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Hold {
     pub(super) index: usize,
     pub(super) tag: Tag,
@@ -65,7 +69,7 @@ pub(super) struct Hold {
     pub(super) cost: u32,
     /// The cell that the charge left.
     pub(super) after: u64,
-    pub(super) meter: Option<Meter>,
+    pub(super) meter: Option<Box<Meter>>,
     pub(super) paced: bool,
     pub(super) stamped: bool,
 }
@@ -75,6 +79,7 @@ type Charges<'a> = SmallVec<[Charge<'a>; 2]>;
 impl Limiter {
     pub(super) fn new(rules: Vec<Rule>, exemptions: Exemptions, style: HeaderStyle) -> Self {
         let limiter = Self {
+            settles: rules.iter().any(Rule::settles),
             rules: rules.into(),
             exemptions,
             style,
@@ -99,92 +104,129 @@ impl Limiter {
         &self,
         request: RequestView<'_>,
         now: u64,
-        mut report: impl FnMut(PolicyEvent, &Arc<str>),
+        report: impl FnMut(PolicyEvent, &Arc<str>),
     ) -> Outcome {
         let mut readings = None;
         if let Some(outcome) = self.exemptions.outcome(request, &mut readings) {
             return outcome;
         }
-        let mut enforced = Charges::new();
-        let mut shadows = Charges::new();
-        for (index, rule) in self.rules.iter().enumerate() {
-            match rule.claim(index, request, &mut readings) {
-                Claim::None => {}
-                Claim::Denied => return Outcome::Refused(Box::new(Refusal::denied())),
-                Claim::Missing(_) if rule.is_shadow() => {}
-                Claim::Missing(missing) => return Outcome::Refused(Box::new(Refusal::missing(missing))),
-                Claim::Charge(charge) if rule.enforces(charge.tag) => enforced.push(charge),
-                Claim::Charge(charge) => shadows.push(charge),
-            }
+        match &*self.rules {
+            // The most common limiter needs no lists.
+            [rule] if rule.policy.mode == Mode::Enforce => match rule.claim(0, request, &mut readings) {
+                Claim::Charge(mut charge) => {
+                    charge.ask(now, true);
+                    let agreed = charge.is_admitted();
+                    self.conclude(slice::from_mut(&mut charge), &mut [], agreed, report)
+                }
+                claim => claim.settled(rule).unwrap_or(Outcome::Uncounted),
+            },
+            rules => self.decide_among(rules, request, now, &mut readings, report),
         }
-        let agreed = charge_all(&mut enforced, now);
-        for charge in
-            enforced.iter().filter(|charge| charge.place == Place::Shared || charge.verdict == Verdict::NoRoom)
-        {
-            self.report(&mut report, PolicyEvent::Overflowed, charge.index);
-        }
-        if !agreed {
-            return Outcome::Refused(Box::new(self.refusal(&enforced, now)));
-        }
-        for shadow in &mut shadows {
-            shadow.max_wait_nanos = 0;
-            shadow.ask(now, true);
-            if shadow.verdict != Verdict::Admitted {
-                self.report(&mut report, PolicyEvent::Shadowed, shadow.index);
-            }
-        }
-        for paced in enforced.iter().filter(|charge| charge.wait_nanos > 0) {
-            self.report(&mut report, PolicyEvent::Paced, paced.index);
-        }
-        self.grant(&enforced, &shadows, now)
     }
 
-    fn report(&self, report: &mut impl FnMut(PolicyEvent, &Arc<str>), event: PolicyEvent, index: usize) {
-        let Some(rule) = self.rules.get(index) else { return };
+    fn decide_among<'a>(
+        &self,
+        rules: &[Rule],
+        request: RequestView<'a>,
+        now: u64,
+        readings: &mut Option<PathReadings<'a>>,
+        report: impl FnMut(PolicyEvent, &Arc<str>),
+    ) -> Outcome {
+        let mut charges = Charges::new();
+        let mut shadows = Charges::new();
+        for (index, rule) in rules.iter().enumerate() {
+            match rule.claim(index, request, readings) {
+                Claim::Charge(charge) if rule.enforces(charge.tag) => charges.push(charge),
+                Claim::Charge(charge) => shadows.push(charge),
+                claim => {
+                    if let Some(outcome) = claim.settled(rule) {
+                        return outcome;
+                    }
+                }
+            }
+        }
+        let agreed = charge_all(&mut charges, now);
+        if agreed {
+            for shadow in &mut shadows {
+                shadow.terms.max_wait_nanos = 0;
+                shadow.ask(now, true);
+            }
+        }
+        self.conclude(&mut charges, &mut shadows, agreed, report)
+    }
+
+    /// Reports what there is to report, and says what becomes of the request.
+    fn conclude<'a>(
+        &self,
+        charges: &mut [Charge<'a>],
+        shadows: &mut [Charge<'a>],
+        agreed: bool,
+        mut report: impl FnMut(PolicyEvent, &Arc<str>),
+    ) -> Outcome {
+        for charge in charges.iter().chain(&*shadows) {
+            if charge.is_crowded() {
+                self.report(&mut report, PolicyEvent::Overflowed, charge);
+            }
+            if charge.wait_nanos > 0 && agreed {
+                self.report(&mut report, PolicyEvent::Paced, charge);
+            }
+        }
+        if !agreed {
+            return Outcome::Refused(Box::new(self.refusal(charges)));
+        }
+        for shadow in shadows.iter().filter(|shadow| !shadow.is_admitted()) {
+            self.report(&mut report, PolicyEvent::Shadowed, shadow);
+        }
+        self.grant(charges, shadows)
+    }
+
+    #[cold]
+    fn report(&self, report: &mut impl FnMut(PolicyEvent, &Arc<str>), event: PolicyEvent, charge: &Charge<'_>) {
+        let Some(rule) = self.rules.get(charge.index) else { return };
         if event == PolicyEvent::Shadowed {
             rule.shadowed.fetch_add(1, Ordering::Relaxed);
         }
         report(event, &rule.policy.name);
     }
 
-    fn grant(&self, enforced: &[Charge<'_>], shadows: &[Charge<'_>], now: u64) -> Outcome {
-        if enforced.is_empty() && shadows.is_empty() {
+    fn grant<'a>(&self, charges: &mut [Charge<'a>], shadows: &mut [Charge<'a>]) -> Outcome {
+        let wait_nanos = charges.iter().map(|charge| charge.wait_nanos).max().unwrap_or(0);
+        let stamp = self.tightest(charges).map(|charge| self.stamp(charge, charges));
+        if stamp.is_none() && wait_nanos == 0 && !self.settles {
             return Outcome::Uncounted;
         }
-        let wait_nanos = enforced.iter().map(|charge| charge.wait_nanos).max().unwrap_or(0);
-        let tightest = self.tightest(enforced, now);
-        let stamped = tightest.map(|charge| charge.index);
+        let stamped = self.tightest(charges).map(|charge| charge.index);
         let mut holds = SmallVec::new();
-        for charge in enforced.iter().chain(shadows.iter().filter(|charge| charge.verdict == Verdict::Admitted)) {
+        for charge in charges.iter_mut().chain(shadows).filter(|charge| charge.is_admitted()) {
             // A request that waits may be gone before its time comes.
             if wait_nanos > 0 || self.rules.get(charge.index).is_some_and(Rule::settles) {
-                holds.push(Hold::of(charge, stamped == Some(charge.index)));
+                let stamped = stamped == Some(charge.index);
+                holds.push(Hold::of(charge, stamped));
             }
         }
-        let stamp = tightest.map(|charge| self.stamp(charge, enforced, now));
+        if holds.is_empty() && stamp.is_none() {
+            return Outcome::Uncounted;
+        }
         Outcome::Admitted(Grant { holds, stamp, wait_nanos })
     }
 
     /// The charge that leaves least.
-    fn tightest<'a, 'b>(&self, charges: &'a [Charge<'b>], now: u64) -> Option<&'a Charge<'b>> {
-        if self.style == HeaderStyle::None {
-            return None;
+    fn tightest<'a, 'b>(&self, charges: &'a [Charge<'b>]) -> Option<&'a Charge<'b>> {
+        match charges {
+            _ if self.style == HeaderStyle::None => None,
+            [only] => Some(only),
+            _ => charges
+                .iter()
+                .min_by_key(|charge| (charge.standing.remaining, std::cmp::Reverse(charge.standing.next_nanos))),
         }
-        if let [only] = charges {
-            return Some(only);
-        }
-        charges.iter().min_by_key(|charge| {
-            let standing = charge.by.standing(charge.cell, now);
-            (standing.remaining, std::cmp::Reverse(standing.next_nanos))
-        })
     }
 
-    fn stamp(&self, charge: &Charge<'_>, all: &[Charge<'_>], now: u64) -> Stamp {
+    fn stamp(&self, charge: &Charge<'_>, all: &[Charge<'_>]) -> Stamp {
         let rule = self.rules.get(charge.index);
         Stamp {
             policies: self.policies(all),
             name: rule.map_or_else(|| Arc::from(""), |rule| Arc::clone(&rule.policy.name)),
-            standing: charge.by.standing(charge.cell, now),
+            standing: charge.standing,
             partition_key: rule.and_then(|rule| rule.partition_key(charge.tag)),
         }
     }
@@ -197,7 +239,7 @@ impl Limiter {
         if charges.len() == enforced && charges.iter().all(|charge| charge.meter.is_none()) {
             return all.clone();
         }
-        let item = |charge: &Charge<'_>| match (&charge.meter, self.rules.get(charge.index)) {
+        let item = |charge: &Charge<'_>| match (charge.meter.as_deref(), self.rules.get(charge.index)) {
             (Some(meter), Some(rule)) => policy_item(self.style, &rule.policy.name, meter),
             _ => items.get(charge.index).cloned().unwrap_or_default(),
         };
@@ -205,13 +247,11 @@ impl Limiter {
     }
 
     #[cold]
-    fn refusal(&self, charges: &[Charge<'_>], now: u64) -> Refusal {
-        let refusing = || charges.iter().filter(|charge| charge.verdict != Verdict::Admitted);
+    fn refusal(&self, charges: &[Charge<'_>]) -> Refusal {
+        let refusing = || charges.iter().filter(|charge| !charge.is_admitted());
         let name = |charge: &Charge<'_>| self.rules.get(charge.index).map(|rule| Arc::clone(&rule.policy.name));
-        let stamp = (self.style != HeaderStyle::None)
-            .then(|| refusing().max_by_key(|charge| charge.verdict.wait_nanos()))
-            .flatten()
-            .map(|charge| self.stamp(charge, charges, now));
+        let longest = refusing().max_by_key(|charge| charge.verdict.wait_nanos());
+        let stamp = longest.filter(|_| self.style != HeaderStyle::None).map(|charge| self.stamp(charge, charges));
         Refusal::violated(refusing().map(|charge| charge.verdict), refusing().filter_map(name).collect(), stamp)
     }
 }
@@ -227,16 +267,35 @@ impl Rule {
     }
 }
 
+impl Claim<'_> {
+    /// What becomes of a request without asking for its quota; `None` when this policy has nothing to say.
+    fn settled(self, rule: &Rule) -> Option<Outcome> {
+        let refusal = match self {
+            Claim::Denied => Refusal::denied(),
+            Claim::Missing(missing) if !rule.is_shadow() => Refusal::missing(missing),
+            Claim::Missing(_) | Claim::None | Claim::Charge(_) => return None,
+        };
+        Some(Outcome::Refused(Box::new(refusal)))
+    }
+}
+
+impl Charge<'_> {
+    /// Whether the table had no place for the key.
+    fn is_crowded(&self) -> bool {
+        self.place == Place::Shared || self.verdict == Verdict::NoRoom
+    }
+}
+
 impl Hold {
-    const fn of(charge: &Charge<'_>, stamped: bool) -> Self {
+    fn of(charge: &mut Charge<'_>, stamped: bool) -> Self {
         Self {
             index: charge.index,
             tag: charge.tag,
             place: charge.place,
             cost: charge.cost,
             after: charge.cell,
-            meter: charge.meter,
-            paced: charge.max_wait_nanos > 0,
+            meter: charge.meter.take(),
+            paced: charge.terms.max_wait_nanos > 0,
             stamped,
         }
     }

@@ -69,6 +69,11 @@ pub(super) struct Standing {
     pub(super) full_nanos: u64,
 }
 
+impl Standing {
+    /// Nobody has asked.
+    pub(super) const NONE: Self = Self { limit: 0, remaining: 0, next_nanos: 0, full_nanos: 0 };
+}
+
 impl Meter {
     pub(super) fn new(quota: &Quota) -> Self {
         match quota.kind() {
@@ -155,13 +160,14 @@ impl Meter {
         }
     }
 
-    /// The cell of a key that is shut out for a time.
-    pub(super) fn block(&self, cell: u64, wait_nanos: u64, now: u64) -> u64 {
-        match self {
+    /// Shuts a key out for a time.
+    pub(super) fn block(&self, cell: u64, wait_nanos: u64, now: u64) -> Decision {
+        let next = match self {
             Self::TokenBucket(bucket) => bucket.block(wait_nanos, now),
             Self::FixedWindow(_) => Window::block(wait_nanos, now),
             Self::Concurrent { .. } => cell,
-        }
+        };
+        Decision { next, verdict: Verdict::Blocked { wait_nanos } }
     }
 
     pub(super) fn standing(&self, cell: u64, now: u64) -> Standing {

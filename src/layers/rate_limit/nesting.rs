@@ -4,54 +4,62 @@
 //! request for the second time, and one further out whether the fields on a response are those of a limiter of ours or
 //! of somebody else. A response that comes through another task is taken for somebody else's.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::marker::PhantomData;
 
-struct Scope {
-    limiter: usize,
+/// Limiters at work on a thread, by their addresses, the innermost first, and whether the response that is on its way
+/// out has fields of ours. Deeper nests are forgotten: they exist in tests alone.
+#[derive(Clone, Copy)]
+struct Scopes {
+    limiters: [usize; 4],
     stamped: bool,
 }
 
+const NONE: Scopes = Scopes { limiters: [0; 4], stamped: false };
+
 thread_local! {
-    static SCOPES: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
+    static SCOPES: Cell<Scopes> = const { Cell::new(NONE) };
 }
 
 /// While it lives, a limiter is at work on this thread.
 pub(super) struct Entered {
+    outside: Scopes,
     /// It belongs to its thread.
     not_send: PhantomData<*const ()>,
 }
 
 /// Notes that a limiter, known by its address, hands a request on.
+#[inline]
 pub(super) fn enter(limiter: usize) -> Entered {
-    SCOPES.with_borrow_mut(|scopes| scopes.push(Scope { limiter, stamped: false }));
-    Entered { not_send: PhantomData }
+    let outside = SCOPES.get();
+    let [first, second, third, _] = outside.limiters;
+    SCOPES.set(Scopes { limiters: [limiter, first, second, third], stamped: false });
+    Entered { outside, not_send: PhantomData }
 }
 
 /// Whether this limiter is at work further out.
+#[inline]
 pub(super) fn is_inside(limiter: usize) -> bool {
-    SCOPES.with_borrow(|scopes| scopes.iter().any(|scope| scope.limiter == limiter))
+    SCOPES.get().limiters.contains(&limiter)
 }
 
 /// Notes that a response on its way out has fields of ours.
+#[inline]
 pub(super) fn mark_stamped() {
-    SCOPES.with_borrow_mut(|scopes| {
-        if let Some(scope) = scopes.last_mut() {
-            scope.stamped = true;
-        }
-    });
+    SCOPES.set(Scopes { stamped: true, ..SCOPES.get() });
 }
 
 impl Entered {
     /// Ends the scope, and says whether a limiter within has written fields.
+    #[inline]
     pub(super) fn leave(self) -> bool {
-        SCOPES.with_borrow(|scopes| scopes.last().is_some_and(|scope| scope.stamped))
+        SCOPES.get().stamped
     }
 }
 
 impl Drop for Entered {
+    #[inline]
     fn drop(&mut self) {
-        // A thread that ends may have no scopes any more.
-        let _ = SCOPES.try_with(|scopes| scopes.try_borrow_mut().map(|mut scopes| scopes.pop()));
+        SCOPES.set(self.outside);
     }
 }

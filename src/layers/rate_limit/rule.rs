@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use super::agreement::Charge;
+use super::agreement::{Charge, Terms};
 use super::choice::{Mode, OnMissingKey};
 use super::meter::Meter;
 use super::policy::{Limit, Policy};
@@ -23,8 +23,8 @@ pub(super) struct Rule {
     pub(super) shadowed: AtomicU64,
     exempt: HashSet<Tag>,
     denied: HashSet<Tag>,
-    max_wait_nanos: u64,
-    block_nanos: u64,
+    /// How a request that is enforced is asked for.
+    pub(super) terms: Terms,
     said_missing: AtomicBool,
 }
 
@@ -46,12 +46,12 @@ const FALLBACK_MARK: &[u8] = b"\0fallback";
 const SHARED_MARK: &[u8] = b"\0missing";
 
 impl Rule {
-    pub(super) fn new(policy: Policy) -> Result<Self, ConfigError> {
+    /// `told`: whether clients are told where they stand.
+    pub(super) fn new(policy: Policy, told: bool) -> Result<Self, ConfigError> {
         policy.check()?;
         let table = Arc::new(Table::new(policy.max_keys, policy.overflow, meter_of(policy.limit)));
         let mut rule = Self {
-            max_wait_nanos: nanos(policy.max_wait),
-            block_nanos: nanos(policy.block_for),
+            terms: Terms { max_wait_nanos: nanos(policy.max_wait), block_nanos: nanos(policy.block_for), told },
             policy,
             table,
             shadowed: AtomicU64::new(0),
@@ -118,13 +118,10 @@ impl Rule {
             return Claim::None;
         }
         let cost = self.policy.cost.as_ref().map_or(1, |cost| cost(request));
-        let mut charge = Charge::new(index, &self.table, tag, cost);
-        charge.max_wait_nanos = self.max_wait_nanos;
-        charge.block_nanos = self.block_nanos;
-        charge.meter = self.policy.quota_by.as_ref().and_then(|quota_by| {
-            let quota = quota_by(request)?;
-            Some(self.table.meter().for_quota(&quota))
-        });
+        let mut charge = Charge::new(index, &self.table, self.terms, tag, cost);
+        if let Some(quota_by) = &self.policy.quota_by {
+            charge.meter = quota_by(request).map(|quota| Box::new(self.table.meter().for_quota(&quota)));
+        }
         Claim::Charge(charge)
     }
 

@@ -87,8 +87,9 @@ impl TrustedProxies {
 
     /// Whether this address is a trusted proxy.
     #[must_use]
+    #[inline]
     pub fn contains(&self, addr: IpAddr) -> bool {
-        self.0.iter().any(|block| block.contains(addr))
+        !self.0.is_empty() && self.0.iter().any(|block| block.contains(addr))
     }
 
     /// The blocks.

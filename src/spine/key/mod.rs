@@ -116,10 +116,25 @@ impl<'a> KeyWriter<'a> {
     }
 
     /// Adds one part.
+    #[inline]
     pub fn part(&mut self, bytes: &[u8]) {
-        self.0.write_usize(bytes.len());
+        // A short part, an IPv4 address say, goes in as one word with its length in the upper byte, which is zero in
+        // the length that stands before a long one.
+        if let Some(word) = short_word(bytes) {
+            return self.0.write(&word);
+        }
+        self.0.write(&(bytes.len() as u64).to_le_bytes());
         self.0.write(bytes.get(..Self::MAX_PART_BYTES).unwrap_or(bytes));
     }
+}
+
+/// Up to seven bytes and, in the eighth, their number plus one.
+#[inline]
+fn short_word(bytes: &[u8]) -> Option<[u8; 8]> {
+    let mut word = [0; 8];
+    word.get_mut(..bytes.len()).filter(|_| bytes.len() < 8)?.copy_from_slice(bytes);
+    word[7] = bytes.len() as u8 + 1;
+    Some(word)
 }
 
 impl fmt::Debug for KeyWriter<'_> {

@@ -69,17 +69,29 @@ fn write_joined<T>(out: &mut String, [open, close]: [char; 2], items: &[T], writ
 /// A JSON string (RFC 8259 section 7), with `<`, `>` and `&` escaped too, so that no sniffing client finds markup.
 pub(super) fn write_text(out: &mut String, text: &str) {
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '<' | '>' | '&' | '\0'..='\x1f' | '\x7f' | '\u{2028}' | '\u{2029}' => {
+    // Most texts need no escape at all, and go out as one run.
+    let mut rest = text;
+    while let Some(at) = rest.find(needs_escape) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let mut chars = special.chars();
+        match chars.next() {
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some(c) => {
+                // Writing to a `String` cannot fail.
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
-            _ => out.push(c),
+            None => {}
         }
+        rest = chars.as_str();
     }
+    out.push_str(rest);
     out.push('"');
+}
+
+const fn needs_escape(c: char) -> bool {
+    matches!(c, '"' | '\\' | '<' | '>' | '&' | '\0'..='\x1f' | '\x7f' | '\u{2028}' | '\u{2029}')
 }
 
 impl From<&'static str> for Member {
