@@ -10,8 +10,9 @@ use http::uri::Authority;
 use rustls::ServerConfig;
 use serde::{Deserialize, Deserializer};
 use tower_rampart::ConfigError;
-use tower_rampart::config::{self, ClientIpConfig, SecurityHeadersConfig};
+use tower_rampart::config::{self, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig};
 use tower_rampart::key::ClientIp;
+use tower_rampart::rate_limit::ThrottleLayer;
 use tower_rampart::security_headers::SecurityHeadersLayer;
 
 use crate::tls::{self, TlsConfig};
@@ -45,6 +46,7 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     pub client_ip: ClientIpConfig,
     pub security_headers: Option<SecurityHeadersConfig>,
+    pub rate_limit: RateLimitConfig,
 }
 
 impl Default for Config {
@@ -57,6 +59,7 @@ impl Default for Config {
             tls: None,
             client_ip: ClientIpConfig::default(),
             security_headers: None,
+            rate_limit: RateLimitConfig::default(),
         }
     }
 }
@@ -68,6 +71,7 @@ pub struct Loaded {
     pub tls: Option<Arc<ServerConfig>>,
     pub client_ip: ClientIp,
     pub headers: SecurityHeadersLayer,
+    pub limits: ThrottleLayer,
 }
 
 /// The most bytes of a configuration file that are read.
@@ -93,7 +97,8 @@ impl Loaded {
             Some(table) => table.to_layer(&client_ip)?,
             None => SecurityHeadersLayer::empty(),
         };
-        Ok(Self { config, tls, client_ip, headers })
+        let limits = config.rate_limit.to_layer(&client_ip)?;
+        Ok(Self { config, tls, client_ip, headers, limits })
     }
 }
 

@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use metrics::counter;
 use rustls::ServerConfig;
 use tower::{Layer, ServiceExt};
+use tower_rampart::rate_limit::{RateLimitHandle, ThrottleService};
 use tower_rampart::security_headers::SecurityHeadersService;
 use tower_rampart::{Refuser, RequestId, RequestView, ResponseBody};
 use uuid::Uuid;
@@ -17,20 +18,25 @@ use crate::proxy::Proxy;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-type Body = ResponseBody<ResponseBody<Incoming>>;
+type Body = ResponseBody<ResponseBody<ResponseBody<Incoming>>>;
 
 /// See the module.
 pub struct Pipeline {
     pub config: Config,
     pub tls: Option<Arc<ServerConfig>>,
-    stack: SecurityHeadersService<Proxy>,
+    pub limits: RateLimitHandle,
+    stack: SecurityHeadersService<ThrottleService<Proxy>>,
 }
 
 impl Pipeline {
-    pub fn new(loaded: Loaded, refuser: Refuser) -> Self {
-        let Loaded { config, tls, client_ip, headers } = loaded;
+    /// A pipeline that begins anew, or goes on with the counts of one that runs.
+    pub fn new(loaded: Loaded, refuser: Refuser, running: Option<&Self>) -> Self {
+        let Loaded { config, tls, client_ip, headers, mut limits } = loaded;
+        if let Some(running) = running {
+            limits = limits.adopt_counts(&running.limits);
+        }
         let proxy = Proxy::new(&config, client_ip, refuser);
-        Self { config, tls, stack: headers.layer(proxy) }
+        Self { config, tls, limits: limits.handle(), stack: headers.layer(limits.layer(proxy)) }
     }
 
     /// Answers one request. Every answer carries the request's id.

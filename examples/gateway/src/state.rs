@@ -25,7 +25,7 @@ impl State {
     pub fn new(loaded: Loaded, metrics: PrometheusHandle) -> Self {
         let refuser = Refuser::new();
         Self {
-            pipeline: ArcSwap::from_pointee(Pipeline::new(loaded, refuser.clone())),
+            pipeline: ArcSwap::from_pointee(Pipeline::new(loaded, refuser.clone(), None)),
             refuser,
             metrics,
             ready: AtomicBool::new(false),
@@ -42,7 +42,8 @@ impl State {
 
     /// Puts another configuration to work: new requests see all of it, running ones none.
     pub fn replace(&self, loaded: Loaded) {
-        self.pipeline.store(Arc::new(Pipeline::new(loaded, self.refuser.clone())));
+        let running = self.pipeline();
+        self.pipeline.store(Arc::new(Pipeline::new(loaded, self.refuser.clone(), Some(&*running))));
         self.reloads.fetch_add(1, Ordering::Relaxed);
         self.last_reload_failed.store(false, Ordering::Relaxed);
     }
@@ -70,7 +71,21 @@ impl State {
 
     /// The document of `/-/state`.
     pub fn describe(&self) -> serde_json::Value {
+        let pipeline = self.pipeline();
+        let limits = &pipeline.limits;
+        let rate_limit: serde_json::Map<_, _> = limits
+            .policies()
+            .map(|name| {
+                let policy = serde_json::json!({
+                    "keys": limits.keys(name),
+                    "overflowed": limits.overflowed(name),
+                    "shadowed": limits.shadowed(name),
+                });
+                (name.to_owned(), policy)
+            })
+            .collect();
         serde_json::json!({
+            "rate_limit": rate_limit,
             "config": {
                 "reloads": self.reloads.load(Ordering::Relaxed),
                 "failed_reloads": self.failed_reloads.load(Ordering::Relaxed),

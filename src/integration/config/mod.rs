@@ -23,11 +23,17 @@
 //! ```
 
 mod client_ip;
+#[cfg(feature = "rate-limit")]
+mod duration;
 mod parse;
+#[cfg(feature = "rate-limit")]
+mod rate_limit;
 #[cfg(feature = "security-headers")]
 mod security_headers;
 
 pub use self::client_ip::ClientIpConfig;
 pub use self::parse::{carry, parse};
+#[cfg(feature = "rate-limit")]
+pub use self::rate_limit::RateLimitConfig;
 #[cfg(feature = "security-headers")]
 pub use self::security_headers::SecurityHeadersConfig;

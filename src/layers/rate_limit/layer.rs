@@ -164,7 +164,12 @@ impl RateLimit {
         Ok(ThrottleLayer::of(self.core()?))
     }
 
-    fn core(self) -> Result<Arc<Core>, ConfigError> {
+    /// The core of a layer that counts nothing.
+    pub(super) fn empty_core() -> Arc<Core> {
+        Self::new().core_of(Vec::new())
+    }
+
+    fn core(mut self) -> Result<Arc<Core>, ConfigError> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -173,7 +178,10 @@ impl RateLimit {
             return Err(ConfigError::new("rate limit", self.policies.len(), "is no number of policies", MEND));
         }
         let told = self.style != HeaderStyle::None;
-        let rules = self.policies.into_iter().map(|policy| Rule::new(policy, told)).collect::<Result<Vec<_>, _>>()?;
+        let rules = std::mem::take(&mut self.policies)
+            .into_iter()
+            .map(|policy| Rule::new(policy, told))
+            .collect::<Result<Vec<_>, _>>()?;
         for (at, rule) in rules.iter().enumerate() {
             if rules.iter().take(at).any(|before| before.policy.name == rule.policy.name) {
                 const MEND: &str = "give each policy a name of its own: clients tell them apart by it";
@@ -181,14 +189,18 @@ impl RateLimit {
             }
         }
         builds::note(&rules);
-        Ok(Arc::new(Core {
+        Ok(self.core_of(rules))
+    }
+
+    fn core_of(self, rules: Vec<Rule>) -> Arc<Core> {
+        Arc::new(Core {
             limiter: Limiter::new(rules, self.exemptions, self.style),
             clock: self.clock,
             refuser: self.refuser,
             max_waiting: self.max_waiting,
             waiting: AtomicUsize::new(0),
             said: Said::default(),
-        }))
+        })
     }
 }
 
@@ -259,6 +271,11 @@ pub struct RateLimitLayer {
 }
 
 impl RateLimitLayer {
+    /// Counts nothing: for a place that a configuration may leave open.
+    pub fn empty() -> Self {
+        Self { core: RateLimit::empty_core() }
+    }
+
     /// Watches and changes the layer while it runs.
     #[must_use]
     pub fn handle(&self) -> RateLimitHandle {

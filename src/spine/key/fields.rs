@@ -45,7 +45,7 @@ impl KeyExtractor for HeaderKey {
 }
 
 /// The value of a cookie: a session's, say. What holds of [`HeaderKey`] holds here.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CookieKey(Box<str>);
 
 impl CookieKey {
