@@ -72,6 +72,9 @@ impl Clock {
     /// A clock that stands still until its hand moves it. Its wall time starts at the present.
     #[must_use]
     pub fn manual() -> (Self, ClockHand) {
+        // The origin of ticks is no later than the clock's start.
+        #[cfg(feature = "rate-limit")]
+        LazyLock::force(&ORIGIN);
         let manual = Arc::new(Manual {
             start: Instant::now(),
             start_wall: SystemTime::now(),

@@ -38,8 +38,6 @@ enum Segment {
     Any,
 }
 
-/// The most `**` in a pattern: each multiplies the work of a match.
-const MAX_ANY: usize = 4;
 /// The most bytes of a pattern.
 const MAX_PATTERN_BYTES: usize = 1024;
 /// The longest path whose readings are looked at one by one. A longer one with something suspicious in it is matched
@@ -71,26 +69,45 @@ impl PathPattern {
 }
 
 /// `rest` is what is left of the path, without its leading slash; `None` when nothing is.
+///
+/// The leftmost match of what stands between two `**` is as good as any other, so only the last `**` is ever resumed:
+/// the work is at most the path's segments times the pattern's.
 fn matches_segments(pattern: &[Segment], rest: Option<&[u8]>) -> bool {
-    let Some((first, others)) = pattern.split_first() else { return rest.is_none() };
-    if matches!(first, Segment::Any) {
-        let mut rest = rest;
-        loop {
-            if matches_segments(others, rest) {
-                return true;
+    let (mut pattern, mut rest) = (pattern, rest);
+    let mut resume: Option<(&[Segment], Option<&[u8]>)> = None;
+    loop {
+        if let Some((Segment::Any, others)) = pattern.split_first() {
+            resume = Some((others, rest));
+            pattern = others;
+            continue;
+        }
+        match (pattern.split_first(), rest) {
+            (None, None) => return true,
+            (Some((first, others)), Some(path)) => {
+                let (segment, after) = split_segment(path);
+                if first.fits(segment) {
+                    (pattern, rest) = (others, after);
+                    continue;
+                }
             }
-            let Some(path) = rest else { return false };
-            rest = split_segment(path).1;
+            (Some(_), None) | (None, Some(_)) => {}
+        }
+        // What follows the last `**` begins one segment later.
+        let Some((others, Some(path))) = resume else { return false };
+        let (_, after) = split_segment(path);
+        resume = Some((others, after));
+        (pattern, rest) = (others, after);
+    }
+}
+
+impl Segment {
+    fn fits(&self, segment: &[u8]) -> bool {
+        match self {
+            Self::Literal(literal) => **literal == *segment,
+            Self::One => !segment.is_empty(),
+            Self::Any => true,
         }
     }
-    let Some(path) = rest else { return false };
-    let (segment, rest) = split_segment(path);
-    let fits = match first {
-        Segment::Literal(literal) => **literal == *segment,
-        Segment::One => !segment.is_empty(),
-        Segment::Any => true,
-    };
-    fits && matches_segments(others, rest)
 }
 
 fn split_segment(path: &[u8]) -> (&[u8], Option<&[u8]>) {
@@ -129,9 +146,6 @@ impl FromStr for PathPattern {
                     .ok_or_else(|| refuse("has a malformed escape")),
             })
             .collect::<Result<_, _>>()?;
-        if segments.iter().filter(|segment| **segment == Segment::Any).count() > MAX_ANY {
-            return Err(refuse("has more than four `**`"));
-        }
         Ok(Self { text: text.into(), segments: segments.into() })
     }
 }
@@ -194,7 +208,8 @@ impl<'a> PathReadings<'a> {
                 Self::Plain(Cow::Borrowed(bytes))
             };
         }
-        if bytes.len() > MAX_SUSPICIOUS_BYTES {
+        // Dots and slashes together mean something else in each order in which a server may resolve them.
+        if bytes.len() > MAX_SUSPICIOUS_BYTES || has_dots_and_odd_slashes(bytes) {
             return Self::Anything;
         }
         let mut readings: Vec<Vec<u8>> = Vec::new();
@@ -206,6 +221,11 @@ impl<'a> PathReadings<'a> {
             }
         }
         Self::Several(readings)
+    }
+
+    /// Whether servers agree about the path.
+    pub(crate) const fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
     }
 
     /// Whether the pattern matches at least one reading.
@@ -246,6 +266,18 @@ fn is_suspicious(path: &[u8]) -> bool {
         bytes = rest;
     }
     !path.starts_with(b"/")
+}
+
+/// Whether a path has dot segments, however they are written, and slashes that servers differ about too.
+fn has_dots_and_odd_slashes(path: &[u8]) -> bool {
+    let Some(decoded) =
+        decode(path, Escapes { slashes_decoded: true, backslash_is_slash: true, ..Escapes::ALL_LITERAL })
+    else {
+        return false;
+    };
+    let has_dots = decoded.split(|byte| matches!(byte, b'/' | 0)).any(|segment| segment == b"." || segment == b"..");
+    let odd: [&[u8]; 6] = [b"//", b"\\", b"%2F", b"%2f", b"%5", b"%00"];
+    has_dots && odd.iter().any(|odd| path.windows(odd.len()).any(|part| part == *odd))
 }
 
 /// Decodes escapes; `None` when one is malformed. `%2F` and `%5C` stay as they are where slashes are not decoded.

@@ -3,6 +3,8 @@
 
 mod concurrency;
 mod conditions;
+#[cfg(feature = "config")]
+mod config;
 mod fields;
 mod handle;
 mod keys;
@@ -12,6 +14,7 @@ mod overflow;
 mod policies;
 mod quota;
 mod refusals;
+mod regressions;
 mod support;
 mod throttle;
 mod warnings;

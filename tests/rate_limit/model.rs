@@ -41,7 +41,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (0_u64..3_000_000_000).prop_map(Step::Wait),
         2 => (0_u64..20).prop_map(|seconds| Step::Wait(seconds * 1_000_000_000)),
-        12 => (0_u8..4, 0_u32..9).prop_map(|(key, cost)| Step::Begin { key, cost }),
+        12 => (0_u8..4, prop_oneof![9 => 0_u32..9, 1 => any::<u32>()]).prop_map(|(key, cost)| Step::Begin { key, cost }),
         8 => (0_u32..12).prop_map(|cost| Step::End { cost }),
         2 => Just(Step::Leave),
         1 => (1_u32..20, 1_u64..20_000, 1_u32..20)

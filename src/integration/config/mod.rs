@@ -25,6 +25,8 @@
 mod client_ip;
 #[cfg(feature = "rate-limit")]
 mod duration;
+#[cfg(feature = "rate-limit")]
+mod key_part;
 mod parse;
 #[cfg(feature = "rate-limit")]
 mod rate_limit;

@@ -1,21 +1,17 @@
 //! `[[rate_limit]]`.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::duration;
+use super::key_part::Part;
 use super::parse::carry_from;
 use crate::layers::rate_limit::{HeaderStyle, Mode, OnMissingKey, Policy, Quota, RateLimit, ThrottleLayer};
 use crate::spine::config::ConfigError;
-use crate::spine::key::{
-    ClientIp, CookieKey, GlobalKey, GrpcMethodKey, HeaderKey, IdentityKey, KeyExtractor, KeyWriter, MethodKey,
-    RouteKey, TenantKey,
-};
+use crate::spine::key::{ClientIp, KeyExtractor, KeyWriter};
 use crate::spine::path::PathPattern;
 use crate::spine::request::RequestView;
 
@@ -144,21 +140,6 @@ enum Headers {
     None,
 }
 
-/// One part of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    ClientIp,
-    Subject,
-    Tenant,
-    ApiKey,
-    Route,
-    Method,
-    GrpcMethod,
-    Header(HeaderName),
-    Cookie(CookieKey),
-    Global,
-}
-
 /// An error, and where it stands in the file.
 type Fault = (Range<usize>, ConfigError);
 
@@ -220,7 +201,10 @@ impl PolicyConfig {
         let (limit, place) = (limit_of(&table)?, places.of_setting("name"));
         let max_wait = table.max_wait.map_or(Ok(Duration::ZERO), |wait| duration_at("max_wait", &wait))?;
         let key = match table.key {
-            Some(parts) => parts.iter().map(part).collect::<Result<Vec<_>, _>>()?,
+            Some(parts) => parts
+                .iter()
+                .map(|part| part.get_ref().parse().map_err(|error| (part.span(), error)))
+                .collect::<Result<Vec<_>, _>>()?,
             None => vec![Part::ClientIp],
         };
         let paths = table.paths.iter().map(|path| path.get_ref().parse().map_err(|error| (path.span(), error)));
@@ -285,28 +269,6 @@ impl PolicyConfig {
     }
 }
 
-impl Part {
-    fn extractor(&self, client_ip: &ClientIp, paths: &[PathPattern]) -> Arc<dyn KeyExtractor> {
-        match self {
-            Self::ClientIp => Arc::new(client_ip.clone()),
-            Self::Subject => Arc::new(IdentityKey),
-            Self::Tenant => Arc::new(TenantKey),
-            Self::ApiKey => Arc::new(HeaderKey::api_key()),
-            Self::Route => Arc::new(RouteKey::new().or_patterns(match paths {
-                [] => EVERYWHERE.parse().into_iter().collect(),
-                paths => paths.to_vec(),
-            })),
-            Self::Method => Arc::new(MethodKey),
-            Self::GrpcMethod => Arc::new(GrpcMethodKey),
-            Self::Header(name) => Arc::new(HeaderKey::new(name.clone())),
-            Self::Cookie(cookie) => Arc::new(cookie.clone()),
-            Self::Global => Arc::new(GlobalKey),
-        }
-    }
-}
-
-const EVERYWHERE: &str = "/**";
-
 fn limit_of(table: &Table) -> Result<Limit, Fault> {
     let quota = *table.quota.get_ref();
     let window = table.window.as_ref();
@@ -342,34 +304,6 @@ fn limit_of(table: &Table) -> Result<Limit, Fault> {
 
 fn duration_at(setting: &'static str, text: &Spanned<String>) -> Result<Duration, Fault> {
     duration::parse(setting, text.get_ref()).map_err(|error| (text.span(), error))
-}
-
-fn part(text: &Spanned<String>) -> Result<Part, Fault> {
-    let refuse =
-        |breach: &'static str, mend: &'static str| (text.span(), ConfigError::new("key", text.get_ref(), breach, mend));
-    Ok(match text.get_ref().as_str() {
-        "client-ip" => Part::ClientIp,
-        "subject" => Part::Subject,
-        "tenant" => Part::Tenant,
-        "api-key" => Part::ApiKey,
-        "route" => Part::Route,
-        "method" => Part::Method,
-        "grpc-method" => Part::GrpcMethod,
-        "global" => Part::Global,
-        other => match other.split_once(':') {
-            Some(("header", name)) => Part::Header(
-                name.parse().map_err(|_| refuse("names no header field", "write one such as `header:x-tenant`"))?,
-            ),
-            Some(("cookie", name)) => Part::Cookie(
-                CookieKey::new(name).map_err(|_| refuse("names no cookie", "write one such as `cookie:session`"))?,
-            ),
-            _ => {
-                const MEND: &str = "use `client-ip`, `subject`, `tenant`, `api-key`, `route`, `method`, \
-                     `grpc-method`, `header:<name>`, `cookie:<name>` or `global`";
-                return Err(refuse("is none of the choices", MEND));
-            }
-        },
-    })
 }
 
 /// Where the settings stand in the file.

@@ -52,32 +52,49 @@ impl Admission {
 
     /// Settles the charges by the response, and returns what is held until its body ends.
     pub(super) fn respond(&mut self, response: ResponseView<'_>) -> Option<Box<dyn Guard>> {
-        let holds = std::mem::take(&mut self.holds);
-        if holds.is_empty() {
+        if self.holds.is_empty() {
             return None;
         }
         let now = self.core.now();
-        let mut permits = SmallVec::new();
-        for hold in holds {
-            let Some(rule) = self.core.limiter.rules.get(hold.index) else { continue };
-            let cost = match &rule.policy.settle {
-                None => {
-                    permits.push(hold);
-                    continue;
-                }
-                Some(Settle::When(holds)) if holds(response) => hold.cost,
-                Some(Settle::When(_)) => 0,
-                Some(Settle::Cost(cost)) => cost(response),
-            };
-            if cost != hold.cost {
-                let standing = settle(rule, &hold, cost, now);
-                if let Some(stamp) = self.stamp.as_mut().filter(|_| hold.stamped) {
-                    stamp.standing = standing;
+        // First what no judgement is needed for: should one panic, nothing is lost.
+        let permits = self.take_permits();
+        while let Some(hold) = self.holds.last().copied() {
+            let rules = &self.core.limiter.rules;
+            if let Some((rule, settle_by)) =
+                rules.get(hold.index).and_then(|rule| Some((rule, rule.policy.settle.as_ref()?)))
+            {
+                let cost = match settle_by {
+                    Settle::When(holds) => {
+                        if holds(response) {
+                            hold.cost
+                        } else {
+                            0
+                        }
+                    }
+                    Settle::Cost(cost) => cost(response),
+                };
+                if cost != hold.cost {
+                    let standing = settle(rule, &hold, cost, now);
+                    if let Some(stamp) = self.stamp.as_mut().filter(|_| hold.stamped) {
+                        stamp.standing = standing;
+                    }
                 }
             }
+            self.holds.pop();
         }
-        (!permits.is_empty())
-            .then(|| Box::new(Permits { core: Arc::clone(&self.core), holds: permits }) as Box<dyn Guard>)
+        permits.map(|permits| Box::new(permits) as Box<dyn Guard>)
+    }
+
+    /// The places among requests in flight, which are held for longer than the response's head.
+    fn take_permits(&mut self) -> Option<Permits> {
+        let rules = &self.core.limiter.rules;
+        let is_permit = |hold: &Hold| rules.get(hold.index).is_some_and(Rule::is_concurrent);
+        if !self.holds.iter().any(is_permit) {
+            return None;
+        }
+        let (holds, others) = self.holds.iter().copied().partition(is_permit);
+        self.holds = others;
+        Some(Permits { core: Arc::clone(&self.core), holds })
     }
 
     /// Tells the client where it stands.
@@ -116,7 +133,7 @@ impl Drop for Admission {
 fn settle(rule: &Rule, hold: &Hold, cost: u32, now: u64) -> Standing {
     let mut standing = Standing::NONE;
     rule.table.revisit(hold.tag, hold.place, now, |meter, cell| {
-        let meter = hold.meter.as_deref().unwrap_or(meter);
+        let meter = meter.for_quota(hold.quota.as_ref());
         let next = meter.settle(cell, hold.cost, cost, hold.after, now);
         standing = meter.standing(next, now);
         next
@@ -131,7 +148,7 @@ fn step_back(rule: &Rule, hold: &Hold, now: u64) {
         if hold.paced && cell != hold.after {
             return cell;
         }
-        hold.meter.as_deref().unwrap_or(meter).settle(cell, hold.cost, 0, hold.after, now)
+        meter.for_quota(hold.quota.as_ref()).settle(cell, hold.cost, 0, hold.after, now)
     });
 }
 

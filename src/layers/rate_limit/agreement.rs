@@ -1,6 +1,7 @@
 //! Several policies, one answer: all are asked, then all are charged.
 
-use super::meter::{Meter, Standing, Verdict};
+use super::meter::{Standing, Verdict};
+use super::quota::Quota;
 use super::table::{Place, Table, Tag};
 
 /// What one policy is to be charged with.
@@ -12,8 +13,8 @@ pub(super) struct Charge<'a> {
     pub(super) terms: Terms,
     pub(super) tag: Tag,
     pub(super) cost: u32,
-    /// The meter of this request's own quota.
-    pub(super) meter: Option<Box<Meter>>,
+    /// This request's own quota.
+    pub(super) quota: Option<Quota>,
     pub(super) verdict: Verdict,
     /// How long an admitted request waits.
     pub(super) wait_nanos: u64,
@@ -44,7 +45,7 @@ impl<'a> Charge<'a> {
             terms,
             tag,
             cost,
-            meter: None,
+            quota: None,
             verdict: Verdict::Admitted,
             wait_nanos: 0,
             cell: 0,
@@ -60,18 +61,20 @@ impl<'a> Charge<'a> {
     /// Asks, and with `commit` charges what is admitted and blocks who is refused.
     pub(super) fn ask(&mut self, now: u64, commit: bool) {
         let Terms { max_wait_nanos, block_nanos, told } = self.terms;
-        let (cost, own) = (self.cost, self.meter.as_deref());
+        let (cost, quota) = (self.cost, self.quota);
         let (mut wait_nanos, mut cell_after, mut standing) = (0, 0, Standing::NONE);
-        let answer = self.table.access(self.tag, now, |table_meter, cell| {
-            let meter = own.unwrap_or(table_meter);
+        let answer = self.table.access(self.tag, now, |table_meter, cell, place| {
+            let own = quota.map(|quota| table_meter.for_quota(Some(&quota)));
+            let meter = own.as_ref().unwrap_or(table_meter);
             let mut decision = meter.decide(cell, cost, now);
             wait_nanos = 0;
             if let Verdict::Refused { wait_nanos: Some(wait) } = decision.verdict {
                 if wait <= max_wait_nanos {
                     decision = meter.decide(cell, cost, now.saturating_add(wait));
                     wait_nanos = wait;
-                } else if block_nanos > 0 {
-                    decision = meter.block(cell, block_nanos, now);
+                } else if block_nanos > 0 && place == Place::Own {
+                    // Those who share a bucket are not shut out for what others did.
+                    decision = meter.block(cell, cost, block_nanos, now).unwrap_or(decision);
                 }
             }
             cell_after = if commit { decision.next } else { cell };
@@ -82,13 +85,19 @@ impl<'a> Charge<'a> {
         });
         (self.wait_nanos, self.cell, self.standing) = (wait_nanos, cell_after, standing);
         (self.verdict, self.place) = answer.unwrap_or((Verdict::NoRoom, Place::Own));
+        if self.verdict == Verdict::NoRoom {
+            (self.wait_nanos, self.cell) = (0, 0);
+            self.standing.remaining = 0;
+            self.standing.next_nanos = 0;
+        }
     }
 
     /// Takes a charge back that another policy has made void.
     fn undo(&self, now: u64) {
-        let (own, cost, after) = (self.meter.as_deref(), self.cost, self.cell);
-        self.table
-            .revisit(self.tag, self.place, now, |meter, cell| own.unwrap_or(meter).settle(cell, cost, 0, after, now));
+        let (quota, cost, after) = (self.quota, self.cost, self.cell);
+        self.table.revisit(self.tag, self.place, now, |meter, cell| {
+            meter.for_quota(quota.as_ref()).settle(cell, cost, 0, after, now)
+        });
     }
 }
 
@@ -104,7 +113,14 @@ pub(super) fn charge_all(charges: &mut [Charge<'_>], now: u64) -> bool {
     if !charges.iter().all(Charge::is_admitted) {
         // Nobody is charged, but those who shut a key out do so.
         let blocking = |charge: &&mut Charge<'_>| !charge.is_admitted() && charge.terms.block_nanos > 0;
-        charges.iter_mut().filter(blocking).for_each(|charge| charge.ask(now, true));
+        for charge in charges.iter_mut().filter(blocking) {
+            charge.ask(now, true);
+            if charge.is_admitted() {
+                // Somebody gave something back in between; it is refused all the same, and asked for in vain.
+                charge.undo(now);
+                charge.verdict = Verdict::Refused { wait_nanos: Some(1) };
+            }
+        }
         return false;
     }
     for at in 0..charges.len() {

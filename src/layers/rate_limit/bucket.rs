@@ -30,6 +30,8 @@ pub(super) struct Bucket {
     burst: NonZeroU32,
     /// The time one token takes.
     interval_nanos: u64,
+    /// The time in which an empty bucket fills, without what rounding the interval up adds to it.
+    refill_nanos: u64,
     /// All tokens but one: how far ahead of now a TAT may lie for one more to be free.
     tolerance_nanos: u64,
 }
@@ -43,6 +45,7 @@ impl Bucket {
             quota: GovernorQuota::with_period(interval).unwrap_or(GovernorQuota::per_second(burst)).allow_burst(burst),
             burst,
             interval_nanos,
+            refill_nanos: quota.refill_nanos(),
             tolerance_nanos: interval_nanos * u64::from(burst.get() - 1),
         }
     }
@@ -51,8 +54,13 @@ impl Bucket {
         self.burst.get()
     }
 
-    /// The time in which an empty bucket fills.
+    /// The time in which an empty bucket fills, as the quota has it.
     pub(super) const fn refill_nanos(&self) -> u64 {
+        self.refill_nanos
+    }
+
+    /// All tokens, in the time that they take.
+    const fn capacity_nanos(&self) -> u64 {
         self.tolerance_nanos + self.interval_nanos
     }
 
@@ -62,13 +70,15 @@ impl Bucket {
     }
 
     pub(super) fn decide(&self, cell: u64, cost: u32, now: u64) -> Decision {
-        let mut tat = cell;
-        if cell & BLOCKED != 0 {
-            tat = cell & !BLOCKED;
-            let until = tat.saturating_sub(self.tolerance_nanos);
-            if now < until {
-                return Decision { next: cell, verdict: Verdict::Blocked { wait_nanos: until - now } };
-            }
+        // governor multiplies before it compares.
+        if cost > self.burst.get() {
+            return Decision { next: cell, verdict: Verdict::TooCostly };
+        }
+        let tat = cell & !BLOCKED;
+        if let Some(wait_nanos) = self.blocked_for(cell, now) {
+            // One token is there at the end; who wants more waits for the others.
+            let wait_nanos = wait_nanos + self.interval_nanos * u64::from(cost.max(1) - 1);
+            return Decision { next: cell, verdict: Verdict::Blocked { wait_nanos } };
         }
         let Some(cost) = NonZeroU32::new(cost) else {
             // A look: refused only if not even one token is there.
@@ -91,7 +101,7 @@ impl Bucket {
     /// Takes back what is outstanding of a charge that led to the TAT `after`. Tokens come back in the order in which
     /// they were taken, so what time has already brought back is not given twice.
     pub(super) fn refund(&self, cell: u64, tokens: u32, after: u64, now: u64) -> u64 {
-        if cell & BLOCKED != 0 {
+        if self.blocked_for(cell, now).is_some() {
             return cell;
         }
         let outstanding = Self::expiry(after).saturating_sub(now);
@@ -103,13 +113,24 @@ impl Bucket {
     pub(super) fn charge(&self, cell: u64, tokens: u32, now: u64) -> u64 {
         let debt = self.interval_nanos.saturating_mul(tokens.into());
         let tat = (cell & !BLOCKED).max(now).saturating_add(debt).min(now.saturating_add(MAX_AHEAD_NANOS));
-        tat | (cell & BLOCKED)
+        if self.blocked_for(cell, now).is_some() { tat | BLOCKED } else { tat }
     }
 
-    /// Shuts the cell for a time; at its end one token is there.
-    pub(super) fn block(&self, wait_nanos: u64, now: u64) -> u64 {
+    /// Shuts the cell for a time, or until a token comes back if that is later. At the end one token is there.
+    pub(super) fn block(&self, cell: u64, wait_nanos: u64, now: u64) -> u64 {
         let ahead = wait_nanos.saturating_add(self.tolerance_nanos).min(MAX_AHEAD_NANOS);
-        now.saturating_add(ahead) | BLOCKED
+        now.saturating_add(ahead).max(cell & !BLOCKED) | BLOCKED
+    }
+
+    /// Whether the cell was shut, and nothing was admitted since.
+    pub(super) const fn was_blocked(cell: u64) -> bool {
+        cell & BLOCKED != 0
+    }
+
+    /// How long the cell is shut still.
+    const fn blocked_for(&self, cell: u64, now: u64) -> Option<u64> {
+        let until = (cell & !BLOCKED).saturating_sub(self.tolerance_nanos);
+        if cell & BLOCKED != 0 && now < until { Some(until - now) } else { None }
     }
 
     pub(super) fn with_remaining(&self, remaining: u32, now: u64) -> u64 {
@@ -119,17 +140,19 @@ impl Bucket {
 
     pub(super) fn standing(&self, cell: u64, now: u64) -> Standing {
         let debt_nanos = (cell & !BLOCKED).saturating_sub(now);
-        let free_nanos = self.refill_nanos().saturating_sub(debt_nanos);
+        let free_nanos = self.capacity_nanos().saturating_sub(debt_nanos);
         // No division where the bucket is nearly full or empty would be faster; a request makes one of these at most.
         let remaining = u32::try_from(free_nanos / self.interval_nanos).unwrap_or(u32::MAX);
         let next_nanos = if remaining >= self.burst.get() {
             0
-        } else if debt_nanos > self.refill_nanos() {
+        } else if debt_nanos > self.capacity_nanos() {
             debt_nanos - self.tolerance_nanos
         } else {
             self.interval_nanos - free_nanos % self.interval_nanos
         };
-        Standing { limit: self.burst.get(), remaining, next_nanos, full_nanos: debt_nanos }
+        // An interval is rounded up by less than a nanosecond, which makes no further second.
+        let full_nanos = debt_nanos.saturating_sub(u64::from(self.burst.get()));
+        Standing { limit: self.burst.get(), remaining, next_nanos, full_nanos }
     }
 }
 

@@ -30,8 +30,8 @@ pin_project! {
     #[project = KindProjection]
     enum Kind<F> {
         /// Nothing is to be done with the response, but a limiter further in may want to know who is outside.
-        Passed { #[pin] inner: F, limiter: usize },
-        Admitted { #[pin] inner: F, admission: Admission },
+        Passed { #[pin] inner: F, limiter: usize, stamped: bool },
+        Admitted { #[pin] inner: F, admission: Admission, stamped: bool },
         Refused { answer: Option<Box<Answer>> },
     }
 }
@@ -45,11 +45,11 @@ struct Answer {
 
 impl<F> ResponseFuture<F> {
     pub(super) const fn passed(inner: F, limiter: usize) -> Self {
-        Self { kind: Kind::Passed { inner, limiter } }
+        Self { kind: Kind::Passed { inner, limiter, stamped: false } }
     }
 
     pub(super) const fn admitted(inner: F, admission: Admission) -> Self {
-        Self { kind: Kind::Admitted { inner, admission } }
+        Self { kind: Kind::Admitted { inner, admission, stamped: false } }
     }
 
     pub(super) fn refused(core: &Arc<Core>, refusal: Box<Refusal>, facts: RequestFacts) -> Self {
@@ -66,19 +66,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
-            KindProjection::Passed { inner, limiter } => {
-                let entered = nesting::enter(*limiter);
-                let response = ready!(inner.poll(cx))?;
-                if entered.leave() {
+            KindProjection::Passed { inner, limiter, stamped } => {
+                let response = ready!(poll_within(*limiter, inner, stamped, cx))?;
+                if *stamped {
                     nesting::mark_stamped();
                 }
                 Poll::Ready(Ok(response.map(ResponseBody::inner)))
             }
-            KindProjection::Admitted { inner, admission } => {
-                let entered = nesting::enter(address(admission.core()));
-                let response = ready!(inner.poll(cx))?;
-                let stamped_inside = entered.leave();
-                Poll::Ready(Ok(admit(admission, response, stamped_inside)))
+            KindProjection::Admitted { inner, admission, stamped } => {
+                let response = ready!(poll_within(address(admission.core()), inner, stamped, cx))?;
+                Poll::Ready(Ok(admit(admission, response, *stamped)))
             }
             KindProjection::Refused { answer } => match answer.take() {
                 Some(answer) => Poll::Ready(Ok(refuse(*answer))),
@@ -87,6 +84,20 @@ where
             },
         }
     }
+}
+
+/// Polls with the limiter noted, and remembers whether one further in has written fields: the response may come out in
+/// a later poll than the one in which it did.
+fn poll_within<F: Future>(
+    limiter: usize,
+    inner: Pin<&mut F>,
+    stamped: &mut bool,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output> {
+    let entered = nesting::enter(limiter);
+    let polled = inner.poll(cx);
+    *stamped |= entered.leave();
+    polled
 }
 
 /// What a limiter is known by on its thread.

@@ -112,9 +112,10 @@ impl RateLimitHandle {
         Ok(())
     }
 
-    /// Forgets every key of a policy: all quotas are whole again. `false` when there is no such policy.
+    /// Forgets every key of a policy: all quotas are whole again. `false` when there is no such policy, or when it
+    /// counts requests in flight, which cannot be forgotten.
     pub fn reset(&self, policy: &str) -> bool {
-        let rule = self.rule(policy);
+        let rule = self.rule(policy).filter(|rule| !rule.is_concurrent());
         rule.inspect(|rule| rule.table.clear()).is_some()
     }
 

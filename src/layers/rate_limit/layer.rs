@@ -284,7 +284,8 @@ impl RateLimitLayer {
 
     /// Goes on with the counts of another layer, policy by policy of the same name, for a new configuration that takes
     /// over from a running one. A changed quota gives no credit for what was used, and lets nobody wait longer than one
-    /// refill of the new one. Do it before the layer makes its first service or handle; afterwards it changes nothing.
+    /// refill of the new one. A policy begins anew when its [`Overflow`](super::Overflow) was changed, or when it counts
+    /// requests in flight and the other did not. Do it before the layer makes its first service or handle; afterwards it changes nothing.
     pub fn adopt_counts(mut self, running: &RateLimitHandle) -> Self {
         self.core.adopt(running.core());
         self

@@ -1,6 +1,5 @@
 //! The decision about a request: who is exempt, what each policy claims, and whether all agree.
 
-use std::net::IpAddr;
 use std::slice;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,6 +11,7 @@ use super::agreement::{Charge, charge_all};
 use super::choice::Mode;
 use super::fields::{HeaderStyle, Stamp, joined, policy_item};
 use super::meter::{Meter, Verdict};
+use super::quota::Quota;
 use super::refusal::Refusal;
 use super::rule::{Claim, Rule};
 use super::table::{Place, Tag};
@@ -61,7 +61,7 @@ pub(super) struct Grant {
 }
 
 /// A charge that something may still become of.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Hold {
     pub(super) index: usize,
     pub(super) tag: Tag,
@@ -69,7 +69,7 @@ pub(super) struct Hold {
     pub(super) cost: u32,
     /// The cell that the charge left.
     pub(super) after: u64,
-    pub(super) meter: Option<Box<Meter>>,
+    pub(super) quota: Option<Quota>,
     pub(super) paced: bool,
     pub(super) stamped: bool,
 }
@@ -92,11 +92,13 @@ impl Limiter {
 
     /// Writes the policies down as they are now.
     pub(super) fn describe(&self) {
+        // Under the lock, so that of two changes the later one is written down.
+        let mut items_now = self.items.write().unwrap_or_else(PoisonError::into_inner);
         let enforced = self.rules.iter().filter(|rule| !rule.is_shadow());
         let item = |rule: &Rule| policy_item(self.style, &rule.policy.name, &rule.table.meter());
         let all = joined(enforced.map(item).collect::<Vec<_>>().iter().map(String::as_str));
         let items = self.rules.iter().map(item).collect();
-        *self.items.write().unwrap_or_else(PoisonError::into_inner) = (items, all);
+        *items_now = (items, all);
     }
 
     /// Decides, and charges whoever is admitted.
@@ -189,7 +191,7 @@ impl Limiter {
         report(event, &rule.policy.name);
     }
 
-    fn grant<'a>(&self, charges: &mut [Charge<'a>], shadows: &mut [Charge<'a>]) -> Outcome {
+    fn grant(&self, charges: &[Charge<'_>], shadows: &[Charge<'_>]) -> Outcome {
         let wait_nanos = charges.iter().map(|charge| charge.wait_nanos).max().unwrap_or(0);
         let stamp = self.tightest(charges).map(|charge| self.stamp(charge, charges));
         if stamp.is_none() && wait_nanos == 0 && !self.settles {
@@ -197,7 +199,7 @@ impl Limiter {
         }
         let stamped = self.tightest(charges).map(|charge| charge.index);
         let mut holds = SmallVec::new();
-        for charge in charges.iter_mut().chain(shadows).filter(|charge| charge.is_admitted()) {
+        for charge in charges.iter().chain(shadows).filter(|charge| charge.is_admitted()) {
             // A request that waits may be gone before its time comes.
             if wait_nanos > 0 || self.rules.get(charge.index).is_some_and(Rule::settles) {
                 let stamped = stamped == Some(charge.index);
@@ -236,11 +238,11 @@ impl Limiter {
         let items = self.items.read().unwrap_or_else(PoisonError::into_inner);
         let (items, all) = &*items;
         let enforced = self.rules.iter().filter(|rule| !rule.is_shadow()).count();
-        if charges.len() == enforced && charges.iter().all(|charge| charge.meter.is_none()) {
+        if charges.len() == enforced && charges.iter().all(|charge| charge.quota.is_none()) {
             return all.clone();
         }
-        let item = |charge: &Charge<'_>| match (charge.meter.as_deref(), self.rules.get(charge.index)) {
-            (Some(meter), Some(rule)) => policy_item(self.style, &rule.policy.name, meter),
+        let item = |charge: &Charge<'_>| match (&charge.quota, self.rules.get(charge.index)) {
+            (Some(quota), Some(rule)) => policy_item(self.style, &rule.policy.name, &Meter::new(quota)),
             _ => items.get(charge.index).cloned().unwrap_or_default(),
         };
         joined(charges.iter().map(item).collect::<Vec<_>>().iter().map(String::as_str))
@@ -271,9 +273,9 @@ impl Claim<'_> {
     /// What becomes of a request without asking for its quota; `None` when this policy has nothing to say.
     fn settled(self, rule: &Rule) -> Option<Outcome> {
         let refusal = match self {
-            Claim::Denied => Refusal::denied(),
+            Claim::Denied(tag) if rule.enforces(tag) => Refusal::denied(),
             Claim::Missing(missing) if !rule.is_shadow() => Refusal::missing(missing),
-            Claim::Missing(_) | Claim::None | Claim::Charge(_) => return None,
+            Claim::Denied(_) | Claim::Missing(_) | Claim::None | Claim::Charge(_) => return None,
         };
         Some(Outcome::Refused(Box::new(refusal)))
     }
@@ -287,14 +289,14 @@ impl Charge<'_> {
 }
 
 impl Hold {
-    fn of(charge: &mut Charge<'_>, stamped: bool) -> Self {
+    const fn of(charge: &Charge<'_>, stamped: bool) -> Self {
         Self {
             index: charge.index,
             tag: charge.tag,
             place: charge.place,
             cost: charge.cost,
             after: charge.cell,
-            meter: charge.meter.take(),
+            quota: charge.quota,
             paced: charge.terms.max_wait_nanos > 0,
             stamped,
         }
@@ -303,6 +305,18 @@ impl Hold {
 
 impl Exemptions {
     fn outcome<'a>(&self, request: RequestView<'a>, readings: &mut Option<PathReadings<'a>>) -> Option<Outcome> {
+        let has_lists = self.allowed.blocks().len() + self.denied.blocks().len() > 0;
+        let client = has_lists.then(|| self.client_ip.resolve(request));
+        match client {
+            Some(Ok(client)) if self.denied.contains(client) => {
+                return Some(Outcome::Refused(Box::new(Refusal::denied())));
+            }
+            // Whether a stranger is on the list of those who may not enter is not known.
+            Some(Err(no_peer)) if self.denied.blocks().len() > 0 => {
+                return Some(Outcome::Refused(Box::new(Refusal::missing(no_peer.into()))));
+            }
+            _ => {}
+        }
         if request.method() == Method::OPTIONS && !self.counts_preflights && is_preflight(request) {
             return Some(Outcome::Uncounted);
         }
@@ -312,19 +326,8 @@ impl Exemptions {
                 return Some(Outcome::Uncounted);
             }
         }
-        if self.allowed.blocks().len() + self.denied.blocks().len() == 0 {
-            return None;
-        }
-        let lies_in = |blocks: &TrustedProxies, client: IpAddr| blocks.contains(client);
-        match self.client_ip.resolve(request) {
-            Ok(client) if lies_in(&self.denied, client) => Some(Outcome::Refused(Box::new(Refusal::denied()))),
-            Ok(client) if lies_in(&self.allowed, client) => Some(Outcome::Uncounted),
-            // Whether a stranger is on the list of those who may not enter is not known.
-            Err(no_peer) if self.denied.blocks().len() > 0 => {
-                Some(Outcome::Refused(Box::new(Refusal::missing(no_peer.into()))))
-            }
-            Ok(_) | Err(_) => None,
-        }
+        let allowed = client.is_some_and(|client| client.is_ok_and(|client| self.allowed.contains(client)));
+        allowed.then_some(Outcome::Uncounted)
     }
 }
 

@@ -82,12 +82,12 @@ impl Meter {
         }
     }
 
-    /// The meter of another quota for cells that this one wrote.
-    pub(super) fn for_quota(&self, quota: &Quota) -> Self {
-        match self {
-            Self::TokenBucket(_) => Self::TokenBucket(Bucket::new(quota)),
-            Self::FixedWindow(_) => Self::FixedWindow(Window::new(quota)),
-            Self::Concurrent { .. } => *self,
+    /// The meter of a request's own quota, if it has one, for cells that this one writes.
+    pub(super) fn for_quota(&self, quota: Option<&Quota>) -> Self {
+        match (self, quota) {
+            (Self::TokenBucket(_), Some(quota)) => Self::TokenBucket(Bucket::new(quota)),
+            (Self::FixedWindow(_), Some(quota)) => Self::FixedWindow(Window::new(quota)),
+            _ => *self,
         }
     }
 
@@ -160,14 +160,15 @@ impl Meter {
         }
     }
 
-    /// Shuts a key out for a time.
-    pub(super) fn block(&self, cell: u64, wait_nanos: u64, now: u64) -> Decision {
+    /// Shuts a key out for a time, unless it was shut out before and nothing was admitted since.
+    pub(super) fn block(&self, cell: u64, cost: u32, wait_nanos: u64, now: u64) -> Option<Decision> {
         let next = match self {
-            Self::TokenBucket(bucket) => bucket.block(wait_nanos, now),
-            Self::FixedWindow(_) => Window::block(wait_nanos, now),
-            Self::Concurrent { .. } => cell,
+            Self::TokenBucket(_) if Bucket::was_blocked(cell) => return None,
+            Self::TokenBucket(bucket) => bucket.block(cell, wait_nanos, now),
+            Self::FixedWindow(_) => Window::block(cell, wait_nanos, now),
+            Self::Concurrent { .. } => return None,
         };
-        Decision { next, verdict: Verdict::Blocked { wait_nanos } }
+        Some(self.decide(next, cost, now))
     }
 
     pub(super) fn standing(&self, cell: u64, now: u64) -> Standing {

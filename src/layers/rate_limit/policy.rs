@@ -228,7 +228,8 @@ impl Policy {
         self
     }
 
-    /// Shuts a key out for a time when it has used up its quota, whatever would have come back meanwhile.
+    /// Shuts a key out for a time when a request of it is refused, or until its quota would have let it back in, if that
+    /// is later. A charge that is still to be judged counts as used. Keys that share a bucket are not shut out.
     pub fn block_for(mut self, time: Duration) -> Self {
         if time > MAX_BLOCK {
             let shown = format!("{}s", time.as_secs());
@@ -267,7 +268,8 @@ impl Policy {
     }
 
     /// A key that is never counted, in the parts in which the extractor writes it: an [`IdentityKey`] writes issuer and
-    /// subject, a [`HeaderKey`] the value, a [`ClientIp`] the 4 or 16 bytes of the address.
+    /// subject, a [`HeaderKey`] the value, a [`ClientIp`] the 4 bytes of an IPv4 address or the 16 of an IPv6 address
+    /// whose last 64 bits are zero. For blocks of addresses there is [`RateLimit::allow`](super::RateLimit::allow).
     ///
     /// [`IdentityKey`]: crate::key::IdentityKey
     /// [`HeaderKey`]: crate::key::HeaderKey

@@ -81,6 +81,12 @@ impl Quota {
         self.burst
     }
 
+    /// The time in which an empty bucket fills.
+    pub(super) fn refill_nanos(&self) -> u64 {
+        let refill = (self.window.as_nanos() * u128::from(self.burst.get())).div_ceil(u128::from(self.limit.get()));
+        u64::try_from(refill).unwrap_or(u64::MAX)
+    }
+
     /// The time that one token takes, rounded up to whole nanoseconds: never a token too many.
     pub(super) fn interval_nanos(&self) -> u64 {
         interval_nanos(self.window, self.limit)

@@ -34,7 +34,7 @@ pub(super) enum Claim<'a> {
     None,
     Charge(Charge<'a>),
     /// The key is on the policy's list.
-    Denied,
+    Denied(Tag),
     Missing(MissingKey),
 }
 
@@ -78,7 +78,7 @@ impl Rule {
     }
 
     pub(super) fn is_shadow(&self) -> bool {
-        self.policy.mode == Mode::Shadow
+        matches!(self.policy.mode, Mode::Shadow | Mode::EnforceShare { percent: 0 })
     }
 
     /// Whether the policy enforces for this key.
@@ -112,16 +112,14 @@ impl Rule {
             Err(missing) => return Claim::Missing(missing),
         };
         if !self.denied.is_empty() && self.denied.contains(&tag) {
-            return Claim::Denied;
+            return Claim::Denied(tag);
         }
         if !self.exempt.is_empty() && self.exempt.contains(&tag) {
             return Claim::None;
         }
         let cost = self.policy.cost.as_ref().map_or(1, |cost| cost(request));
         let mut charge = Charge::new(index, &self.table, self.terms, tag, cost);
-        if let Some(quota_by) = &self.policy.quota_by {
-            charge.meter = quota_by(request).map(|quota| Box::new(self.table.meter().for_quota(&quota)));
-        }
+        charge.quota = self.policy.quota_by.as_ref().and_then(|quota_by| quota_by(request));
         Claim::Charge(charge)
     }
 

@@ -23,6 +23,7 @@ pub(super) enum Found {
 const MIN_SLOTS: usize = 32;
 /// Slots that can be swept at once within a few microseconds.
 const SMALL_SLOTS: usize = 4096;
+/// Slots of a larger shard that are swept at once.
 const SWEPT_AT_ONCE: usize = 256;
 /// Cells that are looked at to find one close to replenished.
 const SAMPLE: usize = 64;
@@ -137,21 +138,12 @@ impl Shard {
         self.rebuild(self.slots.len(), |cell| Some(translate(cell)).filter(|cell| *cell != 0))
     }
 
-    /// Makes room for another number of keys, and says how many were dropped.
-    pub(super) fn resize(&mut self, keys: usize) -> usize {
-        let slots = slots_for(keys);
-        if slots == self.slots.len() {
-            return 0;
+    /// Makes room for another number of keys; never for less than there are.
+    pub(super) fn resize(&mut self, keys: usize) {
+        let slots = slots_for(keys.max(self.len));
+        if slots != self.slots.len() {
+            self.rebuild(slots, Some);
         }
-        if self.len > slots / 8 * 7 {
-            // The latest to expire are worth the most.
-            let mut expiries: Vec<_> = self.cells().map(|(_, cell)| self.meter.expiry(cell)).collect();
-            let surplus = self.len - slots / 8 * 7;
-            let (_, &mut cut, _) = expiries.select_nth_unstable(surplus - 1);
-            let meter = self.meter;
-            return self.rebuild(slots, |cell| Some(cell).filter(|cell| meter.expiry(*cell) > cut));
-        }
-        self.rebuild(slots, Some)
     }
 
     pub(super) fn clear(&mut self) -> usize {
@@ -170,10 +162,6 @@ impl Shard {
             }
         }
         before - self.len
-    }
-
-    fn cells(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.slots.iter().filter(|[tag, _]| *tag != 0).map(|[tag, cell]| (*tag, *cell))
     }
 
     /// Where a tag belongs: its upper bits, spread over the slots without a division.

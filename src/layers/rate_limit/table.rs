@@ -126,71 +126,50 @@ impl Table {
         &self,
         tag: Tag,
         now: u64,
-        mut decide: impl FnMut(&Meter, u64) -> (u64, R),
+        mut decide: impl FnMut(&Meter, u64, Place) -> (u64, R),
     ) -> Result<(R, Place), Full> {
         let mut shard = self.shard(tag).lock();
         let shard = &mut *shard;
         let at = match shard.find(tag.0) {
             Found::At(at, cell) => {
-                let (next, answer) = decide(&shard.meter, cell);
-                if shard.meter.expiry(next) <= now {
-                    shard.remove(at);
-                    self.occupied.fetch_sub(1, Ordering::Relaxed);
-                } else if next != cell {
-                    shard.set(at, next);
-                }
+                let (next, answer) = decide(&shard.meter, cell, Place::Own);
+                self.replace(shard, at, cell, next, now);
                 return Ok((answer, Place::Own));
             }
             Found::Free(at) => at,
         };
-        let (next, answer) = decide(&shard.meter, 0);
+        let (next, answer) = decide(&shard.meter, 0, Place::Own);
         if shard.meter.expiry(next) <= now {
-            return Ok((answer, Place::Own));
-        }
-        let moved = self.sweep(shard, SWEPT_BY_NEWCOMER, now);
-        if self.take_slot(shard) {
-            if moved {
-                shard.insert(tag.0, next)
-            } else {
-                shard.put(tag.0, next, at)
+            // A look: one at a full table sees what the newcomer would get.
+            if self.has_room(shard, now) {
+                return Ok((answer, Place::Own));
             }
+        } else if self.place(shard, tag, at, next, now) {
             return Ok((answer, Place::Own));
+        } else {
+            self.overflowed.fetch_add(1, Ordering::Relaxed);
         }
-        if self.sweep(shard, shard.sweep_when_full(), now) && self.take_slot(shard) {
-            shard.insert(tag.0, next);
-            return Ok((answer, Place::Own));
-        }
-        self.overflow(shard, tag, now, decide)
+        self.overflow(shard, tag, decide)
     }
 
-    /// Reads and replaces the cell of a charge that was made before; nothing is made anew.
-    pub(super) fn revisit(&self, tag: Tag, place: Place, now: u64, change: impl FnOnce(&Meter, u64) -> u64) {
-        match place {
-            Place::Shared => {
-                let mut shared = self.lock_shared();
-                shared.cell = change(&shared.meter, shared.cell);
-            }
-            Place::Own => {
-                let mut shard = self.shard(tag).lock();
-                let (at, cell) = match shard.find(tag.0) {
-                    Found::At(at, cell) => (at, cell),
-                    // Its time has come, or somebody took its place: a debt still counts, a refund is void.
-                    Found::Free(_) => {
-                        drop(shard);
-                        let mut change = Some(change);
-                        let _ = self.access(tag, now, |meter, cell| match change.take() {
-                            Some(change) => (change(meter, cell), ()),
-                            None => (cell, ()),
-                        });
-                        return;
-                    }
-                };
+    /// Changes the cell of a charge that was made before. One that is gone was whole again: only a debt is put back.
+    pub(super) fn revisit(&self, tag: Tag, place: Place, now: u64, mut change: impl FnMut(&Meter, u64) -> u64) {
+        if place == Place::Shared {
+            let mut shared = self.lock_shared();
+            shared.cell = change(&shared.meter, shared.cell);
+            return;
+        }
+        let mut shard = self.shard(tag).lock();
+        let shard = &mut *shard;
+        match shard.find(tag.0) {
+            Found::At(at, cell) => {
                 let next = change(&shard.meter, cell);
-                if shard.meter.expiry(next) <= now {
-                    shard.remove(at);
-                    self.occupied.fetch_sub(1, Ordering::Relaxed);
-                } else {
-                    shard.set(at, next);
+                self.replace(shard, at, cell, next, now);
+            }
+            Found::Free(at) => {
+                let next = change(&shard.meter, 0);
+                if shard.meter.expiry(next) > now && !self.place(shard, tag, at, next, now) {
+                    let _ = self.overflow(shard, tag, |meter, cell, _| (change(meter, cell), ()));
                 }
             }
         }
@@ -212,16 +191,11 @@ impl Table {
         }
     }
 
-    /// Makes room for another number of keys. Those that find no place any more are forgotten, the nearest to
-    /// replenished first.
+    /// Makes room for another number of keys. Those that find no place any more keep theirs until they say nothing.
     pub(super) fn resize(&self, max_keys: usize) {
-        if self.max_keys.swap(max_keys, Ordering::Relaxed) == max_keys {
-            return;
-        }
-        let keys = max_keys.div_ceil(self.shards.len());
-        for shard in &self.shards {
-            let dropped = shard.lock().resize(keys);
-            self.occupied.fetch_sub(dropped, Ordering::Relaxed);
+        if self.max_keys.swap(max_keys, Ordering::Relaxed) != max_keys {
+            let keys = max_keys.div_ceil(self.shards.len());
+            self.shards.iter().for_each(|shard| shard.lock().resize(keys));
         }
     }
 
@@ -244,6 +218,34 @@ impl Table {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Writes the cell of a key that has one.
+    fn replace(&self, shard: &mut Shard, at: usize, cell: u64, next: u64, now: u64) {
+        if shard.meter.expiry(next) <= now {
+            shard.remove(at);
+            self.occupied.fetch_sub(1, Ordering::Relaxed);
+        } else if next != cell {
+            shard.set(at, next);
+        }
+    }
+
+    /// Gives a newcomer a slot, if there is one. `at` is where it would stand if nothing moves.
+    fn place(&self, shard: &mut Shard, tag: Tag, at: usize, cell: u64, now: u64) -> bool {
+        let moved = self.sweep(shard, SWEPT_BY_NEWCOMER, now);
+        if self.take_slot(shard) {
+            if moved {
+                shard.insert(tag.0, cell)
+            } else {
+                shard.put(tag.0, cell, at)
+            }
+            return true;
+        }
+        let placed = self.sweep(shard, shard.sweep_when_full(), now) && self.take_slot(shard);
+        if placed {
+            shard.insert(tag.0, cell);
+        }
+        placed
+    }
+
     /// Counts one key more, if there is room for it.
     fn take_slot(&self, shard: &Shard) -> bool {
         if shard.is_full() {
@@ -254,6 +256,14 @@ impl Table {
             (occupied < max_keys).then_some(occupied + 1)
         });
         taken.is_ok()
+    }
+
+    /// Whether a newcomer would find a slot.
+    fn has_room(&self, shard: &mut Shard, now: u64) -> bool {
+        let has_room = |shard: &Shard| {
+            !shard.is_full() && self.occupied.load(Ordering::Relaxed) < self.max_keys.load(Ordering::Relaxed)
+        };
+        has_room(shard) || (self.sweep(shard, shard.sweep_when_full(), now) && has_room(shard))
     }
 
     fn sweep(&self, shard: &mut Shard, slots: usize, now: u64) -> bool {
@@ -269,20 +279,16 @@ impl Table {
         &self,
         shard: &mut Shard,
         tag: Tag,
-        now: u64,
-        mut decide: impl FnMut(&Meter, u64) -> (u64, R),
+        mut decide: impl FnMut(&Meter, u64, Place) -> (u64, R),
     ) -> Result<(R, Place), Full> {
-        self.overflowed.fetch_add(1, Ordering::Relaxed);
         match self.overflow {
             Overflow::Refuse => return Err(Full),
             // A place that is in use cannot be given away.
             Overflow::ReplaceNearest if !shard.meter.is_concurrent() => {
                 if let Some((at, inherited)) = shard.nearest() {
-                    let (next, answer) = decide(&shard.meter, inherited);
-                    shard.remove(at);
-                    if shard.meter.expiry(next) <= now {
-                        self.occupied.fetch_sub(1, Ordering::Relaxed);
-                    } else {
+                    let (next, answer) = decide(&shard.meter, inherited, Place::Own);
+                    if next != inherited {
+                        shard.remove(at);
                         shard.insert(tag.0, next);
                     }
                     return Ok((answer, Place::Own));
@@ -291,7 +297,7 @@ impl Table {
             Overflow::ReplaceNearest | Overflow::Shared => {}
         }
         let mut shared = self.lock_shared();
-        let (next, answer) = decide(&shared.meter, shared.cell);
+        let (next, answer) = decide(&shared.meter, shared.cell, Place::Shared);
         shared.cell = next;
         Ok((answer, Place::Shared))
     }

@@ -92,8 +92,10 @@ impl Window {
         (current & !COUNT_MASK) | (count + u64::from(requests)).min(MAX_COUNT)
     }
 
-    pub(super) const fn block(wait_nanos: u64, now: u64) -> u64 {
-        Self::cell(now, wait_nanos, BLOCKED)
+    /// Shuts the cell for a time, or until its window ends if that is later.
+    pub(super) const fn block(cell: u64, wait_nanos: u64, now: u64) -> u64 {
+        let (blocked, held) = (Self::cell(now, wait_nanos, BLOCKED), cell | BLOCKED);
+        if held > blocked { held } else { blocked }
     }
 
     pub(super) fn with_remaining(&self, remaining: u32, now: u64) -> u64 {

@@ -102,6 +102,10 @@ impl RouteKey {
         }
         crate::wiring::framework_route(request.extensions()).or_else(|| {
             let readings = PathReadings::of(request.uri().path());
+            if !readings.is_plain() {
+                // One key for all such paths: the spelling must not choose among several.
+                return Some("");
+            }
             self.patterns.iter().find(|pattern| readings.any(pattern)).map(|pattern| pattern.as_str())
         })
     }

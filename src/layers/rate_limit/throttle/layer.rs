@@ -11,7 +11,7 @@ use super::service::ThrottleService;
 /// Limits requests, and lets those wait whose policy has a [`max_wait`](crate::rate_limit::Policy::max_wait).
 ///
 /// Made by [`RateLimit::build_throttle`](crate::rate_limit::RateLimit::build_throttle). Clones, and all services that
-/// they make, count together. Waiting needs a tokio runtime with its timers on; without one, requests are refused that
+/// they make, count together. Waiting needs a tokio runtime with its timers on; without, requests are refused that
 /// would wait.
 ///
 /// ```
