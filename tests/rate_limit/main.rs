@@ -15,6 +15,8 @@ mod policies;
 mod quota;
 mod refusals;
 mod regressions;
+#[cfg(feature = "axum")]
+mod sockets;
 mod support;
 mod throttle;
 mod warnings;

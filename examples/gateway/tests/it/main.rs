@@ -4,5 +4,6 @@ mod admin;
 mod configuration;
 mod hostile;
 mod lifecycle;
+mod limits;
 mod proxying;
 mod support;

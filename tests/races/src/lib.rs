@@ -1,0 +1,179 @@
+//! The rate limiter's table with the locks and atomics of a model checker in the place of the standard library's.
+//!
+//! The engine's own files are compiled here, as they stand; only `sync` is another.
+#![allow(dead_code, reason = "not every part of an engine has to do with threads")]
+
+#[path = "../../../src/layers/rate_limit/agreement.rs"]
+mod agreement;
+#[path = "../../../src/layers/rate_limit/bucket.rs"]
+mod bucket;
+#[path = "../../../src/spine/config.rs"]
+mod config;
+#[path = "../../../src/layers/rate_limit/meter.rs"]
+mod meter;
+#[path = "../../../src/layers/rate_limit/quota.rs"]
+mod quota;
+#[path = "../../../src/layers/rate_limit/shard.rs"]
+mod shard;
+#[path = "../../../src/layers/rate_limit/table.rs"]
+mod table;
+#[path = "../../../src/layers/rate_limit/window.rs"]
+mod window;
+
+mod spine {
+    pub(crate) use crate::config;
+}
+
+mod sync {
+    pub(super) use shuttle::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    pub(super) use shuttle::sync::{Mutex, MutexGuard};
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use shuttle::sync::Arc;
+    use shuttle::sync::atomic::{AtomicUsize, Ordering};
+    use shuttle::thread;
+
+    use crate::agreement::{Charge, Terms, charge_all};
+    use crate::meter::{Meter, Verdict};
+    use crate::quota::Quota;
+    use crate::table::{Overflow, Table, Tag};
+
+    const NOW: u64 = 1_000_000_000;
+    const SCHEDULES: usize = 2000;
+
+    fn rate(limit: u32) -> Meter {
+        Meter::new(&Quota::new(limit).per(Duration::from_secs(3600)).build().unwrap())
+    }
+
+    fn window(limit: u32) -> Meter {
+        Meter::new(&Quota::new(limit).per(Duration::from_secs(3600)).fixed_window().build().unwrap())
+    }
+
+    fn tag(table: &Table, key: u8) -> Tag {
+        table.tag(|hasher| Ok::<_, Infallible>(hasher.write_u8(key))).unwrap()
+    }
+
+    fn charge<'a>(index: usize, table: &'a Table, key: u8) -> Charge<'a> {
+        Charge::new(index, table, Terms::default(), tag(table, key), 1)
+    }
+
+    fn remaining(table: &Table, key: u8) -> u32 {
+        table.access(tag(table, key), NOW, |meter, cell, _| (cell, meter.standing(cell, NOW).remaining)).unwrap().0
+    }
+
+    /// Runs so many threads, under many schedules, and counts those that are told yes.
+    fn race(threads: usize, try_once: impl Fn(usize) -> bool + Send + Sync + 'static) -> usize {
+        let (try_once, admitted) = (Arc::new(try_once), Arc::new(AtomicUsize::new(0)));
+        let threads: Vec<_> = (0..threads)
+            .map(|thread| {
+                let (try_once, admitted) = (Arc::clone(&try_once), Arc::clone(&admitted));
+                thread::spawn(move || admitted.fetch_add(usize::from(try_once(thread)), Ordering::SeqCst))
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        admitted.load(Ordering::SeqCst)
+    }
+
+    #[test]
+    fn a_key_gets_exactly_its_quota() {
+        for meter in [rate(2), window(2), Meter::Concurrent { limit: 2 }] {
+            shuttle::check_random(
+                move || {
+                    let table = Arc::new(Table::new(8, Overflow::Shared, meter));
+                    let admitted = race(4, move |_| charge_all(&mut [charge(0, &table, 1)], NOW));
+                    assert_eq!(admitted, 2);
+                },
+                SCHEDULES,
+            );
+        }
+    }
+
+    #[test]
+    fn of_several_policies_all_are_charged_or_none() {
+        shuttle::check_random(
+            || {
+                let tables =
+                    Arc::new([rate(3), window(1), rate(2)].map(|meter| Table::new(8, Overflow::Shared, meter)));
+                let asked = Arc::clone(&tables);
+                let admitted = race(3, move |_| {
+                    let [a, b, c] = &*asked;
+                    charge_all(&mut [charge(0, a, 1), charge(1, b, 1), charge(2, c, 1)], NOW)
+                });
+                // Two that charge at once may undo each other, but never may both be let in.
+                assert!(admitted <= 1);
+                let left: Vec<_> = tables.iter().map(|table| remaining(table, 1)).collect();
+                assert_eq!(left, [3, 1, 2].map(|limit| limit - admitted as u32));
+            },
+            SCHEDULES,
+        );
+    }
+
+    #[test]
+    fn a_table_never_holds_more_than_it_may_and_forgets_nobody() {
+        shuttle::check_random(
+            || {
+                let table = Arc::new(Table::new(2, Overflow::Shared, Meter::Concurrent { limit: 1 }));
+                let shared = Arc::clone(&table);
+                race(4, move |thread| {
+                    let mut charges = [charge(0, &shared, thread as u8)];
+                    let admitted = charge_all(&mut charges, NOW);
+                    assert!(shared.keys() <= 2);
+                    let [charge] = &charges;
+                    if admitted {
+                        let (place, after) = (charge.place, charge.cell);
+                        shared.revisit(charge.tag, place, NOW, |meter, cell| meter.settle(cell, 1, 0, after, NOW));
+                    }
+                    admitted
+                });
+                assert_eq!(table.keys(), 0);
+                assert!((0..4).all(|key| remaining(&table, key) == 1));
+            },
+            SCHEDULES,
+        );
+    }
+
+    #[test]
+    fn a_quota_that_changes_meanwhile_lets_nobody_slip_by() {
+        shuttle::check_random(
+            || {
+                let table = Arc::new(Table::new(8, Overflow::Shared, rate(2)));
+                let changed = Arc::clone(&table);
+                let change = thread::spawn(move || changed.set_meter(window(3), NOW));
+                let asked = Arc::clone(&table);
+                let admitted = race(5, move |_| charge_all(&mut [charge(0, &asked, 1)], NOW));
+                change.join().unwrap();
+                // Two of the old quota at most, or three of the new one.
+                assert!((2..=3).contains(&admitted), "{admitted}");
+            },
+            SCHEDULES,
+        );
+    }
+
+    #[test]
+    fn a_table_that_shrinks_meanwhile_keeps_what_it_knows() {
+        shuttle::check_random(
+            || {
+                let table = Arc::new(Table::new(64, Overflow::Shared, rate(1)));
+                let resized = Arc::clone(&table);
+                let resize = thread::spawn(move || [1, 1000].into_iter().for_each(|keys| resized.resize(keys)));
+                let asked = Arc::clone(&table);
+                let admitted = race(4, move |thread| {
+                    let mut charges = [charge(0, &asked, thread as u8 % 2)];
+                    charge_all(&mut charges, NOW);
+                    charges[0].verdict == Verdict::Admitted
+                });
+                resize.join().unwrap();
+                // One for each key, and one for the bucket that a newcomer to the small table finds.
+                assert!((2..=3).contains(&admitted), "{admitted}");
+            },
+            SCHEDULES,
+        );
+    }
+}
