@@ -181,7 +181,7 @@ fn a_smaller_table_drops_no_request_in_flight() {
     let client = |n: u32| from(&format!("10.0.{}.{}", n / 250, n % 250));
     let held: Vec<_> = (0..500).map(|n| old.respond(client(n), |_| Response::new("x".into()))).collect();
     let layer = limit(10).build().unwrap().adopt_counts(&old.handle);
-    let new = Fixture { handle: layer.handle(), layer, hand: old.hand.clone() };
+    let new = Fixture { handle: layer.handle(), layer, hand: old.hand };
     assert!((0..500).all(|n| new.status(client(n)) == 429));
     assert!(!new.handle.reset("p"));
     drop(held);
@@ -211,14 +211,13 @@ fn what_an_inner_limiter_says_survives_a_wait_on_the_way_out() {
             std::future::poll_fn(|cx| service.poll_ready(cx)).await.unwrap();
             service.call(get("/")).await
         });
-        let lines = response
+        response
             .unwrap()
             .headers()
             .get_all("ratelimit")
             .iter()
             .map(|line| line.to_str().unwrap().to_owned())
-            .collect::<Vec<_>>();
-        lines
+            .collect::<Vec<_>>()
     };
     send();
     let told = send();

@@ -36,11 +36,18 @@ pub fn request(client: IpAddr) -> Request<()> {
 }
 
 /// A handler with its response ready.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Handler(Option<Response<Body>>);
 
 impl Clone for Handler {
+    /// With a response of its own.
     fn clone(&self) -> Self {
+        Self::new()
+    }
+}
+
+impl Handler {
+    fn new() -> Self {
         let mut response = Response::new(Body::empty());
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Self(Some(response))
@@ -120,7 +127,7 @@ where
 
 /// The handler alone: what every other measurement contains.
 pub fn bare() -> Handler {
-    Handler::default().clone()
+    Handler::new()
 }
 
 /// A check as governor does it without any layer, at the price of the handler's call.
@@ -135,12 +142,12 @@ pub mod governor {
 
     pub fn limiter() -> Limiter {
         let burst = NonZeroU32::new(QUOTA).unwrap_or(NonZeroU32::MIN);
-        let quota = GovernorQuota::with_period(WINDOW / QUOTA).unwrap_or(GovernorQuota::per_hour(burst));
+        let quota = GovernorQuota::with_period(WINDOW / QUOTA).unwrap_or_else(|| GovernorQuota::per_hour(burst));
         RateLimiter::keyed(quota.allow_burst(burst))
     }
 
     /// The shortest service there is around governor: no headers, no answer of its own, no configuration.
-    #[derive(Clone)]
+    #[derive(Debug, Clone)]
     pub struct Check {
         limiter: Arc<Limiter>,
         inner: Handler,

@@ -163,7 +163,7 @@ fn place_at_fault(policies: &[PolicyConfig]) -> Range<usize> {
         let before = policies.iter().take(*at);
         before.clone().any(|before| before.name == policy.name) || policy.headers.is_some_and(|own| Some(own) != style)
     });
-    odd.map(|(_, policy)| policy).or(policies.last()).map_or(0..0, |policy| policy.place.clone())
+    odd.map(|(_, policy)| policy).or_else(|| policies.last()).map_or(0..0, |policy| policy.place.clone())
 }
 
 impl RateLimitConfig {
@@ -273,7 +273,9 @@ fn limit_of(table: &Table) -> Result<Limit, Fault> {
     let quota = *table.quota.get_ref();
     let window = table.window.as_ref();
     if table.kind == Kind::Concurrent {
-        let odd = window.map(|window| ("window", window.span())).or(table.burst.as_ref().map(|b| ("burst", b.span())));
+        let odd = window
+            .map(|window| ("window", window.span()))
+            .or_else(|| table.burst.as_ref().map(|burst| ("burst", burst.span())));
         if let Some((setting, place)) = odd {
             const BREACH: &str = "means nothing beside `kind = \"concurrent\"`";
             return Err((place, ConfigError::new(setting, "", BREACH, "leave it out")));
@@ -328,7 +330,7 @@ impl Places {
     /// The place of a setting, as a policy names it; that of the quota, which is always there, for any other.
     fn of_setting(&self, setting: &str) -> Range<usize> {
         let named = self.0.iter().find(|(name, _)| setting == *name || setting.ends_with(&format!(", {name}")));
-        named.or(self.0.first()).map_or(0..0, |(_, place)| place.clone())
+        named.or_else(|| self.0.first()).map_or(0..0, |(_, place)| place.clone())
     }
 }
 

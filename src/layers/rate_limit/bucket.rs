@@ -42,7 +42,9 @@ impl Bucket {
         let interval = Duration::from_nanos(interval_nanos);
         Self {
             // An interval is never zero.
-            quota: GovernorQuota::with_period(interval).unwrap_or(GovernorQuota::per_second(burst)).allow_burst(burst),
+            quota: GovernorQuota::with_period(interval)
+                .unwrap_or_else(|| GovernorQuota::per_second(burst))
+                .allow_burst(burst),
             burst,
             interval_nanos,
             refill_nanos: quota.refill_nanos(),

@@ -114,6 +114,7 @@ impl RateLimitHandle {
 
     /// Forgets every key of a policy: all quotas are whole again. `false` when there is no such policy, or when it
     /// counts requests in flight, which cannot be forgotten.
+    #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn reset(&self, policy: &str) -> bool {
         let rule = self.rule(policy).filter(|rule| !rule.is_concurrent());
         rule.inspect(|rule| rule.table.clear()).is_some()

@@ -77,7 +77,7 @@
 //! | no room for a new key under [`Overflow::Refuse`], or for one more that waits | 503 `temporary-reduced-capacity` |
 //! | no key | 500, 400 or 403; see [`OnMissingKey`] |
 //! | on a list | 403 |
-//! | gRPC | status 8 (14 for 503, 7 for 403, 13 for 500), `grpc-retry-pushback-ms` |
+//! | gRPC | status 8 (without a key 13, 3 or 7; on a list 7), `grpc-retry-pushback-ms` |
 //!
 //! `q` is what a rested client may send at once and `w` the time in which that refills; `r` is what is left and `t` how
 //! long until there is more.

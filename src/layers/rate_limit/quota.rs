@@ -50,7 +50,6 @@ const MAX_WINDOW_LIMIT: u32 = (1 << 24) - 2;
 impl Quota {
     /// So many requests; [`per`](QuotaBuilder::per) says in how much time.
     #[allow(clippy::new_ret_no_self, reason = "a number alone is no quota yet")]
-    #[must_use]
     pub const fn new(limit: u32) -> QuotaBuilder {
         QuotaBuilder { limit, window: None, burst: None, kind: QuotaKind::TokenBucket }
     }

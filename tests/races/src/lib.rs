@@ -55,7 +55,11 @@ mod tests {
     }
 
     fn tag(table: &Table, key: u8) -> Tag {
-        table.tag(|hasher| Ok::<_, Infallible>(hasher.write_u8(key))).unwrap()
+        let write = |hasher: &mut dyn std::hash::Hasher| {
+            hasher.write_u8(key);
+            Ok::<_, Infallible>(())
+        };
+        table.tag(write).unwrap()
     }
 
     fn charge<'a>(index: usize, table: &'a Table, key: u8) -> Charge<'a> {
