@@ -238,6 +238,7 @@ impl<'a> PathReadings<'a> {
     }
 
     /// Whether the pattern matches whatever the reading: for a rule that lets through.
+    #[cfg(feature = "rate-limit")]
     pub(crate) fn all(&self, pattern: &PathPattern) -> bool {
         match self {
             Self::Plain(path) => pattern.matches_reading(path),

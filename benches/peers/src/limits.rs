@@ -74,7 +74,8 @@ struct Prepared<S, B> {
     response: Option<Response<B>>,
 }
 
-fn respond<S, B>(service: &mut S, request: Request<()>) -> Option<Response<B>>
+/// Passes a request through a service whose answers are ready.
+pub fn respond<S, B>(service: &mut S, request: Request<()>) -> Option<Response<B>>
 where
     S: Service<Request<()>, Response = Response<B>>,
 {

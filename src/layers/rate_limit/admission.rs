@@ -101,7 +101,7 @@ impl Admission {
     pub(super) fn stamp(&self, stamped_inside: bool, headers: &mut HeaderMap) {
         if let Some(stamp) = &self.stamp {
             let before = if stamped_inside { Before::Ours } else { Before::Foreign };
-            stamp.write(self.core.limiter.style, before, headers);
+            self.core.limiter.write(stamp, before, headers);
             nesting::mark_stamped();
         }
     }

@@ -37,12 +37,20 @@ static X_RATE_LIMIT: [HeaderName; 3] = [
 /// What one response is told.
 #[derive(Debug)]
 pub(super) struct Stamp {
-    /// `RateLimit-Policy`, of all policies that apply.
-    pub(super) policies: HeaderValue,
+    pub(super) policies: Policies,
     /// The policy that refused, else the tightest.
-    pub(super) name: std::sync::Arc<str>,
+    pub(super) index: usize,
     pub(super) standing: Standing,
     pub(super) partition_key: Option<[u8; 6]>,
+}
+
+/// What `RateLimit-Policy` lists.
+#[derive(Debug)]
+pub(super) enum Policies {
+    /// All of the layer's, as they are when the response is there.
+    All,
+    /// Those that apply to the request.
+    These(HeaderValue),
 }
 
 /// Whether a layer of ours further in has written the fields already.
@@ -55,18 +63,26 @@ pub(super) enum Before {
 }
 
 impl Stamp {
-    pub(super) fn write(&self, style: HeaderStyle, before: Before, headers: &mut HeaderMap) {
+    /// Writes the fields. `name` is that of the stamp's policy, `policies` the value of `RateLimit-Policy`.
+    pub(super) fn write(
+        &self,
+        style: HeaderStyle,
+        name: &str,
+        policies: impl FnOnce() -> HeaderValue,
+        before: Before,
+        headers: &mut HeaderMap,
+    ) {
         if before == Before::Foreign {
             remove_all(headers);
         }
         match style {
             HeaderStyle::None => {}
             HeaderStyle::Ietf => {
-                headers.append(&RATE_LIMIT_POLICY, self.policies.clone());
-                headers.append(&RATE_LIMIT, self.item());
+                headers.append(&RATE_LIMIT_POLICY, policies());
+                headers.append(&RATE_LIMIT, self.item(name));
             }
             HeaderStyle::Draft6 => {
-                headers.append(&RATE_LIMIT_POLICY, self.policies.clone());
+                headers.append(&RATE_LIMIT_POLICY, policies());
                 self.write_triple(&DRAFT6, headers);
             }
             HeaderStyle::XRateLimit => self.write_triple(&X_RATE_LIMIT, headers),
@@ -74,11 +90,11 @@ impl Stamp {
     }
 
     /// `"name";r=1;t=2`
-    fn item(&self) -> HeaderValue {
+    fn item(&self, name: &str) -> HeaderValue {
         let mut text = Text::default();
         let Standing { remaining, next_nanos, .. } = self.standing;
         text.push(b"\"");
-        text.push(self.name.as_bytes());
+        text.push(name.as_bytes());
         text.push(b"\";r=");
         text.push_number(remaining.into());
         if next_nanos > 0 {

@@ -123,7 +123,7 @@ fn refuse<B>(answer: Answer) -> Response<ResponseBody<B>> {
     let Answer { core, refusal, facts } = answer;
     let mut response = core.refuser.refuse(refusal.rejection(facts.protocol()), &facts);
     if let Some(stamp) = &refusal.stamp {
-        stamp.write(core.limiter.style, Before::Foreign, response.headers_mut());
+        core.limiter.write(stamp, Before::Foreign, response.headers_mut());
         nesting::mark_stamped();
     }
     response

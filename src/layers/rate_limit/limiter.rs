@@ -4,12 +4,12 @@ use std::slice;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use http::{HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use smallvec::SmallVec;
 
 use super::agreement::{Charge, charge_all};
 use super::choice::Mode;
-use super::fields::{HeaderStyle, Stamp, joined, policy_item};
+use super::fields::{Before, HeaderStyle, Policies, Stamp, joined, policy_item};
 use super::meter::{Meter, Verdict};
 use super::quota::Quota;
 use super::refusal::Refusal;
@@ -29,6 +29,10 @@ pub(super) struct Limiter {
     pub(super) sampler: Sampler,
     /// Whether anything becomes of a charge when the response is there.
     settles: bool,
+    /// Whether there is one policy, as plain as can be, and nobody is told anything.
+    plain: bool,
+    /// Policies that are not shadows.
+    enforced: usize,
     /// Each policy's item of `RateLimit-Policy`, and all of them together.
     items: RwLock<(Vec<String>, HeaderValue)>,
 }
@@ -80,6 +84,8 @@ impl Limiter {
     pub(super) fn new(rules: Vec<Rule>, exemptions: Exemptions, style: HeaderStyle) -> Self {
         let limiter = Self {
             settles: rules.iter().any(Rule::settles),
+            plain: matches!(&*rules, [rule] if rule.is_plain()) && exemptions.are_none() && style == HeaderStyle::None,
+            enforced: rules.iter().filter(|rule| !rule.is_shadow()).count(),
             rules: rules.into(),
             exemptions,
             style,
@@ -108,6 +114,13 @@ impl Limiter {
         now: u64,
         report: impl FnMut(PolicyEvent, &Arc<str>),
     ) -> Outcome {
+        if self.plain
+            && *request.method() != Method::OPTIONS
+            && let [rule] = &*self.rules
+            && rule.admits(request, now)
+        {
+            return Outcome::Uncounted;
+        }
         let mut readings = None;
         if let Some(outcome) = self.exemptions.outcome(request, &mut readings) {
             return outcome;
@@ -224,28 +237,35 @@ impl Limiter {
     }
 
     fn stamp(&self, charge: &Charge<'_>, all: &[Charge<'_>]) -> Stamp {
-        let rule = self.rules.get(charge.index);
         Stamp {
             policies: self.policies(all),
-            name: rule.map_or_else(|| Arc::from(""), |rule| Arc::clone(&rule.policy.name)),
+            index: charge.index,
             standing: charge.standing,
-            partition_key: rule.and_then(|rule| rule.partition_key(charge.tag)),
+            partition_key: self.rules.get(charge.index).and_then(|rule| rule.partition_key(charge.tag)),
         }
     }
 
-    /// `RateLimit-Policy` of those that apply.
-    fn policies(&self, charges: &[Charge<'_>]) -> HeaderValue {
-        let items = self.items.read().unwrap_or_else(PoisonError::into_inner);
-        let (items, all) = &*items;
-        let enforced = self.rules.iter().filter(|rule| !rule.is_shadow()).count();
-        if charges.len() == enforced && charges.iter().all(|charge| charge.quota.is_none()) {
-            return all.clone();
+    /// What `RateLimit-Policy` lists of those that apply.
+    fn policies(&self, charges: &[Charge<'_>]) -> Policies {
+        if charges.len() == self.enforced && charges.iter().all(|charge| charge.quota.is_none()) {
+            return Policies::All;
         }
+        let (items, _) = &*self.items.read().unwrap_or_else(PoisonError::into_inner);
         let item = |charge: &Charge<'_>| match (&charge.quota, self.rules.get(charge.index)) {
             (Some(quota), Some(rule)) => policy_item(self.style, &rule.policy.name, &Meter::new(quota)),
             _ => items.get(charge.index).cloned().unwrap_or_default(),
         };
-        joined(charges.iter().map(item).collect::<Vec<_>>().iter().map(String::as_str))
+        Policies::These(joined(charges.iter().map(item).collect::<Vec<_>>().iter().map(String::as_str)))
+    }
+
+    /// Tells a client where it stands.
+    pub(super) fn write(&self, stamp: &Stamp, before: Before, headers: &mut HeaderMap) {
+        let name = self.rules.get(stamp.index).map_or("", |rule| &rule.policy.name);
+        let policies = || match &stamp.policies {
+            Policies::All => self.items.read().unwrap_or_else(PoisonError::into_inner).1.clone(),
+            Policies::These(policies) => policies.clone(),
+        };
+        stamp.write(self.style, name, policies, before, headers);
     }
 
     #[cold]
@@ -304,6 +324,11 @@ impl Hold {
 }
 
 impl Exemptions {
+    /// Whether nobody is exempt, but for preflights.
+    fn are_none(&self) -> bool {
+        self.paths.is_empty() && self.allowed.blocks().len() + self.denied.blocks().len() == 0
+    }
+
     fn outcome<'a>(&self, request: RequestView<'a>, readings: &mut Option<PathReadings<'a>>) -> Option<Outcome> {
         let has_lists = self.allowed.blocks().len() + self.denied.blocks().len() > 0;
         let client = has_lists.then(|| self.client_ip.resolve(request));

@@ -89,7 +89,7 @@
 //! A charge that depends on the response is made before and settled afterwards; one whose client leaves stands, unless
 //! [`on_abandoned`](Policy::on_abandoned) says otherwise. What time has already brought back is not refunded again.
 //!
-//! The table of a policy has a fixed size, [`max_keys`](Policy::max_keys). A key whose quota is whole again says nothing
+//! The table of a policy grows with its keys, up to [`max_keys`](Policy::max_keys). A key whose quota is whole again says nothing
 //! and is dropped when its slot is wanted; a key that has used something keeps its slot, so a flood of new keys frees no
 //! offender. [`Overflow`] says what becomes of newcomers to a full table.
 //!
@@ -101,8 +101,8 @@
 //! # Cost
 //!
 //! One hash, one uncontended lock and one slot of 16 bytes for each policy. An admitted request allocates nothing
-//! without fields, and the value of `RateLimit` beside the header map's own growth with them. A table takes 24 bytes for
-//! each of `max_keys`, of which only pages that were written to are resident.
+//! without fields, and the value of `RateLimit` beside the header map's own growth with them. A table grows to 24
+//! bytes for each of `max_keys`, and no further.
 
 mod admission;
 mod agreement;

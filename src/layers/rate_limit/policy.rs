@@ -81,7 +81,7 @@ pub(super) enum Settle {
     Cost(Arc<dyn Fn(ResponseView<'_>) -> u32 + Send + Sync>),
 }
 
-/// The keys that a policy remembers unless told otherwise. A table takes 24 bytes for each.
+/// The keys that a policy remembers unless told otherwise: 24 MB of table.
 pub(super) const DEFAULT_MAX_KEYS: usize = 1_000_000;
 /// The most keys of a policy: 24 GB of table.
 const MAX_KEYS: usize = 1_000_000_000;
@@ -250,8 +250,7 @@ impl Policy {
         self
     }
 
-    /// How many keys are remembered. A million unless it is said; the table takes 24 bytes for each, at once and for
-    /// good. Take at least the keys that are active within the quota's window.
+    /// How many keys are remembered at most. A million unless it is said; the table grows to 24 bytes for each. Take at least the keys that are active within the quota's window.
     pub fn max_keys(mut self, keys: usize) -> Self {
         if !(1..=MAX_KEYS).contains(&keys) {
             self.blame(ConfigError::new("max_keys", keys, "is no size for a table", "write 1 to 1000000000"));

@@ -96,6 +96,27 @@ impl Rule {
         hash.to_le_bytes().first_chunk().copied()
     }
 
+    /// Whether a request costs one token, whatever it asks for and is answered.
+    pub(super) fn is_plain(&self) -> bool {
+        let Policy { mode, paths, quota_by, cost, settle, limit, .. } = &self.policy;
+        *mode == Mode::Enforce
+            && matches!(limit, Limit::Rate(_))
+            && paths.is_empty()
+            && quota_by.is_none()
+            && cost.is_none()
+            && settle.is_none()
+            && self.exempt.is_empty()
+            && self.denied.is_empty()
+    }
+
+    /// Charges a request of a plain policy, if it has a key with a cell of its own, and tokens. For everything
+    /// else it is asked again at length, and nothing has happened yet.
+    pub(super) fn admits(&self, request: RequestView<'_>, now: u64) -> bool {
+        let Some(key) = &self.policy.key else { return false };
+        let tag = self.table.tag(|hasher| key.extract(request, &mut KeyWriter::new(hasher)));
+        tag.is_ok_and(|tag| self.table.admits(tag, now))
+    }
+
     /// What a request is to be charged with.
     pub(super) fn claim<'a, 'b>(
         &'a self,

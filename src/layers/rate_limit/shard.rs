@@ -7,6 +7,8 @@ pub(super) struct Shard {
     pub(super) meter: Meter,
     /// Tag and cell; a tag of zero is a free slot.
     slots: Box<[[u64; 2]]>,
+    /// The most slots that there may be.
+    max_slots: usize,
     len: usize,
     /// Where the sweep goes on.
     cursor: usize,
@@ -19,25 +21,37 @@ pub(super) enum Found {
     Free(usize),
 }
 
-/// The fewest slots of a shard: a table that was made smaller still spreads its keys unevenly.
+/// The slots that a shard begins with. A table that was made smaller still spreads its keys unevenly, so none has less.
 const MIN_SLOTS: usize = 32;
 /// Slots that can be swept at once within a few microseconds.
-const SMALL_SLOTS: usize = 4096;
+const SMALL_SLOTS: usize = 8192;
 /// Slots of a larger shard that are swept at once.
 const SWEPT_AT_ONCE: usize = 256;
 /// Cells that are looked at to find one close to replenished.
 const SAMPLE: usize = 64;
 
 impl Shard {
-    /// For about so many keys. There is half as much room again, which keeps probes short.
+    /// For up to about so many keys. There is half as much room again, which keeps probes short.
     pub(super) fn new(keys: usize, meter: Meter) -> Self {
-        // The allocator hands out zeroed pages, which take up no memory until they are written to.
-        Self { meter, slots: vec![[0; 2]; slots_for(keys)].into_boxed_slice(), len: 0, cursor: 0 }
+        Self { meter, slots: free_slots(MIN_SLOTS), max_slots: slots_for(keys), len: 0, cursor: 0 }
     }
 
-    /// Whether one more would make probes long.
+    /// Whether one more would make probes long, and there may be no more slots.
     pub(super) const fn is_full(&self) -> bool {
-        self.len >= self.slots.len() / 8 * 7
+        self.slots.len() == self.max_slots && self.len >= self.max_slots / 8 * 7
+    }
+
+    /// Doubles the slots when most are taken, unless many of them say nothing any more. Returns how many cells were
+    /// dropped, if any has moved. A shard is small, so this is a matter of microseconds.
+    pub(super) fn grow(&mut self, now: u64) -> Option<usize> {
+        if self.slots.len() == self.max_slots || self.len < self.slots.len() / 4 * 3 {
+            return None;
+        }
+        let meter = self.meter;
+        let alive = |cell: u64| meter.expiry(cell) > now;
+        let counting = self.slots.iter().filter(|[tag, cell]| *tag != 0 && alive(*cell)).count();
+        let slots = if counting < self.slots.len() / 2 { self.slots.len() } else { self.slots.len() * 2 };
+        Some(self.rebuild(slots.min(self.max_slots), |cell| Some(cell).filter(|cell| alive(*cell))))
     }
 
     pub(super) fn find(&self, tag: u64) -> Found {
@@ -140,9 +154,9 @@ impl Shard {
 
     /// Makes room for another number of keys; never for less than there are.
     pub(super) fn resize(&mut self, keys: usize) {
-        let slots = slots_for(keys.max(self.len));
-        if slots != self.slots.len() {
-            self.rebuild(slots, Some);
+        self.max_slots = slots_for(keys.max(self.len));
+        if self.slots.len() > self.max_slots {
+            self.rebuild(self.max_slots, Some);
         }
     }
 
@@ -151,7 +165,7 @@ impl Shard {
     }
 
     fn rebuild(&mut self, slots: usize, keep: impl Fn(u64) -> Option<u64>) -> usize {
-        let (old, before) = (std::mem::replace(&mut self.slots, vec![[0; 2]; slots].into_boxed_slice()), self.len);
+        let (old, before) = (std::mem::replace(&mut self.slots, free_slots(slots)), self.len);
         self.len = 0;
         self.cursor = 0;
         for [tag, cell] in old {
@@ -172,6 +186,10 @@ impl Shard {
     const fn after(&self, at: usize) -> usize {
         if at + 1 == self.slots.len() { 0 } else { at + 1 }
     }
+}
+
+fn free_slots(slots: usize) -> Box<[[u64; 2]]> {
+    vec![[0; 2]; slots].into_boxed_slice()
 }
 
 fn slots_for(keys: usize) -> usize {

@@ -1,7 +1,7 @@
-//! The cells of a policy: a table of fixed size that needs no care.
+//! The cells of a policy: a table of bounded size that needs no care.
 //!
-//! Keys are known by the 64 bits of a keyed hash alone, 16 bytes a slot. Nothing grows after the table is made, no
-//! task sweeps it, and no operation looks at more than a bounded number of slots:
+//! Keys are known by the 64 bits of a keyed hash alone, 16 bytes a slot. The table grows with its keys up to a fixed
+//! size, a small shard at a time; no task sweeps it, and no operation looks at more than a bounded number of slots:
 //!
 //! * Each newcomer drops a few cells that say nothing any more, wherever the sweep stands.
 //! * A full table sweeps on; when all it meets still count, [`Overflow`] says what happens to the newcomer. A key that
@@ -11,7 +11,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::PoisonError;
 
-use super::meter::Meter;
+use super::meter::{Decision, Meter, Verdict};
 use super::shard::{Found, Shard};
 use super::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
 
@@ -69,7 +69,7 @@ struct Padded(Mutex<Shard>);
 
 /// Keys for which a shard of its own is worth while.
 const KEYS_PER_SHARD: usize = 2048;
-const MAX_SHARDS: usize = 64;
+const MAX_SHARDS: usize = 1024;
 /// Slots that each newcomer sweeps: more than it takes up, so that the sweep keeps ahead.
 const SWEPT_BY_NEWCOMER: usize = 4;
 
@@ -152,6 +152,18 @@ impl Table {
         self.overflow(shard, tag, decide)
     }
 
+    /// Charges one token of a key that has some and a cell of its own; otherwise nothing has happened.
+    pub(super) fn admits(&self, tag: Tag, now: u64) -> bool {
+        let mut shard = self.shard(tag).lock();
+        let Found::At(at, cell) = shard.find(tag.0) else { return false };
+        let Decision { next, verdict } = shard.meter.decide(cell, 1, now);
+        let admitted = verdict == Verdict::Admitted;
+        if admitted {
+            shard.set(at, next);
+        }
+        admitted
+    }
+
     /// Changes the cell of a charge that was made before. One that is gone was whole again: only a debt is put back.
     pub(super) fn revisit(&self, tag: Tag, place: Place, now: u64, mut change: impl FnMut(&Meter, u64) -> u64) {
         if place == Place::Shared {
@@ -230,7 +242,11 @@ impl Table {
 
     /// Gives a newcomer a slot, if there is one. `at` is where it would stand if nothing moves.
     fn place(&self, shard: &mut Shard, tag: Tag, at: usize, cell: u64, now: u64) -> bool {
-        let moved = self.sweep(shard, SWEPT_BY_NEWCOMER, now);
+        let mut moved = self.sweep(shard, SWEPT_BY_NEWCOMER, now);
+        if let Some(dropped) = shard.grow(now) {
+            self.occupied.fetch_sub(dropped, Ordering::Relaxed);
+            moved = true;
+        }
         if self.take_slot(shard) {
             if moved {
                 shard.insert(tag.0, cell)

@@ -143,12 +143,17 @@ impl ClientIp {
     }
 
     /// The client, and how many entries were passed over to reach it.
+    #[inline]
     fn walk_from(&self, peer: IpAddr, request: RequestView<'_>) -> (IpAddr, usize) {
-        let mut client = peer;
         if !self.trusted.contains(peer) {
             self.watch_for_untrusted_header(request);
-            return (client, 0);
+            return (peer, 0);
         }
+        self.walk_through(peer, request)
+    }
+
+    fn walk_through(&self, proxy: IpAddr, request: RequestView<'_>) -> (IpAddr, usize) {
+        let mut client = proxy;
         let mut passed = 0;
         for hop in forwarded::hops(self.header, request.headers()).take(MAX_HOPS) {
             let Hop::Address(addr) = hop else { break };
@@ -163,12 +168,16 @@ impl ClientIp {
 
     /// A proxy that was forgotten among the trusted ones makes one client of all its clients, which looks like a
     /// limiter that is too strict.
+    #[inline]
     fn watch_for_untrusted_header(&self, request: RequestView<'_>) {
-        let watched = &self.said.watched;
-        if watched.load(Ordering::Relaxed) >= WATCHED_REQUESTS {
-            return;
+        if self.said.watched.load(Ordering::Relaxed) < WATCHED_REQUESTS {
+            self.watch(request);
         }
-        watched.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[cold]
+    fn watch(&self, request: RequestView<'_>) {
+        self.said.watched.fetch_add(1, Ordering::Relaxed);
         if ForwardedHeader::ALL.iter().any(|header| request.headers().contains_key(header.name())) {
             event::fault_once(
                 &self.said.untrusted_header,
