@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::hint::black_box;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -15,6 +16,8 @@ use http_body_util::Full;
 use tower::util::ServiceFn;
 use tower::{Layer, Service, service_fn};
 use tower_rampart::ResponseBody;
+use tower_rampart::key::GlobalKey;
+use tower_rampart::rate_limit::{HeaderStyle, Policy, Quota, RateLimit, RateLimitLayer, RateLimitService};
 use tower_rampart::security_headers::{CspNonce, SecurityHeadersLayer, SecurityHeadersService};
 
 type Body = Full<Bytes>;
@@ -53,6 +56,44 @@ fn security_headers((mut app, request): (App, Request<()>)) -> (App, Answer) {
     (app, answer)
 }
 
-library_benchmark_group!(name = layers, benchmarks = security_headers);
+type Limited = RateLimitService<ServiceFn<fn(Request<()>) -> Handled>>;
+
+fn limit(style: HeaderStyle, policies: &[&'static str]) -> RateLimitLayer {
+    let quota = Quota::new(1_000_000).per(Duration::from_secs(3600));
+    let limit = policies
+        .iter()
+        .fold(RateLimit::new(), |limit, name| limit.add_policy(Policy::new(*name, quota).key(GlobalKey)));
+    limit.headers(style).build().unwrap()
+}
+
+/// A layer that is over its limit.
+fn used_up(style: HeaderStyle) -> RateLimitLayer {
+    let policy = Policy::new("p", Quota::new(1).per(Duration::from_secs(3600))).key(GlobalKey);
+    RateLimit::new().add_policy(policy).headers(style).build().unwrap()
+}
+
+/// A limited handler that has answered before, and a request for it.
+fn limited(layer: RateLimitLayer) -> (Limited, Request<()>) {
+    let mut app = layer.layer(service_fn(handler as fn(Request<()>) -> Handled));
+    let request = || Request::get("/").body(()).unwrap();
+    for _ in 0..2 {
+        drop(app.call(request()).now_or_never());
+    }
+    (app, request())
+}
+
+#[library_benchmark]
+#[bench::silent(limited(limit(HeaderStyle::None, &["a"])))]
+#[bench::ietf(limited(limit(HeaderStyle::Ietf, &["a"])))]
+#[bench::three_policies(limited(limit(HeaderStyle::None, &["a", "b", "c"])))]
+#[bench::three_policies_ietf(limited(limit(HeaderStyle::Ietf, &["a", "b", "c"])))]
+#[bench::refused(limited(used_up(HeaderStyle::None)))]
+#[bench::refused_ietf(limited(used_up(HeaderStyle::Ietf)))]
+fn rate_limit((mut app, request): (Limited, Request<()>)) -> (Limited, Answer) {
+    let answer = black_box(&mut app).call(request).now_or_never();
+    (app, answer)
+}
+
+library_benchmark_group!(name = layers, benchmarks = [security_headers, rate_limit]);
 
 main!(config = LibraryBenchmarkConfig::default().tool(Dhat::default()), library_benchmark_groups = layers);

@@ -206,7 +206,7 @@ pub mod tower_governor {
 
     use super::*;
 
-    pub fn silent() -> impl Service<Request<()>, Response = Response<Body>> + Clone {
+    pub fn silent() -> impl Service<Request<()>, Response = Response<Body>, Error = Infallible> + Clone {
         let config = GovernorConfigBuilder::default()
             .key_extractor(PeerIpKeyExtractor)
             .period(WINDOW / QUOTA)

@@ -78,7 +78,8 @@ pub(super) struct Hold {
     pub(super) stamped: bool,
 }
 
-type Charges<'a> = SmallVec<[Charge<'a>; 2]>;
+/// Four policies need no allocation.
+type Charges<'a> = SmallVec<[Charge<'a>; 4]>;
 
 impl Limiter {
     pub(super) fn new(rules: Vec<Rule>, exemptions: Exemptions, style: HeaderStyle) -> Self {
@@ -148,7 +149,7 @@ impl Limiter {
         report: impl FnMut(PolicyEvent, &Arc<str>),
     ) -> Outcome {
         let mut charges = Charges::new();
-        let mut shadows = Charges::new();
+        let mut shadows: SmallVec<[Charge<'_>; 1]> = SmallVec::new();
         for (index, rule) in rules.iter().enumerate() {
             match rule.claim(index, request, readings) {
                 Claim::Charge(charge) if rule.enforces(charge.tag) => charges.push(charge),

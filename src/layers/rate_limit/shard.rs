@@ -12,6 +12,8 @@ pub(super) struct Shard {
     len: usize,
     /// Where the sweep goes on.
     cursor: usize,
+    /// No cell says nothing before this; zero when nobody has looked.
+    earliest_expiry: u64,
 }
 
 pub(super) enum Found {
@@ -33,7 +35,7 @@ const SAMPLE: usize = 64;
 impl Shard {
     /// For up to about so many keys. There is half as much room again, which keeps probes short.
     pub(super) fn new(keys: usize, meter: Meter) -> Self {
-        Self { meter, slots: free_slots(MIN_SLOTS), max_slots: slots_for(keys), len: 0, cursor: 0 }
+        Self { meter, slots: free_slots(MIN_SLOTS), max_slots: slots_for(keys), len: 0, cursor: 0, earliest_expiry: 0 }
     }
 
     /// Whether one more would make probes long, and there may be no more slots.
@@ -66,6 +68,7 @@ impl Shard {
     }
 
     pub(super) fn set(&mut self, at: usize, cell: u64) {
+        self.earliest_expiry = self.earliest_expiry.min(self.meter.expiry(cell));
         if let Some(slot) = self.slots.get_mut(at) {
             slot[1] = cell;
         }
@@ -80,6 +83,7 @@ impl Shard {
 
     /// Puts a tag where [`find`](Self::find) said, when nothing has moved since.
     pub(super) fn put(&mut self, tag: u64, cell: u64, at: usize) {
+        self.earliest_expiry = self.earliest_expiry.min(self.meter.expiry(cell));
         if let Some(slot) = self.slots.get_mut(at) {
             *slot = [tag, cell];
             self.len += 1;
@@ -110,10 +114,19 @@ impl Shard {
         }
     }
 
-    /// How much to sweep when there is no room: all of a small shard, some of a large one, which is swept by the next
-    /// newcomers in turn.
-    pub(super) const fn sweep_when_full(&self) -> usize {
-        if self.slots.len() <= SMALL_SLOTS { self.slots.len() } else { SWEPT_AT_ONCE }
+    /// Makes room in a full shard: all of a small one is swept, some of a large one, which the next newcomers go on with.
+    pub(super) fn sweep_when_full(&mut self, now: u64) -> usize {
+        if now < self.earliest_expiry {
+            return 0;
+        }
+        if self.slots.len() > SMALL_SLOTS {
+            return self.sweep(SWEPT_AT_ONCE, now);
+        }
+        let dropped = self.sweep(self.slots.len(), now);
+        // A flood of newcomers asks again and again, and need not be told more than once.
+        let alive = self.slots.iter().filter(|[tag, _]| *tag != 0).map(|[_, cell]| self.meter.expiry(*cell));
+        self.earliest_expiry = alive.min().unwrap_or(0);
+        dropped
     }
 
     /// Drops what says nothing any more among the next `slots`, and says how many that were.
@@ -168,6 +181,7 @@ impl Shard {
         let (old, before) = (std::mem::replace(&mut self.slots, free_slots(slots)), self.len);
         self.len = 0;
         self.cursor = 0;
+        self.earliest_expiry = 0;
         for [tag, cell] in old {
             if tag != 0
                 && let Some(cell) = keep(cell)

@@ -242,7 +242,7 @@ impl Table {
 
     /// Gives a newcomer a slot, if there is one. `at` is where it would stand if nothing moves.
     fn place(&self, shard: &mut Shard, tag: Tag, at: usize, cell: u64, now: u64) -> bool {
-        let mut moved = self.sweep(shard, SWEPT_BY_NEWCOMER, now);
+        let mut moved = self.drop_from(shard, |shard| shard.sweep(SWEPT_BY_NEWCOMER, now));
         if let Some(dropped) = shard.grow(now) {
             self.occupied.fetch_sub(dropped, Ordering::Relaxed);
             moved = true;
@@ -255,7 +255,7 @@ impl Table {
             }
             return true;
         }
-        let placed = self.sweep(shard, shard.sweep_when_full(), now) && self.take_slot(shard);
+        let placed = self.drop_from(shard, |shard| shard.sweep_when_full(now)) && self.take_slot(shard);
         if placed {
             shard.insert(tag.0, cell);
         }
@@ -279,11 +279,12 @@ impl Table {
         let has_room = |shard: &Shard| {
             !shard.is_full() && self.occupied.load(Ordering::Relaxed) < self.max_keys.load(Ordering::Relaxed)
         };
-        has_room(shard) || (self.sweep(shard, shard.sweep_when_full(), now) && has_room(shard))
+        has_room(shard) || (self.drop_from(shard, |shard| shard.sweep_when_full(now)) && has_room(shard))
     }
 
-    fn sweep(&self, shard: &mut Shard, slots: usize, now: u64) -> bool {
-        let dropped = shard.sweep(slots, now);
+    /// Whether a sweep drops anything.
+    fn drop_from(&self, shard: &mut Shard, sweep: impl FnOnce(&mut Shard) -> usize) -> bool {
+        let dropped = sweep(shard);
         if dropped > 0 {
             self.occupied.fetch_sub(dropped, Ordering::Relaxed);
         }
