@@ -71,17 +71,18 @@ pub(super) fn write_text(out: &mut String, text: &str) {
     out.push('"');
     // Most texts need no escape at all, and go out as one run.
     let mut rest = text;
-    while let Some(at) = rest.find(needs_escape) {
+    while let Some(at) = rest.bytes().position(may_need_escape) {
         let (plain, special) = rest.split_at(at);
         out.push_str(plain);
         let mut chars = special.chars();
         match chars.next() {
             Some('"') => out.push_str("\\\""),
             Some('\\') => out.push_str("\\\\"),
-            Some(c) => {
+            Some(c) if needs_escape(c) => {
                 // Writing to a `String` cannot fail.
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
+            Some(c) => out.push(c),
             None => {}
         }
         rest = chars.as_str();
@@ -90,9 +91,27 @@ pub(super) fn write_text(out: &mut String, text: &str) {
     out.push('"');
 }
 
+fn may_need_escape(byte: u8) -> bool {
+    MAY_NEED_ESCAPE.get(usize::from(byte)).is_some_and(|may| *may)
+}
+
 const fn needs_escape(c: char) -> bool {
     matches!(c, '"' | '\\' | '<' | '>' | '&' | '\0'..='\x1f' | '\x7f' | '\u{2028}' | '\u{2029}')
 }
+
+/// The bytes at which a character that needs an escape can begin.
+#[allow(clippy::indexing_slicing, reason = "a constant's bounds are checked when it is compiled")]
+const MAY_NEED_ESCAPE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 0x80 {
+        table[byte] = needs_escape(byte as u8 as char);
+        byte += 1;
+    }
+    // The first byte of U+2028 and U+2029, and of others.
+    table[0xe2] = true;
+    table
+};
 
 impl From<&'static str> for Member {
     fn from(text: &'static str) -> Self {
