@@ -7,5 +7,6 @@ mod client_ip;
 mod config;
 mod event;
 mod key;
+mod path;
 mod problem;
 mod small;
