@@ -1,7 +1,7 @@
 // README's examples need these, so that its doctests run where they are on.
-#![cfg_attr(all(feature = "rate-limit", feature = "security-headers"), doc = include_str!("../README.md"))]
+#![cfg_attr(all(feature = "auth", feature = "rate-limit", feature = "security-headers"), doc = include_str!("../README.md"))]
 #![cfg_attr(
-    not(all(feature = "rate-limit", feature = "security-headers")),
+    not(all(feature = "auth", feature = "rate-limit", feature = "security-headers")),
     doc = "Composable tower layers that defend and speed up HTTP and gRPC services."
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -26,6 +26,8 @@ mod spine;
 mod wiring;
 
 pub use self::spine::body::ResponseBody;
+#[cfg(feature = "auth")]
+pub use self::spine::challenge::Challenge;
 pub use self::spine::clock::{Clock, ClockHand};
 pub use self::spine::config::ConfigError;
 pub use self::spine::event::Origin;
@@ -41,6 +43,8 @@ pub mod classify {
     pub use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_end, classify_head};
 }
 
+#[cfg(feature = "auth")]
+pub use self::layers::auth;
 #[cfg(feature = "rate-limit")]
 pub use self::layers::rate_limit;
 #[cfg(feature = "security-headers")]

@@ -1,5 +1,7 @@
 //! One folder for each layer; none imports another.
 
+#[cfg(feature = "auth")]
+pub mod auth;
 #[cfg(feature = "rate-limit")]
 pub mod rate_limit;
 #[cfg(feature = "security-headers")]

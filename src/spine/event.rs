@@ -64,6 +64,8 @@ macro_rules! origins {
 origins! { $
     /// Client address resolution.
     ClientIp = "client_ip";
+    /// The authentication layer.
+    Auth = "auth";
     /// The rate limiting layers.
     RateLimit = "rate_limit";
     /// The security headers layer.
@@ -92,6 +94,12 @@ pub(crate) fn fault_once(said: &AtomicBool, origin: Origin, event: &'static str,
     if !said.swap(true, Ordering::Relaxed) {
         report!(error, origin, event, "{mend}");
     }
+}
+
+/// Says why a credential was refused, for whoever looks for it: the client is not told.
+#[cfg(feature = "auth")]
+pub(crate) fn credential_refused(origin: Origin, reason: &dyn std::fmt::Display) {
+    report!(debug, origin, event = "authn_token_refused", "{reason}");
 }
 
 /// The same, with a text that is made only when it is said.

@@ -1,11 +1,15 @@
 //! What every layer stands on. It imports no layer and no framework.
 
 pub(crate) mod body;
+#[cfg(feature = "auth")]
+pub(crate) mod challenge;
 pub(crate) mod classify;
 pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod event;
 pub(crate) mod identity;
+#[cfg(feature = "auth")]
+pub(crate) mod json;
 pub mod key;
 #[cfg(feature = "security-headers")]
 pub(crate) mod nonce;

@@ -154,6 +154,15 @@ contract!(gate_layer: gate::GateLayer::open(), allocations = [0, 0], state = gat
 // The request's extensions, which hold the address.
 contract!(peer_addr_layer: peer::some_peer(), allocations = [3, 3]);
 
+#[cfg(feature = "auth")]
+mod auth {
+    use tower_rampart::auth::{ApiKeys, Auth};
+
+    use super::*;
+
+    contract!(strangers_welcome: Auth::new().api_keys(ApiKeys::default()).optional(true).build().unwrap(), allocations = [0, 0]);
+}
+
 #[cfg(feature = "rate-limit")]
 mod rate_limit {
     use std::time::Duration;

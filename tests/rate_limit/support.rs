@@ -1,6 +1,6 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -107,8 +107,17 @@ pub(crate) fn call<S: Service<Request<()>>>(service: &mut S, request: Request<()
     service.call(request)
 }
 
+/// With a single subscriber tracing asks the thread that first meets a call site, which may be another test's, and
+/// remembers its answer. With two it asks both.
+fn meet_call_sites_from_anywhere() {
+    static OTHER: LazyLock<tracing::Dispatch> =
+        LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+    LazyLock::force(&OTHER);
+}
+
 /// What is logged while something runs.
 pub(crate) fn logged(run: impl FnOnce()) -> Vec<String> {
+    meet_call_sites_from_anywhere();
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).without_time().finish();
     tracing::subscriber::with_default(subscriber, run);

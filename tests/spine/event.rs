@@ -1,6 +1,6 @@
 //! What is logged and counted.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,7 +37,16 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
+/// With a single subscriber tracing asks the thread that first meets a call site, which may be another test's, and
+/// remembers its answer. With two it asks both.
+fn meet_call_sites_from_anywhere() {
+    static OTHER: LazyLock<tracing::Dispatch> =
+        LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+    LazyLock::force(&OTHER);
+}
+
 fn logged(run: impl FnOnce()) -> Vec<String> {
+    meet_call_sites_from_anywhere();
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).without_time().finish();
     tracing::subscriber::with_default(subscriber, run);

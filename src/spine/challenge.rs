@@ -1,0 +1,114 @@
+//! What a client is told that must prove who it is (RFC 9110 section 11.6.1, RFC 6750 section 3).
+
+use http::{HeaderValue, header};
+
+use crate::spine::config::ConfigError;
+use crate::spine::problem::{Problem, ProblemKind};
+use crate::spine::rejection::Rejection;
+
+/// The `Bearer` challenge of a service.
+///
+/// It lives in the spine because two layers send it: the one that looks for credentials, and the one that finds that
+/// there are none where some are needed.
+///
+/// ```
+/// use tower_rampart::Challenge;
+///
+/// let challenge = Challenge::new("polls")?
+///     .resource_metadata("https://api.example/.well-known/oauth-protected-resource")?;
+/// # Ok::<(), tower_rampart::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Challenge {
+    realm: Box<str>,
+    resource_metadata: Option<Box<str>>,
+}
+
+/// Why a client is challenged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// It sent no credential, so there is no error (RFC 6750 section 3.1).
+    NoCredential,
+    /// Its credential is malformed, expired, revoked or otherwise no good.
+    InvalidToken,
+    /// It sent more than one, or one that cannot be read.
+    InvalidRequest,
+}
+
+impl Challenge {
+    /// A challenge for a realm, which users may be shown.
+    ///
+    /// # Errors
+    ///
+    /// A realm with characters that a quoted string would have to escape.
+    pub fn new(realm: &str) -> Result<Self, ConfigError> {
+        Ok(Self { realm: quotable("realm", realm)?, resource_metadata: None })
+    }
+
+    /// Where clients learn how to get a token (RFC 9728 section 5.1).
+    ///
+    /// # Errors
+    ///
+    /// What is no https URL.
+    pub fn resource_metadata(mut self, url: &str) -> Result<Self, ConfigError> {
+        let is_url = url.parse::<http::Uri>().is_ok_and(|uri| {
+            let is_local = uri.host().is_some_and(|host| host == "localhost" || host.starts_with("127."));
+            uri.scheme_str() == Some("https") || (uri.scheme_str() == Some("http") && is_local)
+        });
+        if !is_url {
+            const MEND: &str = "write one such as `https://api.example/.well-known/oauth-protected-resource`";
+            return Err(ConfigError::new("resource_metadata", url, "is no https URL", MEND));
+        }
+        self.resource_metadata = Some(quotable("resource_metadata", url)?);
+        Ok(self)
+    }
+
+    /// Refuses a client, with what it must know to do better.
+    pub(crate) fn refuse(&self, origin: crate::spine::event::Origin, reason: Reason) -> Rejection {
+        let problem = match reason {
+            Reason::NoCredential => Problem::new(ProblemKind::Unauthenticated).detail("This needs a credential."),
+            Reason::InvalidToken => Problem::new(ProblemKind::Unauthenticated).detail("The credential is no good."),
+            Reason::InvalidRequest => {
+                Problem::new(ProblemKind::BadRequest).detail("The request carries more than one credential.")
+            }
+        };
+        Rejection::new(origin, problem).add_header(header::WWW_AUTHENTICATE, self.value(reason))
+    }
+
+    fn value(&self, reason: Reason) -> HeaderValue {
+        let mut text = format!("Bearer realm=\"{}\"", self.realm);
+        let mut add = |name: &str, value: &str| {
+            text.push_str(", ");
+            text.push_str(name);
+            text.push_str("=\"");
+            text.push_str(value);
+            text.push('"');
+        };
+        match reason {
+            Reason::NoCredential => {}
+            Reason::InvalidToken => add("error", "invalid_token"),
+            Reason::InvalidRequest => add("error", "invalid_request"),
+        }
+        if let Some(url) = &self.resource_metadata {
+            add("resource_metadata", url);
+        }
+        // Every part was checked when the challenge was made.
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
+    }
+}
+
+impl Default for Challenge {
+    /// The realm `api`.
+    fn default() -> Self {
+        Self { realm: "api".into(), resource_metadata: None }
+    }
+}
+
+/// A text that stands in a quoted string as it is (RFC 9110 section 5.6.4).
+fn quotable(setting: &'static str, text: &str) -> Result<Box<str>, ConfigError> {
+    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        return Ok(text.into());
+    }
+    Err(ConfigError::new(setting, text, "cannot be quoted", "use printable ASCII without `\"` and `\\`"))
+}

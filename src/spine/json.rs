@@ -1,0 +1,92 @@
+//! JSON, read strictly: what two parsers could understand differently is refused.
+//!
+//! RFC 8259, and beyond it: UTF-8 without a mark, no member twice after unescaping (RFC 7493 section 2.3), no lone
+//! surrogates, nothing after the value, bounded depth and size. It lives in the spine because tokens and requests are
+//! read by the same rules. No library reads so: those that keep the last of two members keep what another one dropped.
+
+mod reader;
+
+pub(crate) use self::reader::{JsonLimits, read};
+
+use std::fmt;
+
+/// A value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Json {
+    Null,
+    Flag(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<Self>),
+    /// Members in the order in which they stand; no name twice.
+    Object(Vec<(String, Self)>),
+}
+
+/// A number, whole if it was written without fraction and exponent and fits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Number {
+    Whole(i64),
+    Real(f64),
+}
+
+/// Why a JSON text was refused. It holds nothing of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JsonFault {
+    /// It has more bytes than are read.
+    TooLong,
+    /// It is not UTF-8.
+    NotUtf8,
+    /// It is not JSON, or not of the form that was asked for.
+    Syntax,
+    /// Its lists and objects lie too deep within each other.
+    TooDeep,
+    /// It has more values than are read.
+    TooManyValues,
+    /// An object has a member twice.
+    MemberTwice,
+    /// Something follows the value.
+    TrailingData,
+}
+
+impl fmt::Display for JsonFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "it is too long",
+            Self::NotUtf8 => "it is not UTF-8",
+            Self::Syntax => "it is not JSON",
+            Self::TooDeep => "it is nested too deeply",
+            Self::TooManyValues => "it has too many values",
+            Self::MemberTwice => "an object has a member twice",
+            Self::TrailingData => "something follows the value",
+        })
+    }
+}
+
+impl Json {
+    /// A member of an object.
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
+        self.members()?.iter().find(|(held, _)| held == name).map(|(_, value)| value)
+    }
+
+    pub(crate) fn members(&self) -> Option<&[(String, Self)]> {
+        match self {
+            Self::Object(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn list(&self) -> Option<&[Self]> {
+        match self {
+            Self::List(items) => Some(items),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The authentication layer through its public API.
+//!
+//! Both of jsonwebtoken's providers are compiled in here, at which its own `decode` panics. Ours must not.
+#![cfg(feature = "auth")]
+
+mod api_key;
+mod attacks;
+mod json;
+mod keys;
+mod layer;
+mod rfc8725;
+mod support;
