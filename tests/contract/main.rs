@@ -160,6 +160,7 @@ mod auth {
 
     use super::*;
 
+    contract!(empty: tower_rampart::auth::AuthLayer::empty(), allocations = [0, 0]);
     contract!(strangers_welcome: Auth::new().api_keys(ApiKeys::default()).optional(true).build().unwrap(), allocations = [0, 0]);
 }
 

@@ -10,7 +10,8 @@ use http::uri::Authority;
 use rustls::ServerConfig;
 use serde::{Deserialize, Deserializer};
 use tower_rampart::ConfigError;
-use tower_rampart::config::{self, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig};
+use tower_rampart::auth::AuthLayer;
+use tower_rampart::config::{self, AuthConfig, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig};
 use tower_rampart::key::ClientIp;
 use tower_rampart::rate_limit::ThrottleLayer;
 use tower_rampart::security_headers::SecurityHeadersLayer;
@@ -47,6 +48,7 @@ pub struct Config {
     pub client_ip: ClientIpConfig,
     pub security_headers: Option<SecurityHeadersConfig>,
     pub rate_limit: RateLimitConfig,
+    pub auth: Option<AuthConfig>,
 }
 
 impl Default for Config {
@@ -60,6 +62,7 @@ impl Default for Config {
             client_ip: ClientIpConfig::default(),
             security_headers: None,
             rate_limit: RateLimitConfig::default(),
+            auth: None,
         }
     }
 }
@@ -71,7 +74,9 @@ pub struct Loaded {
     pub tls: Option<Arc<ServerConfig>>,
     pub client_ip: ClientIp,
     pub headers: SecurityHeadersLayer,
-    pub limits: ThrottleLayer,
+    /// Limits on strangers, and on those who are known.
+    pub limits: [ThrottleLayer; 2],
+    pub auth: AuthLayer,
 }
 
 /// The most bytes of a configuration file that are read.
@@ -97,8 +102,16 @@ impl Loaded {
             Some(table) => table.to_layer(&client_ip)?,
             None => SecurityHeadersLayer::empty(),
         };
-        let limits = config.rate_limit.to_layer(&client_ip)?;
-        Ok(Self { config, tls, client_ip, headers, limits })
+        let (auth, outside, inside) = match &config.auth {
+            Some(table) => {
+                let (outside, inside) = config.rate_limit.split_by_identity();
+                (table.to_layer(base)?, outside, inside)
+            }
+            // Nobody is known, so all limits stand in one place and agree with each other.
+            None => (AuthLayer::empty(), config.rate_limit.clone(), RateLimitConfig::default()),
+        };
+        let limits = [outside.to_layer(&client_ip)?, inside.to_layer(&client_ip)?];
+        Ok(Self { config, tls, client_ip, headers, limits, auth })
     }
 }
 

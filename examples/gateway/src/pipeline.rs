@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use metrics::counter;
 use rustls::ServerConfig;
 use tower::{Layer, ServiceExt};
+use tower_rampart::auth::AuthService;
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleService};
 use tower_rampart::security_headers::SecurityHeadersService;
 use tower_rampart::{Refuser, RequestId, RequestView, ResponseBody};
@@ -18,25 +19,30 @@ use crate::proxy::Proxy;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-type Body = ResponseBody<ResponseBody<ResponseBody<Incoming>>>;
+type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Incoming>>>>>;
 
 /// See the module.
 pub struct Pipeline {
     pub config: Config,
     pub tls: Option<Arc<ServerConfig>>,
-    pub limits: RateLimitHandle,
-    stack: SecurityHeadersService<ThrottleService<Proxy>>,
+    pub limits: [RateLimitHandle; 2],
+    stack: SecurityHeadersService<ThrottleService<AuthService<ThrottleService<Proxy>>>>,
 }
 
 impl Pipeline {
     /// A pipeline that begins anew, or goes on with the counts of one that runs.
     pub fn new(loaded: Loaded, refuser: Refuser, running: Option<&Self>) -> Self {
-        let Loaded { config, tls, client_ip, headers, mut limits } = loaded;
+        let Loaded { config, tls, client_ip, headers, limits: [mut strangers, mut callers], auth } = loaded;
         if let Some(running) = running {
-            limits = limits.adopt_counts(&running.limits);
+            // A table may have moved from one place to the other, by a key that asks for the caller.
+            for handle in &running.limits {
+                strangers = strangers.adopt_counts(handle);
+                callers = callers.adopt_counts(handle);
+            }
         }
+        let limits = [strangers.handle(), callers.handle()];
         let proxy = Proxy::new(&config, client_ip, refuser);
-        Self { config, tls, limits: limits.handle(), stack: headers.layer(limits.layer(proxy)) }
+        Self { config, tls, limits, stack: headers.layer(strangers.layer(auth.layer(callers.layer(proxy)))) }
     }
 
     /// Answers one request. Every answer carries the request's id.

@@ -8,6 +8,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tower_rampart::config::AuthConfig;
 use tracing::{error, info, warn};
 
 use crate::config::{Flags, Loaded};
@@ -20,10 +21,10 @@ const SETTLE: Duration = Duration::from_millis(100);
 pub fn watch(flags: Flags, state: Arc<State>) -> JoinHandle<()> {
     // One waiting reload is enough: it reads whatever the file holds by then.
     let (ask, mut asked) = mpsc::channel(1);
-    let watcher = flags.config.as_deref().and_then(|file| watch_file(file, ask.clone()));
+    let watchers: Vec<_> = watched(&flags, &state).iter().filter_map(|file| watch_file(file, ask.clone())).collect();
     let hangup = signal(SignalKind::hangup());
     tokio::spawn(async move {
-        let _watcher = watcher;
+        let _watchers = watchers;
         let mut hangup = match hangup {
             Ok(hangup) => hangup,
             Err(error) => {
@@ -44,7 +45,16 @@ pub fn watch(flags: Flags, state: Arc<State>) -> JoinHandle<()> {
     })
 }
 
-/// Until the file is saved: for ever when there is none, or nobody watches it.
+/// The configuration, and the key sets that it names at the start.
+fn watched(flags: &Flags, state: &State) -> Vec<PathBuf> {
+    let Some(file) = &flags.config else { return Vec::new() };
+    let base = file.parent().unwrap_or_else(|| Path::new(""));
+    let pipeline = state.pipeline();
+    let named = pipeline.config.auth.iter().flat_map(AuthConfig::files).map(|named| base.join(named));
+    std::iter::once(file.clone()).chain(named).collect()
+}
+
+/// Until a file is saved: for ever when there is none, or nobody watches it.
 async fn saved(asked: &mut mpsc::Receiver<()>) {
     if asked.recv().await.is_none() {
         std::future::pending::<()>().await;

@@ -72,10 +72,9 @@ impl State {
     /// The document of `/-/state`.
     pub fn describe(&self) -> serde_json::Value {
         let pipeline = self.pipeline();
-        let limits = &pipeline.limits;
-        let rate_limit: serde_json::Map<_, _> = limits
-            .policies()
-            .map(|name| {
+        let policies = pipeline.limits.iter().flat_map(|limits| limits.policies().map(move |name| (limits, name)));
+        let rate_limit: serde_json::Map<_, _> = policies
+            .map(|(limits, name)| {
                 let policy = serde_json::json!({
                     "keys": limits.keys(name),
                     "overflowed": limits.overflowed(name),

@@ -49,6 +49,13 @@ impl Part {
 
 const EVERYWHERE: &str = "/**";
 
+impl Part {
+    /// Whether it asks who the caller is.
+    pub(super) const fn asks_for_identity(&self) -> bool {
+        matches!(self, Self::Subject | Self::Tenant | Self::ApiKey)
+    }
+}
+
 impl FromStr for Part {
     type Err = ConfigError;
 

@@ -22,8 +22,10 @@
 //! );
 //! ```
 
+#[cfg(feature = "auth")]
+mod auth;
 mod client_ip;
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "auth", feature = "rate-limit"))]
 mod duration;
 #[cfg(feature = "rate-limit")]
 mod key_part;
@@ -33,6 +35,8 @@ mod rate_limit;
 #[cfg(feature = "security-headers")]
 mod security_headers;
 
+#[cfg(feature = "auth")]
+pub use self::auth::AuthConfig;
 pub use self::client_ip::ClientIpConfig;
 pub use self::parse::{carry, parse};
 #[cfg(feature = "rate-limit")]

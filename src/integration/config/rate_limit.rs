@@ -167,6 +167,16 @@ fn place_at_fault(policies: &[PolicyConfig]) -> Range<usize> {
 }
 
 impl RateLimitConfig {
+    /// The tables for outside an authentication layer, and those for inside, which count by who the caller is: by
+    /// `subject`, `tenant` or `api-key`.
+    #[must_use]
+    pub fn split_by_identity(&self) -> (Self, Self) {
+        let headers = self.0.iter().find_map(|policy| policy.headers);
+        let all = self.0.iter().cloned().map(|policy| PolicyConfig { headers, ..policy });
+        let (inside, outside) = all.partition(|policy| policy.key.iter().any(Part::asks_for_identity));
+        (Self(outside), Self(inside))
+    }
+
     /// The layer that the tables describe; none of them, and it counts nothing. `client_ip` finds the client.
     ///
     /// # Errors

@@ -26,6 +26,11 @@ pub struct Auth {
 }
 
 impl Auth {
+    /// Whether nobody can be known.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.jwt.is_none() && self.api_keys.is_none()
+    }
+
     /// No credential is known yet.
     pub fn new() -> Self {
         Self::default()
@@ -80,7 +85,7 @@ impl Auth {
     ///
     /// No credential is known.
     pub fn build(self) -> Result<AuthLayer, ConfigError> {
-        if self.jwt.is_none() && self.api_keys.is_none() {
+        if self.is_empty() {
             const MEND: &str = "say who is known with `.jwt(verifier)` or `.api_keys(keys)`";
             return Err(ConfigError::new("auth", "", "knows no credential", MEND));
         }
@@ -95,6 +100,13 @@ impl Auth {
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct AuthLayer {
     auth: Arc<Auth>,
+}
+
+impl AuthLayer {
+    /// Leaves requests as they are: for a place that a configuration may leave open.
+    pub fn empty() -> Self {
+        Self { auth: Arc::new(Auth::new()) }
+    }
 }
 
 impl<S> Layer<S> for AuthLayer {

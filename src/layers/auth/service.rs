@@ -60,6 +60,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
+        if self.auth.is_empty() {
+            return ResponseFuture::passed(self.inner.call(request));
+        }
         match identify(&self.auth, request.headers()) {
             Ok(Some(identity)) => {
                 if self.auth.strip {

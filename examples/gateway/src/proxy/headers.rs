@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 use tower_rampart::key::{ClientIp, PeerAddr, SecureTransport};
-use tower_rampart::{RequestId, RequestView};
+use tower_rampart::{Identity, RequestId, RequestView};
 
 use crate::pipeline::REQUEST_ID;
 
@@ -29,8 +29,9 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 
 /// Removes what is this hop's or a stranger's claim, then writes what the upstream may rely on: in this order, so that
 /// no `Connection` field can strip it.
-pub fn rewrite_request<B>(request: &mut Request<B>, client_ip: &ClientIp) {
+pub fn rewrite_request<B>(request: &mut Request<B>, client_ip: &ClientIp, forward_credentials: bool) {
     let view = RequestView::of(request);
+    let identity = Identity::of(view).cloned();
     let peer = PeerAddr::of(view).map(PeerAddr::ip);
     let trusted = client_ip.trusts_peer_of(view);
     let id = RequestId::of(view);
@@ -43,6 +44,13 @@ pub fn rewrite_request<B>(request: &mut Request<B>, client_ip: &ClientIp) {
     // The server has sent `100 Continue` by the time the body is read.
     headers.remove(EXPECT);
     strip_claims(headers, trusted);
+    if let Some(identity) = identity {
+        if !forward_credentials {
+            headers.remove(AUTHORIZATION);
+            headers.remove("x-api-key");
+        }
+        state_identity(headers, &identity);
+    }
 
     if wants_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -92,6 +100,23 @@ fn strip_claims(headers: &mut HeaderMap, trusted: bool) {
     let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
     for name in claims {
         headers.remove(name);
+    }
+}
+
+/// What the upstream may rely on about the caller.
+fn state_identity(headers: &mut HeaderMap, identity: &Identity) {
+    // A list in one field has no room for names with commas.
+    let is_plain = |role: &&str| !role.is_empty() && !role.chars().any(|c| c == ',' || c.is_control());
+    let roles: Vec<_> = identity.roles().filter(is_plain).collect();
+    let fields = [
+        ("x-auth-subject", identity.subject().to_owned()),
+        ("x-auth-issuer", identity.issuer().to_owned()),
+        ("x-auth-roles", roles.join(",")),
+    ];
+    for (name, value) in fields {
+        if let Ok(value) = HeaderValue::try_from(value.into_bytes()) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
     }
 }
 

@@ -14,7 +14,7 @@ fn rewritten(peer: &str, fields: &[(&str, &str)]) -> HeaderMap {
     }
     request.extensions_mut().insert(RequestId::from(7));
     let client_ip = ClientIp::new().trusted_proxies(TrustedProxies::parse(["10.0.0.0/8", "::1"]).unwrap());
-    rewrite_request(&mut request, &client_ip);
+    rewrite_request(&mut request, &client_ip, false);
     request.headers().clone()
 }
 

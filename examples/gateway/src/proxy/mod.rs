@@ -14,6 +14,7 @@ use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use metrics::counter;
 use tower::Service;
+use tower_rampart::config::AuthConfig;
 use tower_rampart::key::ClientIp;
 use tower_rampart::problem::{Problem, ProblemKind};
 use tower_rampart::{Origin, Refuser, Rejection, RequestFacts, RequestView, ResponseBody};
@@ -28,13 +29,15 @@ pub struct Proxy(Arc<Inner>);
 struct Inner {
     upstream: Upstream,
     client_ip: ClientIp,
+    forward_credentials: bool,
     refuser: Refuser,
 }
 
 impl Proxy {
     pub fn new(config: &Config, client_ip: ClientIp, refuser: Refuser) -> Self {
         let upstream = Upstream::new(config.upstream.clone(), config.upstream_http2);
-        Self(Arc::new(Inner { upstream, client_ip, refuser }))
+        let forward_credentials = config.auth.as_ref().is_some_and(AuthConfig::forward_credentials);
+        Self(Arc::new(Inner { upstream, client_ip, forward_credentials, refuser }))
     }
 }
 
@@ -67,7 +70,7 @@ impl Inner {
     async fn forward(&self, mut request: Request<Incoming>) -> Result<Response<Incoming>, Problem> {
         let host = target::host(&request)?;
         let path = target::path(&request);
-        headers::rewrite_request(&mut request, &self.client_ip);
+        headers::rewrite_request(&mut request, &self.client_ip, self.forward_credentials);
         let mut response = self.upstream.send(request, host, path).await.map_err(|failure| {
             counter!("rampart_gateway_upstream_failures_total", "reason" => failure.name()).increment(1);
             failure.problem()

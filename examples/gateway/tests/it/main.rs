@@ -1,6 +1,7 @@
 //! The gateway as a program: started, spoken to over real sockets, reloaded, stopped.
 
 mod admin;
+mod auth;
 mod configuration;
 mod hostile;
 mod lifecycle;

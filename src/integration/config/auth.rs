@@ -1,0 +1,236 @@
+//! `[auth]`.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+use toml::value::{Datetime, Offset};
+
+use super::duration;
+use super::parse::carry_from;
+use crate::layers::auth::{
+    Algorithm, ApiKey, ApiKeys, Auth, AuthLayer, Issuer, JwtVerifier, KeySet, Profile, VerifyingKey,
+};
+use crate::spine::challenge::Challenge;
+use crate::spine::config::ConfigError;
+
+/// The `[auth]` table, with `[[auth.issuer]]` and `[[auth.api_key]]`.
+///
+/// | key | meaning | default |
+/// |---|---|---|
+/// | `optional` | lets strangers through | `false` |
+/// | `max_token_bytes` | the longest token that is looked at | 8192 |
+/// | `resource_metadata` | where clients learn how to get a token (RFC 9728) | |
+/// | `forward_credentials` | whether the upstream sees them; a program's own affair | `false` |
+/// | `issuer.issuer` | the `iss` of its tokens, byte for byte | |
+/// | `issuer.audience` | the names by which tokens mean this service | |
+/// | `issuer.algorithms` | what its tokens may be signed with | |
+/// | `issuer.profile` | `access-token` (RFC 9068) or `any-jwt` | `access-token` |
+/// | `issuer.jwks_file` | its keys | |
+/// | `issuer.hmac_secret_env` | or the variable that holds its secret | |
+/// | `issuer.leeway` | by how much clocks may differ | `60s` |
+/// | `api_key.id`, `.sha256` | a client, and the SHA-256 of its secret | |
+/// | `api_key.roles`, `.scopes`, `.expires` | what it may, and until when | |
+///
+/// ```
+/// use std::path::Path;
+/// use tower_rampart::config::{self, AuthConfig};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Config {
+///     auth: AuthConfig,
+/// }
+///
+/// let text = "[[auth.api_key]]\nid = \"batch\"\n\
+///     sha256 = \"2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\"\n";
+/// let config: Config = config::parse(text, "app.toml")?;
+/// let layer = config.auth.to_layer(Path::new("."))?;
+/// # Ok::<(), tower_rampart::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthConfig {
+    #[serde(default)]
+    optional: bool,
+    #[serde(default)]
+    max_token_bytes: Option<usize>,
+    #[serde(default, deserialize_with = "challenge")]
+    resource_metadata: Challenge,
+    #[serde(default)]
+    forward_credentials: bool,
+    #[serde(default)]
+    issuer: Vec<IssuerTable>,
+    #[serde(default)]
+    api_key: Vec<ApiKeyTable>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IssuerTable {
+    issuer: String,
+    audience: Vec<String>,
+    #[serde(deserialize_with = "algorithms")]
+    algorithms: Vec<Algorithm>,
+    #[serde(default)]
+    profile: ProfileConfig,
+    jwks_file: Option<String>,
+    hmac_secret_env: Option<String>,
+    #[serde(default, deserialize_with = "leeway")]
+    leeway: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ProfileConfig {
+    #[default]
+    AccessToken,
+    AnyJwt,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApiKeyTable {
+    id: String,
+    sha256: String,
+    #[serde(default)]
+    roles: Vec<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    expires: Option<Datetime>,
+}
+
+impl AuthConfig {
+    /// The layer that the table describes. File names are relative to `base`.
+    ///
+    /// # Errors
+    ///
+    /// A file or variable that cannot be read or holds no key, an issuer without keys, and what the layer finds weak.
+    pub fn to_layer(&self, base: &Path) -> Result<AuthLayer, ConfigError> {
+        let mut auth = Auth::new().optional(self.optional).challenge(self.resource_metadata.clone());
+        if !self.issuer.is_empty() {
+            let issuers = self.issuer.iter().map(|table| table.to_issuer(base)).collect::<Result<Vec<_>, _>>()?;
+            let verifier = JwtVerifier::new(issuers)?;
+            auth = auth.jwt(match self.max_token_bytes {
+                Some(bytes) => verifier.max_token_bytes(bytes),
+                None => verifier,
+            });
+        }
+        if !self.api_key.is_empty() {
+            let keys = self.api_key.iter().map(ApiKeyTable::to_key).collect::<Result<Vec<_>, _>>()?;
+            auth = auth.api_keys(ApiKeys::new(keys)?);
+        }
+        auth.build().map_err(|error| {
+            const MEND: &str = "add an `[[auth.issuer]]` or an `[[auth.api_key]]` table";
+            ConfigError::new("auth", error.value(), "knows no credential", MEND)
+        })
+    }
+
+    /// Whether credentials that were checked are passed on.
+    #[must_use]
+    pub const fn forward_credentials(&self) -> bool {
+        self.forward_credentials
+    }
+
+    /// The files that the table names, for whoever watches them.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.issuer.iter().filter_map(|table| table.jwks_file.as_deref()).map(Path::new)
+    }
+}
+
+impl IssuerTable {
+    fn to_issuer(&self, base: &Path) -> Result<Issuer, ConfigError> {
+        let issuer = Issuer::new(&*self.issuer)
+            .algorithms(self.algorithms.iter().copied())
+            .profile(match self.profile {
+                ProfileConfig::AccessToken => Profile::AccessToken,
+                ProfileConfig::AnyJwt => Profile::AnyJwt,
+            })
+            .keys(self.keys(base)?);
+        let issuer = self.audience.iter().fold(issuer, |issuer, audience| issuer.audience(&**audience));
+        Ok(match self.leeway {
+            Some(leeway) => issuer.leeway(leeway),
+            None => issuer,
+        })
+    }
+
+    fn keys(&self, base: &Path) -> Result<KeySet, ConfigError> {
+        match (&self.jwks_file, &self.hmac_secret_env) {
+            (Some(file), None) => {
+                let refuse =
+                    |breach: String, mend: String| ConfigError::new("auth.issuer.jwks_file", file, breach, mend);
+                let document = std::fs::read(base.join(file)).map_err(|error| {
+                    refuse(format!("cannot be read ({error})"), String::from("name a file that this user can read"))
+                })?;
+                KeySet::from_jwks(&document).map_err(|error| refuse(error.breach().to_owned(), error.mend().to_owned()))
+            }
+            (None, Some(name)) => {
+                let refuse =
+                    |breach: String, mend: String| ConfigError::new("auth.issuer.hmac_secret_env", name, breach, mend);
+                let secret = std::env::var_os(name).ok_or_else(|| {
+                    refuse(String::from("is not set"), String::from("set the variable to the secret"))
+                })?;
+                let key = |algorithm: &Algorithm| VerifyingKey::hmac(secret.as_encoded_bytes(), *algorithm);
+                let keys = self.algorithms.iter().map(key).collect::<Result<Vec<_>, _>>();
+                // The secret's length is told, the secret is not.
+                keys.map(KeySet::new).map_err(|error| refuse(error.breach().to_owned(), error.mend().to_owned()))
+            }
+            _ => {
+                const MEND: &str = "write `jwks_file`, or `hmac_secret_env` for HS256";
+                Err(ConfigError::new("auth.issuer", &self.issuer, "has no keys, or two kinds of them", MEND))
+            }
+        }
+    }
+}
+
+impl ApiKeyTable {
+    fn to_key(&self) -> Result<ApiKey, ConfigError> {
+        let name = |error: ConfigError| {
+            let setting = format!("auth.api_key.{}", error.setting());
+            error.for_setting(setting)
+        };
+        let key = ApiKey::new(&self.id, &self.sha256).map_err(name)?;
+        let key = key.roles(self.roles.iter().map(String::as_str)).scopes(self.scopes.iter().map(String::as_str));
+        let Some(expires) = &self.expires else { return Ok(key) };
+        let at = moment(expires).ok_or_else(|| {
+            const MEND: &str = "write one such as 2027-01-31T12:00:00Z, with its offset";
+            ConfigError::new("auth.api_key.expires", expires, "is no moment", MEND)
+        })?;
+        Ok(key.expires(at))
+    }
+}
+
+/// A date with time and offset (RFC 3339), after 1970.
+fn moment(text: &Datetime) -> Option<SystemTime> {
+    let (date, time) = (text.date?, text.time?);
+    let offset_minutes = match text.offset? {
+        Offset::Z => 0,
+        Offset::Custom { minutes } => i64::from(minutes),
+    };
+    // Days since 1970, by years that begin in March.
+    let (year, month, day) = (i64::from(date.year), i64::from(date.month), i64::from(date.day));
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days =
+        365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day
+            - 1
+            - 719_468;
+    let seconds =
+        days * 86_400 + i64::from(time.hour) * 3600 + i64::from(time.minute) * 60 + i64::from(time.second.unwrap_or(0));
+    let since = u64::try_from(seconds - offset_minutes * 60).ok()?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(since))
+}
+
+fn challenge<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Challenge, D::Error> {
+    let url = Spanned::<String>::deserialize(deserializer)?;
+    Challenge::default().resource_metadata(url.get_ref()).map_err(|error| carry_from(url.span(), &error))
+}
+
+fn algorithms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Algorithm>, D::Error> {
+    let names = Vec::<Spanned<String>>::deserialize(deserializer)?;
+    names.iter().map(|name| name.get_ref().parse().map_err(|error| carry_from(name.span(), &error))).collect()
+}
+
+fn leeway<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = Spanned::<String>::deserialize(deserializer)?;
+    duration::parse("leeway", text.get_ref()).map(Some).map_err(|error| carry_from(text.span(), &error))
+}
