@@ -43,12 +43,12 @@ pub mod classify {
     pub use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_end, classify_head};
 }
 
-#[cfg(feature = "auth")]
-pub use self::layers::auth;
 #[cfg(feature = "rate-limit")]
 pub use self::layers::rate_limit;
 #[cfg(feature = "security-headers")]
 pub use self::layers::security_headers;
+#[cfg(feature = "auth")]
+pub use self::layers::{auth, authz};
 
 #[cfg(feature = "config")]
 pub use self::integration::config;

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "auth")]
 pub mod auth;
+#[cfg(feature = "auth")]
+pub mod authz;
 #[cfg(feature = "rate-limit")]
 pub mod rate_limit;
 #[cfg(feature = "security-headers")]

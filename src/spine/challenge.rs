@@ -26,13 +26,15 @@ pub struct Challenge {
 
 /// Why a client is challenged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub(crate) enum Reason<'a> {
     /// It sent no credential, so there is no error (RFC 6750 section 3.1).
     NoCredential,
     /// Its credential is malformed, expired, revoked or otherwise no good.
     InvalidToken,
     /// It sent more than one, or one that cannot be read.
     InvalidRequest,
+    /// It may not, for want of these scopes.
+    InsufficientScope(&'a [Box<str>]),
 }
 
 impl Challenge {
@@ -64,18 +66,21 @@ impl Challenge {
     }
 
     /// Refuses a client, with what it must know to do better.
-    pub(crate) fn refuse(&self, origin: crate::spine::event::Origin, reason: Reason) -> Rejection {
+    pub(crate) fn refuse(&self, origin: crate::spine::event::Origin, reason: Reason<'_>) -> Rejection {
         let problem = match reason {
             Reason::NoCredential => Problem::new(ProblemKind::Unauthenticated).detail("This needs a credential."),
             Reason::InvalidToken => Problem::new(ProblemKind::Unauthenticated).detail("The credential is no good."),
             Reason::InvalidRequest => {
                 Problem::new(ProblemKind::BadRequest).detail("The request carries more than one credential.")
             }
+            Reason::InsufficientScope(_) => {
+                Problem::new(ProblemKind::Forbidden).detail("The credential does not allow this.")
+            }
         };
         Rejection::new(origin, problem).add_header(header::WWW_AUTHENTICATE, self.value(reason))
     }
 
-    fn value(&self, reason: Reason) -> HeaderValue {
+    fn value(&self, reason: Reason<'_>) -> HeaderValue {
         let mut text = format!("Bearer realm=\"{}\"", self.realm);
         let mut add = |name: &str, value: &str| {
             text.push_str(", ");
@@ -88,11 +93,15 @@ impl Challenge {
             Reason::NoCredential => {}
             Reason::InvalidToken => add("error", "invalid_token"),
             Reason::InvalidRequest => add("error", "invalid_request"),
+            Reason::InsufficientScope(scopes) => {
+                add("error", "insufficient_scope");
+                add("scope", &scopes.join(" "));
+            }
         }
         if let Some(url) = &self.resource_metadata {
             add("resource_metadata", url);
         }
-        // Every part was checked when the challenge was made.
+        // Every part was checked when the challenge was made, scopes when their rule was.
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
     }
 }

@@ -66,6 +66,8 @@ origins! { $
     ClientIp = "client_ip";
     /// The authentication layer.
     Auth = "auth";
+    /// The authorization layer.
+    Authz = "authz";
     /// The rate limiting layers.
     RateLimit = "rate_limit";
     /// The security headers layer.
@@ -100,6 +102,12 @@ pub(crate) fn fault_once(said: &AtomicBool, origin: Origin, event: &'static str,
 #[cfg(feature = "auth")]
 pub(crate) fn credential_refused(origin: Origin, reason: &dyn std::fmt::Display) {
     report!(debug, origin, event = "authn_token_refused", "{reason}");
+}
+
+/// Says which rule refused a request, for whoever looks for it.
+#[cfg(feature = "auth")]
+pub(crate) fn authorization_refused(origin: Origin, rule: Option<&str>) {
+    report!(debug, origin, event = "authz_fail", rule = rule.unwrap_or_default(), "");
 }
 
 /// The same, with a text that is made only when it is said.

@@ -26,6 +26,7 @@ struct Caller {
     tenant: Option<Box<str>>,
     roles: Box<[Box<str>]>,
     scopes: Box<[Box<str>]>,
+    claims: Box<[(Box<str>, Box<str>)]>,
 }
 
 impl Identity {
@@ -38,6 +39,7 @@ impl Identity {
             tenant: None,
             roles: Box::default(),
             scopes: Box::default(),
+            claims: Box::default(),
         }))
     }
 
@@ -66,6 +68,24 @@ impl Identity {
     pub fn with_tenant(mut self, tenant: impl Into<Box<str>>) -> Self {
         Arc::make_mut(&mut self.0).tenant = Some(tenant.into());
         self
+    }
+
+    /// Replaces the other claims that are known of the caller, by name.
+    #[must_use]
+    pub fn with_claims<N, V>(mut self, claims: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<Box<str>>,
+        V: Into<Box<str>>,
+    {
+        let claims = claims.into_iter().map(|(name, value)| (name.into(), value.into()));
+        Arc::make_mut(&mut self.0).claims = claims.collect();
+        self
+    }
+
+    /// A claim, if it is known and a text.
+    #[must_use]
+    pub fn claim(&self, name: &str) -> Option<&str> {
+        self.0.claims.iter().find(|(held, _)| **held == *name).map(|(_, value)| &**value)
     }
 
     /// Who vouches for the caller.

@@ -223,6 +223,15 @@ impl<'a> PathReadings<'a> {
         Self::Several(readings)
     }
 
+    /// The path, decoded, when servers agree about it.
+    #[cfg(feature = "auth")]
+    pub(crate) fn into_plain(self) -> Option<String> {
+        match self {
+            Self::Plain(path) => String::from_utf8(path.into_owned()).ok(),
+            Self::Several(_) | Self::Anything => None,
+        }
+    }
+
     /// Whether servers agree about the path.
     pub(crate) const fn is_plain(&self) -> bool {
         matches!(self, Self::Plain(_))

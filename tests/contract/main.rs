@@ -160,6 +160,14 @@ mod auth {
 
     use super::*;
 
+    contract!(no_policy: tower_rampart::authz::AuthzLayer::empty(), allocations = [0, 0]);
+    contract!(public: tower_rampart::authz::AuthzLayer::new(
+        tower_rampart::authz::PolicyTable::new()
+            .add_rule(tower_rampart::authz::Rule::public("root", "/"))
+            .add_rule(tower_rampart::authz::Rule::public("all", "/{*all}"))
+            .build()
+            .unwrap()
+    ), allocations = [1, 1]);
     contract!(empty: tower_rampart::auth::AuthLayer::empty(), allocations = [0, 0]);
     contract!(strangers_welcome: Auth::new().api_keys(ApiKeys::default()).optional(true).build().unwrap(), allocations = [0, 0]);
 }

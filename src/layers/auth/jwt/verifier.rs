@@ -36,6 +36,8 @@ const DEFAULT_MAX_TOKEN_BYTES: usize = 8192;
 const MAX_ISSUERS: usize = 64;
 /// The most roles, and the most scopes, of a caller.
 const MAX_NAMES: usize = 256;
+/// The most claims that a caller is known by.
+const MAX_CLAIMS: usize = 64;
 
 impl JwtVerifier {
     /// Trusts these issuers.
@@ -175,7 +177,12 @@ fn identity(issuer: &Issuer, claims: &Json) -> Result<Identity, TokenFault> {
     if roles.len() > MAX_NAMES || scopes.len() > MAX_NAMES {
         return Err(TokenFault::ClaimInvalid("roles"));
     }
-    let identity = Identity::new(&*issuer.rules().issuer, subject).with_roles(roles).with_scopes(scopes);
+    let texts =
+        claims.members().unwrap_or_default().iter().filter_map(|(name, value)| Some((name.as_str(), value.text()?)));
+    let identity = Identity::new(&*issuer.rules().issuer, subject)
+        .with_roles(roles)
+        .with_scopes(scopes)
+        .with_claims(texts.take(MAX_CLAIMS));
     let tenant = issuer.tenant_claim.as_ref().and_then(|claim| path(claims, claim)).and_then(Json::text);
     Ok(match tenant {
         Some(tenant) => identity.with_tenant(tenant),

@@ -1,0 +1,137 @@
+//! Rules: who may do what where.
+
+use http::Method;
+
+use super::template::Template;
+use crate::spine::config::ConfigError;
+
+/// One rule of a policy table.
+///
+/// ```
+/// use http::Method;
+/// use tower_rampart::authz::Rule;
+///
+/// let create = Rule::allow("create", "/v1/polls").methods([Method::POST]).roles(["author"]).scopes(["polls:write"]);
+/// let read = Rule::public("read", "/v1/polls/{id}").methods([Method::GET]);
+/// let own = Rule::allow("own", "/tenants/{tenant}/{*rest}").claim_equals_path("tenant", "tenant");
+/// let frozen = Rule::deny("frozen", "/v1/polls/frozen");
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a rule decides when it is in a table"]
+pub struct Rule {
+    pub(super) id: Box<str>,
+    pub(super) path: Box<str>,
+    /// None is all.
+    pub(super) methods: Vec<Method>,
+    pub(super) effect: Effect,
+    pub(super) roles: Vec<Box<str>>,
+    pub(super) scopes: Vec<Box<str>>,
+    pub(super) conditions: Vec<Condition>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    Deny,
+    Public,
+    Allow,
+}
+
+/// A claim of the caller's equals something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Condition {
+    pub(super) claim: Box<str>,
+    pub(super) equals: Operand,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Operand {
+    /// A parameter of the path.
+    Path(Box<str>),
+    Text(Box<str>),
+}
+
+impl Rule {
+    /// Lets callers through that meet all that the rule asks for; everybody who is known, when it asks for nothing.
+    pub fn allow(id: impl Into<Box<str>>, path: impl Into<Box<str>>) -> Self {
+        Self::new(id.into(), path.into(), Effect::Allow)
+    }
+
+    /// Lets everybody through, strangers too.
+    pub fn public(id: impl Into<Box<str>>, path: impl Into<Box<str>>) -> Self {
+        Self::new(id.into(), path.into(), Effect::Public)
+    }
+
+    /// Lets nobody through, whatever other rules say.
+    pub fn deny(id: impl Into<Box<str>>, path: impl Into<Box<str>>) -> Self {
+        Self::new(id.into(), path.into(), Effect::Deny)
+    }
+
+    const fn new(id: Box<str>, path: Box<str>, effect: Effect) -> Self {
+        Self { id, path, methods: Vec::new(), effect, roles: Vec::new(), scopes: Vec::new(), conditions: Vec::new() }
+    }
+
+    /// Which methods it is about; all, unless it is said. HEAD follows GET.
+    pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.methods = methods.into_iter().collect();
+        self
+    }
+
+    /// Roles of which the caller needs one.
+    pub fn roles<T: Into<Box<str>>>(mut self, roles: impl IntoIterator<Item = T>) -> Self {
+        self.roles = roles.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Scopes of which the caller needs all.
+    pub fn scopes<T: Into<Box<str>>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
+        self.scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// A claim that must equal a parameter of the path: a tenant's name, say.
+    pub fn claim_equals_path(mut self, claim: impl Into<Box<str>>, parameter: impl Into<Box<str>>) -> Self {
+        self.conditions.push(Condition { claim: claim.into(), equals: Operand::Path(parameter.into()) });
+        self
+    }
+
+    /// A claim that must equal a text.
+    pub fn claim_equals(mut self, claim: impl Into<Box<str>>, text: impl Into<Box<str>>) -> Self {
+        self.conditions.push(Condition { claim: claim.into(), equals: Operand::Text(text.into()) });
+        self
+    }
+
+    /// The rule's template, when all of it can be.
+    pub(super) fn check(&self) -> Result<Template, ConfigError> {
+        let id = &self.id;
+        let name = |error: ConfigError| {
+            let setting = format!("rule `{id}`, {}", error.setting());
+            error.for_setting(setting)
+        };
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+        if id.is_empty() || id.len() > 64 || !id.bytes().all(is_plain) {
+            return Err(ConfigError::new("id", id, "is no id for a rule", "write 1 to 64 of `A-Z a-z 0-9 - _ . :`"));
+        }
+        let template: Template = self.path.parse().map_err(name)?;
+        let asks = !(self.roles.is_empty() && self.scopes.is_empty() && self.conditions.is_empty());
+        if asks && self.effect != Effect::Allow {
+            const BREACH: &str = "asks for roles, scopes or claims, which means nothing beside `public` or `deny`";
+            return Err(name(ConfigError::new("effect", "", BREACH, "take them away, or make it an `allow` rule")));
+        }
+        // RFC 6749 section 3.3, and what can stand in a challenge.
+        let is_scope = |scope: &str| {
+            !scope.is_empty() && scope.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'))
+        };
+        if let Some(odd) = self.scopes.iter().find(|scope| !is_scope(scope)) {
+            return Err(name(ConfigError::new("scopes", odd, "is no scope", "write printable ASCII without spaces")));
+        }
+        for condition in &self.conditions {
+            if let Operand::Path(parameter) = &condition.equals
+                && !template.parameters().any(|name| name == &**parameter)
+            {
+                const MEND: &str = "name one of the path's parameters";
+                return Err(name(ConfigError::new("where", parameter, "is no parameter of the path", MEND)));
+            }
+        }
+        Ok(template)
+    }
+}

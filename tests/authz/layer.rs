@@ -1,0 +1,104 @@
+//! What callers and strangers are told.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{Method, Request, Response};
+use http_body_util::Full;
+use tower::{Layer, ServiceExt as _, service_fn};
+use tower_rampart::authz::{AuthzLayer, PolicyTable, Rule};
+use tower_rampart::{Challenge, Identity, ResponseBody};
+
+type Answer = Response<ResponseBody<Full<Bytes>>>;
+
+fn layer() -> AuthzLayer {
+    let table = PolicyTable::new()
+        .role("admin", ["author", "auditor"])
+        .add_rule(Rule::public("read", "/polls").methods([Method::GET]))
+        .add_rule(Rule::allow("create", "/polls").methods([Method::POST]).roles(["author"]))
+        .add_rule(Rule::allow("scoped", "/scoped").scopes(["a", "b"]))
+        .build()
+        .unwrap();
+    AuthzLayer::new(table).challenge(Challenge::new("polls").unwrap())
+}
+
+fn send(layer: &AuthzLayer, method: Method, path: &str, who: Option<Identity>) -> Answer {
+    let mut request = Request::builder().method(method).uri(path).body(()).unwrap();
+    if let Some(who) = who {
+        request.extensions_mut().insert(who);
+    }
+    answer(layer, request)
+}
+
+fn answer(layer: &AuthzLayer, request: Request<()>) -> Answer {
+    let handler = service_fn(|request: Request<()>| async move {
+        let roles = request.extensions().get::<Identity>().map(|who| who.roles().collect::<Vec<_>>().join(","));
+        let mut response = Response::new(Full::<Bytes>::default());
+        response.headers_mut().insert("roles", roles.unwrap_or_default().parse().unwrap());
+        Ok::<_, Infallible>(response)
+    });
+    layer.layer(handler).oneshot(request).now_or_never().expect("the layer never waits").unwrap()
+}
+
+fn who(roles: &[&str], scopes: &[&str]) -> Option<Identity> {
+    Some(Identity::new("idp", "u").with_roles(roles.iter().copied()).with_scopes(scopes.iter().copied()))
+}
+
+fn challenge(answer: &Answer) -> &str {
+    answer.headers().get("www-authenticate").map_or("", |value| value.to_str().unwrap())
+}
+
+#[test]
+fn statuses_and_challenges() {
+    let layer = layer();
+    assert_eq!(send(&layer, Method::GET, "/polls", None).status(), 200);
+    let stranger = send(&layer, Method::POST, "/polls", None);
+    assert_eq!((stranger.status().as_u16(), challenge(&stranger)), (401, "Bearer realm=\"polls\""));
+    let other = send(&layer, Method::POST, "/polls", who(&["voter"], &[]));
+    assert_eq!((other.status().as_u16(), challenge(&other)), (403, ""));
+    let scopeless = send(&layer, Method::GET, "/scoped", who(&[], &["a"]));
+    assert_eq!(
+        (scopeless.status().as_u16(), challenge(&scopeless)),
+        (403, "Bearer realm=\"polls\", error=\"insufficient_scope\", scope=\"a b\"")
+    );
+    assert_eq!(send(&layer, Method::GET, "/polls/..", None).status(), 400);
+    assert_eq!(send(&layer, Method::GET, "/nowhere", None).status(), 401);
+    assert_eq!(send(&layer, Method::GET, "/nowhere", who(&["admin"], &[])).status(), 403);
+}
+
+#[test]
+fn a_field_that_would_override_the_method_does_not() {
+    let mut request = Request::post("/polls").header("x-http-method-override", "GET").body(()).unwrap();
+    assert_eq!(answer(&layer(), request).status(), 401);
+    request = Request::get("/polls").header("x-http-method-override", "POST").body(()).unwrap();
+    assert_eq!(answer(&layer(), request).status(), 200);
+}
+
+#[test]
+fn grpc_callers_hear_it_in_their_own_words() {
+    let layer = layer();
+    for (who, status) in [(None, "16"), (who(&["voter"], &[]), "7")] {
+        let mut request = Request::post("/p.S/M").header("content-type", "application/grpc").body(()).unwrap();
+        if let Some(who) = who {
+            request.extensions_mut().insert(who);
+        }
+        assert_eq!(answer(&layer, request).headers()["grpc-status"], status);
+    }
+}
+
+#[test]
+fn handlers_see_all_roles() {
+    let admin = send(&layer(), Method::POST, "/polls", who(&["admin"], &[]));
+    assert_eq!(admin.headers()["roles"], "admin,auditor,author");
+}
+
+#[test]
+fn a_table_can_be_replaced_at_run_time() {
+    let layer = layer();
+    let twin = layer.clone();
+    assert_eq!(send(&layer, Method::GET, "/polls", None).status(), 200);
+    twin.replace(PolicyTable::new().build().unwrap());
+    assert_eq!(send(&layer, Method::GET, "/polls", None).status(), 401);
+    assert_eq!(send(&AuthzLayer::empty(), Method::GET, "/anything", None).status(), 200);
+}

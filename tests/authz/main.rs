@@ -1,0 +1,5 @@
+//! The authorization layer through its public API.
+#![cfg(feature = "auth")]
+
+mod layer;
+mod table;
