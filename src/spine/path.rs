@@ -208,8 +208,9 @@ impl<'a> PathReadings<'a> {
                 Self::Plain(Cow::Borrowed(bytes))
             };
         }
-        // Dots and slashes together mean something else in each order in which a server may resolve them.
-        if bytes.len() > MAX_SUSPICIOUS_BYTES || has_dots_and_odd_slashes(bytes) {
+        // Dots and slashes together mean something else in each order in which a server may resolve them, and two slashes
+        // at the beginning may be half a URL.
+        if bytes.len() > MAX_SUSPICIOUS_BYTES || is_beyond_reading(bytes) {
             return Self::Anything;
         }
         let mut readings: Vec<Vec<u8>> = Vec::new();
@@ -278,13 +279,18 @@ fn is_suspicious(path: &[u8]) -> bool {
     !path.starts_with(b"/")
 }
 
-/// Whether a path has dot segments, however they are written, and slashes that servers differ about too.
-fn has_dots_and_odd_slashes(path: &[u8]) -> bool {
+/// Whether a path has more readings than those that are tried: it begins with two slashes, or has dot segments and
+/// slashes that servers differ about, however they are written.
+fn is_beyond_reading(path: &[u8]) -> bool {
     let Some(decoded) =
         decode(path, Escapes { slashes_decoded: true, backslash_is_slash: true, ..Escapes::ALL_LITERAL })
     else {
         return false;
     };
+    // Where two slashes come first, some servers take what follows for a host.
+    if decoded.starts_with(b"//") {
+        return true;
+    }
     let has_dots = decoded.split(|byte| matches!(byte, b'/' | 0)).any(|segment| segment == b"." || segment == b"..");
     let odd: [&[u8]; 6] = [b"//", b"\\", b"%2F", b"%2f", b"%5", b"%00"];
     has_dots && odd.iter().any(|odd| path.windows(odd.len()).any(|part| part == *odd))

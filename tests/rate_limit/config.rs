@@ -77,7 +77,7 @@ fn errors_name_file_line_key_value_and_mend() {
         ),
         (
             "quota = 5\nwindow = \"1m\"\nkind = \"concurrent\"\n",
-            "app.toml:3: rate_limit.window: means nothing beside `kind",
+            "app.toml:3: rate_limit.window: `1m` means nothing beside `kind",
         ),
         (
             "quota = 5\nwindow = \"1m\"\nkind = \"leaky\"\n",
@@ -93,6 +93,21 @@ fn errors_name_file_line_key_value_and_mend() {
             "app.toml:4: rate_limit.windows: `windows` is no known key; ",
         ),
         ("window = \"1m\"\n", "app.toml:1: rate_limit: "),
+        ("quota = 5\nwindow = \"1m\"\nkey = []\n", "app.toml:4: rate_limit.key: `[]` counts by nothing; "),
+        ("quota = 5\nwindow = \"1m\"\nmax_waiting = 0\n", "app.toml:4: rate_limit.max_waiting: `0` lets nobody wait; "),
+        ("quota = 5\nwindow = \"9999y\"\n", "app.toml:3: rate_limit.window: `9999y` is more than 73 years"),
+        (
+            "quota = -1\nwindow = \"1m\"\n",
+            "app.toml:2: rate_limit.quota: `-1` invalid value: integer `-1`; write a whole number",
+        ),
+        (
+            "quota = 5\nwindow = \"1m\"\nkey = \"subject\"\n",
+            "app.toml:4: rate_limit.key: `subject` invalid type: string \"subject\"; write a list in brackets",
+        ),
+        (
+            "quota = 5\nkind = \"concurrent\"\ncount_status = [401]\n",
+            "app.toml:4: rate_limit.count_status: `401` means nothing beside `kind",
+        ),
         (
             "name = \"a\"\nquota = 5\nwindow = \"1m\"\n[[rate_limit]]\nname = \"a\"\nquota = 5\nwindow = \"1m\"\n",
             "app.toml:6: rate_limit.name: `a` is the name of two policies",
@@ -100,7 +115,7 @@ fn errors_name_file_line_key_value_and_mend() {
         (
             "name = \"a\"\nquota = 5\nwindow = \"1m\"\nheaders = \"none\"\n\
              [[rate_limit]]\nname = \"b\"\nquota = 5\nwindow = \"1m\"\nheaders = \"ietf\"\n",
-            "app.toml:7: rate_limit.name: `b` wants other fields than `a`",
+            "app.toml:7: rate_limit.name: `b` has other `headers` than the table before",
         ),
     ] {
         let told = error(table);
@@ -174,7 +189,6 @@ fn kinds_modes_and_keys() {
         quota = 3
         window = \"1h\"
         key = [\"header:x-a\", \"cookie:b\", \"method\", \"api-key\", \"tenant\"]
-        headers = \"draft-6\"
         [[rate_limit]]
         name = \"flight\"
         kind = \"concurrent\"

@@ -71,7 +71,8 @@ fn a_policy_is_about_its_paths() {
     assert_eq!((field(&answer, "ratelimit"), field(&answer, "ratelimit-policy")), (String::new(), String::new()));
     // However it is written, it is the login.
     for path in ["/%6Cogin", "//login", "/x/../login", "/login/"] {
-        assert_eq!(field(&fixture.send(get(path)), "ratelimit-policy"), "\"login\";q=2;w=60", "{path}");
+        let told = field(&fixture.send(get(path)), "ratelimit-policy");
+        assert!(told.contains("\"login\";q=2;w=60"), "{path}: {told}");
     }
 }
 

@@ -245,3 +245,104 @@ fn a_clock_at_its_end_still_answers() {
         fixture.admitted(20, || get("/"));
     }
 }
+
+#[test]
+fn two_slashes_at_the_beginning_may_be_half_a_url() {
+    let fixture = Fixture::policy(Policy::new("p", per(100, 60)).key(GlobalKey).paths(["/login"]));
+    for path in ["//x/login", "/%2Fx/login", "/%5cx/login", "/%2f%2fx/login"] {
+        assert_ne!(field(&fixture.send(get(path)), "ratelimit"), "", "{path}");
+    }
+}
+
+#[test]
+fn a_route_is_one_key_however_it_is_spelled() {
+    use tower_rampart::key::RouteKey;
+    let patterns = |texts: &[&str]| RouteKey::new().or_patterns(texts.iter().map(|text| text.parse().unwrap()));
+    let fixture = Fixture::policy(Policy::new("p", per(3, 60)).key(patterns(&["/login"])).paths(["/login"]));
+    assert_eq!(fixture.admitted(3, || get("/login")), 3);
+    for path in ["//login", "/x/../login", "/login%2f"] {
+        assert_eq!(fixture.status(get(path)), 429, "{path}");
+    }
+    let fixture = Fixture::policy(Policy::new("p", per(3, 60)).key(patterns(&["/a", "/b"])));
+    assert_eq!(fixture.admitted(3, || get("/b")), 3);
+    assert_eq!(fixture.status(get("/a/../b")), 429);
+    // What may be either is neither, and one key however it is spelled.
+    let odd = ["/a/..//b", "/b/..//a", "//a", "//b/."];
+    assert_eq!(odd.iter().cycle().take(12).filter(|path| fixture.status(get(path)) == 200).count(), 3);
+}
+
+#[test]
+fn a_table_that_was_made_smaller_drops_what_says_nothing() {
+    let (clock, hand) = tower_rampart::Clock::manual();
+    let limit = |max_keys| {
+        let policy = Policy::new("p", per(5, 60)).key(ClientIp::new()).max_keys(max_keys);
+        RateLimit::new().add_policy(policy).with_clock(clock.clone())
+    };
+    let layer = limit(1_000_000).build().unwrap();
+    let old = Fixture { handle: layer.handle(), layer, hand };
+    let client = |n: u32| from(&format!("10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255));
+    for n in 0..2000 {
+        old.send(client(n));
+    }
+    old.hand.advance(secs(60));
+    let layer = limit(1000).build().unwrap().adopt_counts(&old.handle);
+    let new = Fixture { handle: layer.handle(), layer, hand: old.hand };
+    assert_eq!((5000..5500).filter(|n| new.status(client(*n)) == 200).count(), 500);
+    assert_eq!(new.handle.overflowed("p"), Some(0));
+}
+
+#[test]
+fn a_changed_quota_still_refunds_what_does_not_count() {
+    for (before, after) in [
+        (per(3, 3600).fixed_window(), per(4, 3600).fixed_window()),
+        (per(3, 3600), per(3, 36_000)),
+        (per(3, 3600), per(3, 3600).fixed_window()),
+        (per(3, 3600).fixed_window(), per(3, 3600)),
+    ] {
+        let fixture = Fixture::policy(Policy::new("p", before).key(GlobalKey).count_status([401]));
+        let mut service = fixture.layer.layer(service_fn(|_| async {
+            tokio::task::yield_now().await;
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+        }));
+        let mut slow = Box::pin(call(&mut service, get("/")));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert!(slow.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
+        fixture.handle.set_quota("p", after).unwrap();
+        let answer = runtime.block_on(slow).unwrap();
+        let limit = after.build().unwrap().burst();
+        // Nothing is left of it but what the change itself took.
+        assert!(
+            field(&answer, "ratelimit").starts_with(&format!("\"p\";r={}", limit.min(3))),
+            "{}",
+            field(&answer, "ratelimit")
+        );
+    }
+}
+
+#[test]
+fn no_room_to_wait_names_the_policy_and_tells_where_it_stands() {
+    use futures_util::FutureExt as _;
+    let (clock, _hand) = tower_rampart::Clock::manual();
+    let policy = Policy::new("paced", per(60, 60).burst(1)).key(GlobalKey).max_wait(secs(5));
+    let layer = RateLimit::new().add_policy(policy).max_waiting(1).with_clock(clock).build_throttle().unwrap();
+    let handler = service_fn(|_: Request<()>| async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) });
+    let mut service = layer.layer(handler);
+    let _held: Vec<_> = (0..2).map(|_| call(&mut service, get("/"))).collect();
+    let refused = call(&mut service, get("/")).now_or_never().unwrap().unwrap();
+    assert_eq!((refused.status().as_u16(), field(&refused, "ratelimit-policy").as_str()), (503, "\"paced\";q=1;w=1"));
+    assert_eq!(json(refused)["violated-policies"], serde_json::json!(["paced"]));
+}
+
+#[test]
+fn shadowed_requests_are_counted_on() {
+    let (clock, hand) = tower_rampart::Clock::manual();
+    let limit = || {
+        let policy = Policy::new("p", per(1, 60)).key(GlobalKey).mode(Mode::Shadow);
+        RateLimit::new().add_policy(policy).with_clock(clock.clone()).build().unwrap()
+    };
+    let layer = limit();
+    let old = Fixture { handle: layer.handle(), layer, hand };
+    old.admitted(3, || get("/"));
+    let layer = limit().adopt_counts(&old.handle);
+    assert_eq!(layer.handle().shadowed("p"), Some(2));
+}

@@ -101,8 +101,18 @@ fn describe(message: &str, written: &str) -> ConfigError {
     }
 }
 
+/// A message on one line, in words of the file's instead of this program's.
 fn one_line(text: impl Display) -> String {
-    text.to_string().replace('\n', " ")
+    let text = text.to_string().replace('\n', " ");
+    let words = [
+        ("usize", "a whole number"),
+        ("u64", "a whole number"),
+        ("u32", "a whole number"),
+        ("u16", "a whole number"),
+        ("a sequence", "a list in brackets"),
+        ("type: map", "type: one table"),
+    ];
+    words.iter().fold(text, |text, (theirs, ours)| text.replace(theirs, ours))
 }
 
 /// The dotted key that a place in the file belongs to.

@@ -1,6 +1,7 @@
 //! `[[rate_limit]]`.
 
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -11,6 +12,7 @@ use super::key_part::Part;
 use super::parse::carry_from;
 use crate::layers::rate_limit::{HeaderStyle, Mode, OnMissingKey, Policy, Quota, RateLimit, ThrottleLayer};
 use crate::spine::config::ConfigError;
+use crate::spine::event::{self, Origin};
 use crate::spine::key::{ClientIp, KeyExtractor, KeyWriter};
 use crate::spine::path::PathPattern;
 use crate::spine::request::RequestView;
@@ -87,7 +89,7 @@ struct Table {
     quota: Spanned<u32>,
     window: Option<Spanned<String>>,
     burst: Option<Spanned<u32>>,
-    key: Option<Vec<Spanned<String>>>,
+    key: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
     on_missing_key: Missing,
     #[serde(default)]
@@ -98,7 +100,7 @@ struct Table {
     mode: ModeConfig,
     max_keys: Option<Spanned<usize>>,
     max_wait: Option<Spanned<String>>,
-    max_waiting: Option<usize>,
+    max_waiting: Option<Spanned<usize>>,
     headers: Option<Headers>,
 }
 
@@ -140,6 +142,11 @@ enum Headers {
     None,
 }
 
+/// As many policies as a layer takes.
+const MAX_TABLES: usize = 16;
+/// Requests that wait at a time where a table does not say.
+const DEFAULT_MAX_WAITING: usize = 1024;
+
 /// An error, and where it stands in the file.
 type Fault = (Range<usize>, ConfigError);
 
@@ -149,7 +156,10 @@ impl<'de> Deserialize<'de> for RateLimitConfig {
         let policies = tables.into_iter().map(PolicyConfig::check).collect::<Result<Vec<_>, _>>();
         let policies = policies.map_err(|(place, error)| carry_from(place, &error))?;
         // What the tables are together is found here too, where the line is known.
-        match Self(policies.clone()).to_layer(&ClientIp::new()) {
+        if policies.is_empty() {
+            return Ok(Self::default());
+        }
+        match Self(policies.clone()).to_limit(&ClientIp::new()).and_then(|limit| limit.on_trial().build_throttle()) {
             Ok(_) => Ok(Self(policies)),
             Err(error) => Err(carry_from(place_at_fault(&policies), &error)),
         }
@@ -158,10 +168,10 @@ impl<'de> Deserialize<'de> for RateLimitConfig {
 
 /// The table that cannot stand beside those before it.
 fn place_at_fault(policies: &[PolicyConfig]) -> Range<usize> {
-    let style = policies.iter().find_map(|policy| policy.headers);
+    let style = policies.first().map(PolicyConfig::style);
     let odd = policies.iter().enumerate().find(|(at, policy)| {
         let before = policies.iter().take(*at);
-        before.clone().any(|before| before.name == policy.name) || policy.headers.is_some_and(|own| Some(own) != style)
+        before.clone().any(|before| before.name == policy.name) || Some(policy.style()) != style
     });
     odd.map(|(_, policy)| policy).or_else(|| policies.last()).map_or(0..0, |policy| policy.place.clone())
 }
@@ -171,9 +181,8 @@ impl RateLimitConfig {
     /// `subject`, `tenant` or `api-key`.
     #[must_use]
     pub fn split_by_identity(&self) -> (Self, Self) {
-        let headers = self.0.iter().find_map(|policy| policy.headers);
-        let all = self.0.iter().cloned().map(|policy| PolicyConfig { headers, ..policy });
-        let (inside, outside) = all.partition(|policy| policy.key.iter().any(Part::asks_for_identity));
+        let (inside, outside) =
+            self.0.iter().cloned().partition(|policy| policy.key.iter().any(Part::asks_for_identity));
         (Self(outside), Self(inside))
     }
 
@@ -184,24 +193,28 @@ impl RateLimitConfig {
     /// Two tables of one name, more than 16, or tables that want different `headers`: what [`parse`](super::parse)
     /// finds too.
     pub fn to_layer(&self, client_ip: &ClientIp) -> Result<ThrottleLayer, ConfigError> {
+        if self.0.is_empty() { Ok(ThrottleLayer::empty()) } else { self.to_limit(client_ip)?.build_throttle() }
+    }
+
+    fn to_limit(&self, client_ip: &ClientIp) -> Result<RateLimit, ConfigError> {
         let Self(policies) = self;
-        if policies.is_empty() {
-            return Ok(ThrottleLayer::empty());
+        if policies.len() > MAX_TABLES {
+            const MEND: &str = "write at most 16 `[[rate_limit]]` tables";
+            return Err(ConfigError::new("rate_limit", policies.len(), "is too many tables", MEND));
         }
         let mut limit = RateLimit::new();
-        let mut styles = policies.iter().filter_map(|policy| Some((policy, policy.headers?)));
-        if let Some((first, style)) = styles.next() {
-            if let Some((other, _)) = styles.find(|(_, other)| *other != style) {
-                let breach = format!("wants other fields than `{}`", first.name);
-                const MEND: &str = "write the same `headers` in both: a response has one set of fields";
-                return Err(ConfigError::new("rate_limit.headers", &other.name, breach, MEND));
-            }
-            limit = limit.headers(style.into());
+        let style = policies.first().map_or(Headers::Ietf, PolicyConfig::style);
+        if let Some(other) = policies.iter().find(|policy| policy.style() != style) {
+            const BREACH: &str = "has other `headers` than the table before";
+            const MEND: &str = "write the same in all of them: a response has one set of fields";
+            return Err(ConfigError::new("rate_limit.headers", &other.name, BREACH, MEND));
         }
-        if let Some(max_waiting) = policies.iter().filter_map(|policy| policy.max_waiting).max() {
+        limit = limit.headers(style.into());
+        let waiting = policies.iter().filter(|policy| !policy.max_wait.is_zero());
+        if let Some(max_waiting) = waiting.map(|policy| policy.max_waiting.unwrap_or(DEFAULT_MAX_WAITING)).max() {
             limit = limit.max_waiting(max_waiting);
         }
-        policies.iter().fold(limit, |limit, policy| limit.add_policy(policy.policy(client_ip))).build_throttle()
+        Ok(policies.iter().fold(limit, |limit, policy| limit.add_policy(policy.policy(client_ip))))
     }
 }
 
@@ -210,11 +223,15 @@ impl PolicyConfig {
         let places = Places::of(&table);
         let (limit, place) = (limit_of(&table)?, places.of_setting("name"));
         let max_wait = table.max_wait.map_or(Ok(Duration::ZERO), |wait| duration_at("max_wait", &wait))?;
+        let max_waiting = match table.max_waiting {
+            Some(waiting) if *waiting.get_ref() == 0 => {
+                const MEND: &str = "write 1 or more, or leave `max_wait` out";
+                return Err((waiting.span(), ConfigError::new("max_waiting", 0, "lets nobody wait", MEND)));
+            }
+            waiting => waiting.map(Spanned::into_inner),
+        };
         let key = match table.key {
-            Some(parts) => parts
-                .iter()
-                .map(|part| part.get_ref().parse().map_err(|error| (part.span(), error)))
-                .collect::<Result<Vec<_>, _>>()?,
+            Some(parts) => parts_of(&parts)?,
             None => vec![Part::ClientIp],
         };
         let paths = table.paths.iter().map(|path| path.get_ref().parse().map_err(|error| (path.span(), error)));
@@ -228,13 +245,17 @@ impl PolicyConfig {
             mode: table.mode,
             max_keys: table.max_keys.map(Spanned::into_inner),
             max_wait,
-            max_waiting: table.max_waiting,
+            max_waiting,
             headers: table.headers,
             place,
         };
         // What a policy finds in itself is found here, where the line is known.
-        let built = RateLimit::new().add_policy(config.policy(&ClientIp::new())).build_throttle();
+        let built = RateLimit::new().add_policy(config.policy(&ClientIp::new())).on_trial().build_throttle();
         built.map(|_| config).map_err(|error| (places.of_setting(error.setting()), error))
+    }
+
+    fn style(&self) -> Headers {
+        self.headers.unwrap_or(Headers::Ietf)
     }
 
     fn policy(&self, client_ip: &ClientIp) -> Policy {
@@ -266,9 +287,17 @@ impl PolicyConfig {
     fn extractor(&self, client_ip: &ClientIp) -> impl KeyExtractor + use<> {
         let parts: Vec<_> = self.key.iter().map(|part| part.extractor(client_ip, &self.paths)).collect();
         let in_its_stead = (self.on_missing_key == Missing::ClientIp).then(|| client_ip.clone());
+        let (name, said) = (self.name.clone(), AtomicBool::new(false));
         move |request: RequestView<'_>, key: &mut KeyWriter<'_>| {
             parts.iter().try_for_each(|part| match (part.extract(request, key), &in_its_stead) {
-                (Err(_), Some(client_ip)) => {
+                (Err(missing), Some(client_ip)) => {
+                    event::fault_once_with(&said, Origin::RateLimit, "key_missing", || {
+                        let part = missing.part();
+                        format!(
+                            "policy `{name}`: a request has no {part}, and is counted by its address instead; see that \
+                             requests have one, or write another `key` or `on_missing_key`"
+                        )
+                    });
                     // So that an address in the stead of a subject is no subject of that name.
                     key.part(b"\0client-ip");
                     client_ip.extract(request, key)
@@ -279,16 +308,26 @@ impl PolicyConfig {
     }
 }
 
+fn parts_of(parts: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<Part>, Fault> {
+    if parts.get_ref().is_empty() {
+        const MEND: &str = "leave it out for `client-ip`, or write `[\"global\"]` to count all together";
+        return Err((parts.span(), ConfigError::new("key", "[]", "counts by nothing", MEND)));
+    }
+    parts.get_ref().iter().map(|part| part.get_ref().parse().map_err(|error| (part.span(), error))).collect()
+}
+
 fn limit_of(table: &Table) -> Result<Limit, Fault> {
     let quota = *table.quota.get_ref();
     let window = table.window.as_ref();
     if table.kind == Kind::Concurrent {
-        let odd = window
-            .map(|window| ("window", window.span()))
-            .or_else(|| table.burst.as_ref().map(|burst| ("burst", burst.span())));
-        if let Some((setting, place)) = odd {
+        let odd = [
+            window.map(|window| ("window", window.get_ref().clone(), window.span())),
+            table.burst.as_ref().map(|burst| ("burst", burst.get_ref().to_string(), burst.span())),
+            table.count_status.first().map(|status| ("count_status", status.get_ref().to_string(), status.span())),
+        ];
+        if let Some((setting, value, place)) = odd.into_iter().flatten().next() {
             const BREACH: &str = "means nothing beside `kind = \"concurrent\"`";
-            return Err((place, ConfigError::new(setting, "", BREACH, "leave it out")));
+            return Err((place, ConfigError::new(setting, value, BREACH, "leave it out")));
         }
         return Ok(Limit::Concurrent(quota));
     }
@@ -305,6 +344,10 @@ fn limit_of(table: &Table) -> Result<Limit, Fault> {
     }
     builder.build().map(Limit::Rate).map_err(|error| {
         let burst = table.burst.as_ref().map(Spanned::span);
+        if error.setting() == "burst" && burst.is_none() {
+            const BREACH: &str = "is more than 73 years, or leads to it";
+            return (window.span(), ConfigError::new("window", window.get_ref(), BREACH, "write a shorter one"));
+        }
         let place = match error.setting() {
             "window" => window.span(),
             "burst" => burst.unwrap_or_else(|| window.span()),

@@ -15,14 +15,14 @@ impl Roles {
         for role in inherits.keys() {
             let mut held = BTreeSet::new();
             descend(role, inherits, &mut held);
-            let in_circle = |inherited: &Box<str>| {
+            let in_circle = |inherited: &str| {
                 inherits.get(inherited).is_some_and(|further| {
                     let mut back = BTreeSet::new();
                     further.iter().for_each(|role| descend(role, inherits, &mut back));
                     back.contains(role) && held.contains(inherited)
                 })
             };
-            if held.iter().any(in_circle) {
+            if held.iter().any(|inherited| in_circle(inherited)) {
                 const MEND: &str = "let roles inherit in one direction";
                 return Err(ConfigError::new("roles", role, "inherits itself", MEND));
             }

@@ -97,8 +97,8 @@ struct Compiled {
 /// A place in the tree of paths.
 #[derive(Default)]
 struct Node {
-    literals: HashMap<Box<str>, Node>,
-    parameter: Option<Box<Node>>,
+    literals: HashMap<Box<str>, Self>,
+    parameter: Option<Box<Self>>,
     here: Leaf,
     rest: Leaf,
 }

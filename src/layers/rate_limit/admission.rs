@@ -106,6 +106,21 @@ impl Admission {
         }
     }
 
+    /// The names of the policies that make the request wait.
+    pub(super) fn paced_by(&self) -> impl Iterator<Item = &Arc<str>> {
+        let rules = &self.core.limiter.rules;
+        self.holds
+            .iter()
+            .filter(|hold| hold.waits)
+            .filter_map(|hold| rules.get(hold.index))
+            .map(|rule| &rule.policy.name)
+    }
+
+    /// Gives the request up before it began, and what its client was to be told.
+    pub(super) fn give_up(mut self) -> Option<Stamp> {
+        self.stamp.take()
+    }
+
     pub(super) fn core(&self) -> &Arc<Core> {
         &self.core
     }
@@ -132,9 +147,10 @@ impl Drop for Admission {
 
 fn settle(rule: &Rule, hold: &Hold, cost: u32, now: u64) -> Standing {
     let mut standing = Standing::NONE;
+    let after = (rule.table.generation() == hold.generation).then_some(hold.after);
     rule.table.revisit(hold.tag, hold.place, now, |meter, cell| {
         let meter = meter.for_quota(hold.quota.as_ref());
-        let next = meter.settle(cell, hold.cost, cost, hold.after, now);
+        let next = meter.settle(cell, hold.cost, cost, after, now);
         standing = meter.standing(next, now);
         next
     });
@@ -148,7 +164,7 @@ fn step_back(rule: &Rule, hold: &Hold, now: u64) {
         if hold.paced && cell != hold.after {
             return cell;
         }
-        meter.for_quota(hold.quota.as_ref()).settle(cell, hold.cost, 0, hold.after, now)
+        meter.for_quota(hold.quota.as_ref()).settle(cell, hold.cost, 0, Some(hold.after), now)
     });
 }
 

@@ -1,8 +1,9 @@
 //! Several policies, one answer: all are asked, then all are charged.
 
 use super::meter::{Standing, Verdict};
+use super::place::{Place, Tag};
 use super::quota::Quota;
-use super::table::{Place, Table, Tag};
+use super::table::Table;
 
 /// What one policy is to be charged with.
 #[derive(Debug)]
@@ -94,7 +95,7 @@ impl<'a> Charge<'a> {
 
     /// Takes a charge back that another policy has made void.
     fn undo(&self, now: u64) {
-        let (quota, cost, after) = (self.quota, self.cost, self.cell);
+        let (quota, cost, after) = (self.quota, self.cost, Some(self.cell));
         self.table.revisit(self.tag, self.place, now, |meter, cell| {
             meter.for_quota(quota.as_ref()).settle(cell, cost, 0, after, now)
         });

@@ -102,11 +102,12 @@ impl Bucket {
 
     /// Takes back what is outstanding of a charge that led to the TAT `after`. Tokens come back in the order in which
     /// they were taken, so what time has already brought back is not given twice.
-    pub(super) fn refund(&self, cell: u64, tokens: u32, after: u64, now: u64) -> u64 {
+    /// Without it, the charge was made under another quota, and all of it is given back.
+    pub(super) fn refund(&self, cell: u64, tokens: u32, after: Option<u64>, now: u64) -> u64 {
         if self.blocked_for(cell, now).is_some() {
             return cell;
         }
-        let outstanding = Self::expiry(after).saturating_sub(now);
+        let outstanding = after.map_or(u64::MAX, |after| Self::expiry(after).saturating_sub(now));
         let refund = self.interval_nanos.saturating_mul(tokens.into()).min(outstanding);
         cell.saturating_sub(refund)
     }

@@ -14,24 +14,26 @@ const WATCHED: usize = 64;
 const MEND: &str = "the same limiter was built a hundred times, and each counts for itself; build the layer once, \
      outside of what runs for each connection or request, and clone it";
 
-static BUILT: Mutex<Vec<(u64, u32)>> = Mutex::new(Vec::new());
+struct Built {
+    limiter: u64,
+    times: u32,
+    said: bool,
+}
+
+static BUILT: Mutex<Vec<Built>> = Mutex::new(Vec::new());
 
 /// Notes that a limiter was built.
 pub(super) fn note(rules: &[Rule]) {
     let limiter = fingerprint(rules);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    match built.iter_mut().find(|(known, _)| *known == limiter) {
-        Some((_, times)) => {
-            *times += 1;
-            if *times == SUSPICIOUS {
-                drop(built);
-                event::fault_once(&AtomicBool::new(false), Origin::RateLimit, "limiter_built_often", MEND);
-            }
-        }
-        None => {
-            built.push((limiter, 1));
-            built.truncate(WATCHED);
-        }
+    let Some(known) = built.iter_mut().find(|known| known.limiter == limiter) else {
+        built.push(Built { limiter, times: 1, said: false });
+        return built.truncate(WATCHED);
+    };
+    known.times = known.times.saturating_add(1);
+    if known.times >= SUSPICIOUS && !std::mem::replace(&mut known.said, true) {
+        drop(built);
+        event::fault_once(&AtomicBool::new(false), Origin::RateLimit, "limiter_built_often", MEND);
     }
 }
 
@@ -39,8 +41,8 @@ pub(super) fn note(rules: &[Rule]) {
 pub(super) fn forget(rules: &[Rule]) {
     let limiter = fingerprint(rules);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, times)) = built.iter_mut().find(|(known, _)| *known == limiter) {
-        *times = times.saturating_sub(1);
+    if let Some(known) = built.iter_mut().find(|known| known.limiter == limiter) {
+        known.times = known.times.saturating_sub(1);
     }
 }
 

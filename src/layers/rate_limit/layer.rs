@@ -40,6 +40,8 @@ pub struct RateLimit {
     clock: Clock,
     refuser: Refuser,
     fault: Option<ConfigError>,
+    /// Whether it is built to see whether it can be, and not to be used.
+    is_trial: bool,
 }
 
 /// The most policies of a layer: each is a lookup on every request.
@@ -58,7 +60,15 @@ impl RateLimit {
             clock: Clock::system(),
             refuser: Refuser::new(),
             fault: None,
+            is_trial: false,
         }
+    }
+
+    /// Marks a limiter that is built for its errors alone.
+    #[cfg(feature = "config")]
+    pub(crate) const fn on_trial(mut self) -> Self {
+        self.is_trial = true;
+        self
     }
 
     /// One policy, named `default`, that counts by client address: by the socket peer, IPv6 by /64. Behind a proxy give
@@ -188,7 +198,9 @@ impl RateLimit {
                 return Err(ConfigError::new("name", &rule.policy.name, "is the name of two policies", MEND));
             }
         }
-        builds::note(&rules);
+        if !self.is_trial {
+            builds::note(&rules);
+        }
         Ok(self.core_of(rules))
     }
 

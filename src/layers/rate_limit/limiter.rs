@@ -10,11 +10,11 @@ use smallvec::SmallVec;
 use super::agreement::{Charge, charge_all};
 use super::choice::Mode;
 use super::fields::{Before, HeaderStyle, Policies, Stamp, joined, policy_item};
-use super::meter::{Meter, Verdict};
+use super::meter::Verdict;
+use super::place::{Place, Tag};
 use super::quota::Quota;
 use super::refusal::Refusal;
 use super::rule::{Claim, Rule};
-use super::table::{Place, Tag};
 use crate::spine::event::{PolicyEvent, Sampler};
 use crate::spine::key::{ClientIp, TrustedProxies};
 use crate::spine::path::{PathPattern, PathReadings};
@@ -74,7 +74,11 @@ pub(super) struct Hold {
     /// The cell that the charge left.
     pub(super) after: u64,
     pub(super) quota: Option<Quota>,
+    /// The table's generation when it was written.
+    pub(super) generation: u64,
     pub(super) paced: bool,
+    /// Whether it is this policy that makes the request wait.
+    pub(super) waits: bool,
     pub(super) stamped: bool,
 }
 
@@ -183,9 +187,6 @@ impl Limiter {
             if charge.is_crowded() {
                 self.report(&mut report, PolicyEvent::Overflowed, charge);
             }
-            if charge.wait_nanos > 0 && agreed {
-                self.report(&mut report, PolicyEvent::Paced, charge);
-            }
         }
         if !agreed {
             return Outcome::Refused(Box::new(self.refusal(charges)));
@@ -253,7 +254,9 @@ impl Limiter {
         }
         let (items, _) = &*self.items.read().unwrap_or_else(PoisonError::into_inner);
         let item = |charge: &Charge<'_>| match (&charge.quota, self.rules.get(charge.index)) {
-            (Some(quota), Some(rule)) => policy_item(self.style, &rule.policy.name, &Meter::new(quota)),
+            (Some(quota), Some(rule)) => {
+                policy_item(self.style, &rule.policy.name, &rule.table.meter().for_quota(Some(quota)))
+            }
             _ => items.get(charge.index).cloned().unwrap_or_default(),
         };
         Policies::These(joined(charges.iter().map(item).collect::<Vec<_>>().iter().map(String::as_str)))
@@ -310,7 +313,7 @@ impl Charge<'_> {
 }
 
 impl Hold {
-    const fn of(charge: &Charge<'_>, stamped: bool) -> Self {
+    fn of(charge: &Charge<'_>, stamped: bool) -> Self {
         Self {
             index: charge.index,
             tag: charge.tag,
@@ -318,7 +321,9 @@ impl Hold {
             cost: charge.cost,
             after: charge.cell,
             quota: charge.quota,
+            generation: charge.table.generation(),
             paced: charge.terms.max_wait_nanos > 0,
+            waits: charge.wait_nanos > 0,
             stamped,
         }
     }

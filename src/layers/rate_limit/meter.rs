@@ -139,8 +139,9 @@ impl Meter {
         }
     }
 
-    /// Replaces what a charge took, `reserved`, by what it turned out to cost. `after` is the cell that the charge left.
-    pub(super) fn settle(&self, cell: u64, reserved: u32, cost: u32, after: u64, now: u64) -> u64 {
+    /// Replaces what a charge took, `reserved`, by what it turned out to cost. `after` is the cell that the
+    /// charge left, if it was written by this meter.
+    pub(super) fn settle(&self, cell: u64, reserved: u32, cost: u32, after: Option<u64>, now: u64) -> u64 {
         if cost > reserved {
             return self.charge(cell, cost - reserved, now);
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::choice::{Mode, OnAbandoned, OnMissingKey};
+use super::place::Overflow;
 use super::quota::{Quota, QuotaKind};
-use super::table::Overflow;
 use crate::spine::config::ConfigError;
 use crate::spine::key::KeyExtractor;
 use crate::spine::path::PathPattern;

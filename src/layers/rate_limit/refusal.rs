@@ -42,10 +42,12 @@ impl Refusal {
     }
 
     /// The request would have to wait, and too many others do.
-    pub(super) fn no_room_to_wait(wait_nanos: u64) -> Self {
-        let problem =
-            Problem::new(ProblemKind::TemporaryReducedCapacity).detail("Too many requests are waiting for their turn.");
-        Self { problem, wait: Some(Duration::from_nanos(wait_nanos)), permanent: false, stamp: None }
+    pub(super) fn no_room_to_wait(wait_nanos: u64, names: &[Arc<str>], stamp: Option<Stamp>) -> Self {
+        let names: Vec<_> = names.iter().map(|name| Member::from(name.to_string())).collect();
+        let problem = Problem::new(ProblemKind::TemporaryReducedCapacity)
+            .detail("Too many requests are waiting for their turn.")
+            .member("violated-policies", names);
+        Self { problem, wait: Some(Duration::from_nanos(wait_nanos)), permanent: false, stamp }
     }
 
     /// Policies are violated. The gravest decides the kind, the longest wait the rest.

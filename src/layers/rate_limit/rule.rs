@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use super::agreement::{Charge, Terms};
 use super::choice::{Mode, OnMissingKey};
 use super::meter::Meter;
+use super::place::Tag;
 use super::policy::{Limit, Policy};
-use super::table::{Table, Tag};
+use super::table::Table;
 use crate::spine::config::ConfigError;
 use crate::spine::event::{self, Origin};
 use crate::spine::key::{KeyWriter, MissingKey};
@@ -20,7 +21,7 @@ use crate::spine::request::RequestView;
 pub(super) struct Rule {
     pub(super) policy: Policy,
     pub(super) table: Arc<Table>,
-    pub(super) shadowed: AtomicU64,
+    pub(super) shadowed: Arc<AtomicU64>,
     exempt: HashSet<Tag>,
     denied: HashSet<Tag>,
     /// How a request that is enforced is asked for.
@@ -54,7 +55,7 @@ impl Rule {
             terms: Terms { max_wait_nanos: nanos(policy.max_wait), block_nanos: nanos(policy.block_for), told },
             policy,
             table,
-            shadowed: AtomicU64::new(0),
+            shadowed: Arc::default(),
             exempt: HashSet::new(),
             denied: HashSet::new(),
             said_missing: AtomicBool::new(false),
@@ -71,7 +72,8 @@ impl Rule {
             return;
         }
         self.table = Arc::clone(&old.table);
-        self.table.resize(self.policy.max_keys);
+        self.shadowed = Arc::clone(&old.shadowed);
+        self.table.resize(self.policy.max_keys, now);
         self.table.set_meter(meter, now);
         // A table's secret comes with it.
         self.hash_lists();

@@ -26,7 +26,7 @@ pub(super) enum Found {
 /// The slots that a shard begins with. A table that was made smaller still spreads its keys unevenly, so none has less.
 const MIN_SLOTS: usize = 32;
 /// Slots that can be swept at once within a few microseconds.
-const SMALL_SLOTS: usize = 8192;
+const SMALL_SLOTS: usize = 16_384;
 /// Slots of a larger shard that are swept at once.
 const SWEPT_AT_ONCE: usize = 256;
 /// Cells that are looked at to find one close to replenished.
@@ -142,8 +142,8 @@ impl Shard {
         before - self.len
     }
 
-    /// The cell closest to replenished among some.
-    pub(super) fn nearest(&mut self) -> Option<(usize, u64)> {
+    /// The cell closest to replenished among some, from where the sweep stands.
+    pub(super) fn nearest(&self) -> Option<(usize, u64)> {
         let mut nearest: Option<(usize, u64)> = None;
         let mut at = self.cursor;
         for _ in 0..SAMPLE.min(self.slots.len()) {
@@ -155,7 +155,6 @@ impl Shard {
             }
             at = self.after(at);
         }
-        self.cursor = at;
         nearest
     }
 
@@ -165,12 +164,15 @@ impl Shard {
         self.rebuild(self.slots.len(), |cell| Some(translate(cell)).filter(|cell| *cell != 0))
     }
 
-    /// Makes room for another number of keys; never for less than there are.
-    pub(super) fn resize(&mut self, keys: usize) {
+    /// Makes room for another number of keys, never for less than there are, and says how many said nothing any more.
+    pub(super) fn resize(&mut self, keys: usize, now: u64) -> usize {
+        let meter = self.meter;
+        let dropped = self.rebuild(self.slots.len(), |cell| Some(cell).filter(|cell| meter.expiry(*cell) > now));
         self.max_slots = slots_for(keys.max(self.len));
         if self.slots.len() > self.max_slots {
             self.rebuild(self.max_slots, Some);
         }
+        dropped
     }
 
     pub(super) fn clear(&mut self) -> usize {
@@ -207,5 +209,6 @@ fn free_slots(slots: usize) -> Box<[[u64; 2]]> {
 }
 
 fn slots_for(keys: usize) -> usize {
-    keys.saturating_add(keys / 2).max(MIN_SLOTS)
+    // Half as much again, and what keys are scattered unevenly by: eight standard deviations.
+    keys.saturating_add(keys / 2).saturating_add(8 * keys.isqrt()).saturating_add(MIN_SLOTS)
 }

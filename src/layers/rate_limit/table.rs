@@ -12,39 +12,9 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::PoisonError;
 
 use super::meter::{Decision, Meter, Verdict};
+use super::place::{Full, Overflow, Place, Tag};
 use super::shard::{Found, Shard};
 use super::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
-
-/// What happens to a new key when the table is full of keys that still count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Overflow {
-    /// All newcomers share one bucket with the policy's quota. Nobody is let off, and the known keys are undisturbed.
-    #[default]
-    Shared,
-    /// The newcomer takes the place of a key that is close to replenished, and its debt. Nobody is let off; the known
-    /// key starts anew when it comes back.
-    ReplaceNearest,
-    /// Newcomers are refused with 503.
-    Refuse,
-}
-
-/// Where a key's cell is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In the table, under its tag.
-    Own,
-    /// In the bucket that newcomers share.
-    Shared,
-}
-
-/// The table had no place, and its policy is to refuse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Full;
-
-/// A key, hashed with the table's secret. Never zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Tag(u64);
 
 /// Cells by key.
 pub(super) struct Table {
@@ -54,6 +24,10 @@ pub(super) struct Table {
     occupied: AtomicUsize,
     max_keys: AtomicUsize,
     overflowed: AtomicU64,
+    /// Which shard is visited next for room.
+    visited: AtomicUsize,
+    /// Grows with every change of the meter: a cell of before means something else.
+    generation: AtomicU64,
     overflow: Overflow,
 }
 
@@ -69,13 +43,17 @@ struct Padded(Mutex<Shard>);
 
 /// Keys for which a shard of its own is worth while.
 const KEYS_PER_SHARD: usize = 2048;
+/// A small table may be made larger while it is used, and its number of shards stays.
+const MIN_SHARDS: usize = 64;
 const MAX_SHARDS: usize = 1024;
+/// Other shards that a newcomer looks at when the table is full.
+const VISITED_WHEN_FULL: usize = 64;
 /// Slots that each newcomer sweeps: more than it takes up, so that the sweep keeps ahead.
 const SWEPT_BY_NEWCOMER: usize = 4;
 
 impl Table {
     pub(super) fn new(max_keys: usize, overflow: Overflow, meter: Meter) -> Self {
-        let shards = (max_keys / KEYS_PER_SHARD).clamp(1, MAX_SHARDS);
+        let shards = (max_keys / KEYS_PER_SHARD).clamp(MIN_SHARDS, MAX_SHARDS);
         let shards = if shards.is_power_of_two() { shards } else { shards.next_power_of_two() / 2 };
         let keys = max_keys.div_ceil(shards);
         Self {
@@ -85,6 +63,8 @@ impl Table {
             occupied: AtomicUsize::new(0),
             max_keys: AtomicUsize::new(max_keys),
             overflowed: AtomicU64::new(0),
+            visited: AtomicUsize::new(0),
+            generation: AtomicU64::new(0),
             overflow,
         }
     }
@@ -93,12 +73,12 @@ impl Table {
     pub(super) fn tag<E>(&self, write: impl FnOnce(&mut dyn Hasher) -> Result<(), E>) -> Result<Tag, E> {
         let mut hasher = self.secret.build_hasher();
         write(&mut hasher)?;
-        Ok(Tag(hasher.finish().max(1)))
+        Ok(Tag::new(hasher.finish()))
     }
 
     /// Hashes a tag for something other than finding its cell.
     pub(super) fn tag_hash(&self, purpose: u8, tag: Tag) -> u64 {
-        self.secret.hash_one((purpose, tag.0))
+        self.secret.hash_one((purpose, tag.get()))
     }
 
     /// Slots that are taken.
@@ -113,6 +93,11 @@ impl Table {
 
     pub(super) fn overflows_as(&self, overflow: Overflow) -> bool {
         self.overflow == overflow
+    }
+
+    /// Changes when cells begin to mean something else.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
     }
 
     /// How the table counts.
@@ -130,7 +115,7 @@ impl Table {
     ) -> Result<(R, Place), Full> {
         let mut shard = self.shard(tag).lock();
         let shard = &mut *shard;
-        let at = match shard.find(tag.0) {
+        let at = match shard.find(tag.get()) {
             Found::At(at, cell) => {
                 let (next, answer) = decide(&shard.meter, cell, Place::Own);
                 self.replace(shard, at, cell, next, now);
@@ -155,7 +140,7 @@ impl Table {
     /// Charges one token of a key that has some and a cell of its own; otherwise nothing has happened.
     pub(super) fn admits(&self, tag: Tag, now: u64) -> bool {
         let mut shard = self.shard(tag).lock();
-        let Found::At(at, cell) = shard.find(tag.0) else { return false };
+        let Found::At(at, cell) = shard.find(tag.get()) else { return false };
         let Decision { next, verdict } = shard.meter.decide(cell, 1, now);
         let admitted = verdict == Verdict::Admitted;
         if admitted {
@@ -173,7 +158,7 @@ impl Table {
         }
         let mut shard = self.shard(tag).lock();
         let shard = &mut *shard;
-        match shard.find(tag.0) {
+        match shard.find(tag.get()) {
             Found::At(at, cell) => {
                 let next = change(&shard.meter, cell);
                 self.replace(shard, at, cell, next, now);
@@ -199,15 +184,19 @@ impl Table {
         }
         let mut shared = self.lock_shared();
         if shared.meter != meter {
+            self.generation.fetch_add(1, Ordering::Relaxed);
             *shared = Shared { meter, cell: meter.translate(&shared.meter, shared.cell, now) };
         }
     }
 
     /// Makes room for another number of keys. Those that find no place any more keep theirs until they say nothing.
-    pub(super) fn resize(&self, max_keys: usize) {
+    pub(super) fn resize(&self, max_keys: usize, now: u64) {
         if self.max_keys.swap(max_keys, Ordering::Relaxed) != max_keys {
             let keys = max_keys.div_ceil(self.shards.len());
-            self.shards.iter().for_each(|shard| shard.lock().resize(keys));
+            for shard in &self.shards {
+                let dropped = shard.lock().resize(keys, now);
+                self.occupied.fetch_sub(dropped, Ordering::Relaxed);
+            }
         }
     }
 
@@ -223,7 +212,7 @@ impl Table {
     #[allow(clippy::indexing_slicing, reason = "the number of shards is a power of two, so the mask is below it")]
     fn shard(&self, tag: Tag) -> &Padded {
         // The lower bits: within a shard the upper ones choose the slot.
-        &self.shards[tag.0 as usize & (self.shards.len() - 1)]
+        &self.shards[tag.get() as usize & (self.shards.len() - 1)]
     }
 
     fn lock_shared(&self) -> MutexGuard<'_, Shared> {
@@ -249,15 +238,16 @@ impl Table {
         }
         if self.take_slot(shard) {
             if moved {
-                shard.insert(tag.0, cell)
+                shard.insert(tag.get(), cell)
             } else {
-                shard.put(tag.0, cell, at)
+                shard.put(tag.get(), cell, at)
             }
             return true;
         }
-        let placed = self.drop_from(shard, |shard| shard.sweep_when_full(now)) && self.take_slot(shard);
+        self.make_room(shard, now);
+        let placed = self.take_slot(shard);
         if placed {
-            shard.insert(tag.0, cell);
+            shard.insert(tag.get(), cell);
         }
         placed
     }
@@ -276,10 +266,37 @@ impl Table {
 
     /// Whether a newcomer would find a slot.
     fn has_room(&self, shard: &mut Shard, now: u64) -> bool {
-        let has_room = |shard: &Shard| {
-            !shard.is_full() && self.occupied.load(Ordering::Relaxed) < self.max_keys.load(Ordering::Relaxed)
-        };
-        has_room(shard) || (self.drop_from(shard, |shard| shard.sweep_when_full(now)) && has_room(shard))
+        if shard.is_full() || self.is_full() {
+            self.make_room(shard, now);
+        }
+        !shard.is_full() && !self.is_full()
+    }
+
+    fn is_full(&self) -> bool {
+        self.occupied.load(Ordering::Relaxed) >= self.max_keys.load(Ordering::Relaxed)
+    }
+
+    /// Drops what says nothing any more, in a newcomer's own shard and, when it is the table that is full, in others.
+    fn make_room(&self, own: &mut Shard, now: u64) {
+        self.drop_from(own, |shard| shard.sweep_when_full(now));
+        if !own.is_full() {
+            self.visit_others(|_, shard| {
+                self.drop_from(shard, |shard| shard.sweep_when_full(now));
+                !self.is_full()
+            });
+        }
+    }
+
+    /// Looks at some other shards, none twice and none that is in use, until one will do.
+    fn visit_others(&self, mut will_do: impl FnMut(usize, &mut Shard) -> bool) {
+        for _ in 0..self.shards.len().min(VISITED_WHEN_FULL) {
+            let next = self.visited.fetch_add(1, Ordering::Relaxed) % self.shards.len();
+            if let Some(Ok(mut shard)) = self.shards.get(next).map(|shard| shard.0.try_lock())
+                && will_do(next, &mut shard)
+            {
+                return;
+            }
+        }
     }
 
     /// Whether a sweep drops anything.
@@ -302,12 +319,7 @@ impl Table {
             Overflow::Refuse => return Err(Full),
             // A place that is in use cannot be given away.
             Overflow::ReplaceNearest if !shard.meter.is_concurrent() => {
-                if let Some((at, inherited)) = shard.nearest() {
-                    let (next, answer) = decide(&shard.meter, inherited, Place::Own);
-                    if next != inherited {
-                        shard.remove(at);
-                        shard.insert(tag.0, next);
-                    }
+                if let Some(answer) = self.replace_nearest(shard, tag, &mut decide) {
                     return Ok((answer, Place::Own));
                 }
             }
@@ -317,6 +329,45 @@ impl Table {
         let (next, answer) = decide(&shared.meter, shared.cell, Place::Shared);
         shared.cell = next;
         Ok((answer, Place::Shared))
+    }
+}
+
+impl Table {
+    /// Lets a newcomer have the place and the debt of a key that is close to replenished: in its own shard, or, where
+    /// shards hold but a few, in whichever holds the closest.
+    fn replace_nearest<R>(
+        &self,
+        own: &mut Shard,
+        tag: Tag,
+        mut decide: impl FnMut(&Meter, u64, Place) -> (u64, R),
+    ) -> Option<R> {
+        let mut replace = |own: &mut Shard, other: Option<&mut Shard>| {
+            let (at, inherited) = other.as_deref().unwrap_or(own).nearest()?;
+            let (next, answer) = decide(&own.meter, inherited, Place::Own);
+            if next != inherited {
+                other.unwrap_or(own).remove(at);
+                own.insert(tag.get(), next);
+            }
+            Some(answer)
+        };
+        const FEW_KEYS: usize = 16;
+        if self.max_keys.load(Ordering::Relaxed) > self.shards.len() * FEW_KEYS {
+            return replace(own, None);
+        }
+        let expiry = |shard: &Shard| shard.nearest().map(|(_, cell)| shard.meter.expiry(cell));
+        let mut nearest = (expiry(own), None);
+        self.visit_others(|index, shard| {
+            if let Some(expiry) = expiry(shard)
+                && nearest.0.is_none_or(|held| expiry < held)
+            {
+                nearest = (Some(expiry), Some(index));
+            }
+            false
+        });
+        match nearest.1.and_then(|index| self.shards.get(index)).map(|shard| shard.0.try_lock()) {
+            Some(Ok(mut other)) => replace(own, Some(&mut other)),
+            _ => replace(own, None),
+        }
     }
 }
 

@@ -73,9 +73,10 @@ impl Window {
         Decision { next, verdict: Verdict::Admitted }
     }
 
-    /// Takes back a charge, unless its window is over.
-    pub(super) const fn refund(cell: u64, requests: u32, after: u64) -> u64 {
-        let (same_window, count) = (cell >> COUNT_BITS == after >> COUNT_BITS, cell & COUNT_MASK);
+    /// Takes back a charge, unless its window is over. Without the cell that it left, it was made under another quota.
+    pub(super) fn refund(cell: u64, requests: u32, after: Option<u64>) -> u64 {
+        let same_window = after.is_none_or(|after| cell >> COUNT_BITS == after >> COUNT_BITS);
+        let count = cell & COUNT_MASK;
         if !same_window || count == BLOCKED {
             return cell;
         }

@@ -102,11 +102,10 @@ impl RouteKey {
         }
         crate::wiring::framework_route(request.extensions()).or_else(|| {
             let readings = PathReadings::of(request.uri().path());
-            if !readings.is_plain() {
-                // One key for all such paths: the spelling must not choose among several.
-                return Some("");
-            }
-            self.patterns.iter().find(|pattern| readings.any(pattern)).map(|pattern| pattern.as_str())
+            let mut matching = self.patterns.iter().filter(|pattern| readings.any(pattern)).map(PathPattern::as_str);
+            let first = matching.next()?;
+            // Where the spelling could choose among several, it chooses none of them.
+            Some(if readings.is_plain() || matching.next().is_none() { first } else { "" })
         })
     }
 }

@@ -11,6 +11,8 @@ mod bucket;
 mod config;
 #[path = "../../../src/layers/rate_limit/meter.rs"]
 mod meter;
+#[path = "../../../src/layers/rate_limit/place.rs"]
+mod place;
 #[path = "../../../src/layers/rate_limit/quota.rs"]
 mod quota;
 #[path = "../../../src/layers/rate_limit/shard.rs"]
@@ -40,8 +42,9 @@ mod tests {
 
     use crate::agreement::{Charge, Terms, charge_all};
     use crate::meter::{Meter, Verdict};
+    use crate::place::{Overflow, Tag};
     use crate::quota::Quota;
-    use crate::table::{Overflow, Table, Tag};
+    use crate::table::Table;
 
     const NOW: u64 = 1_000_000_000;
     const SCHEDULES: usize = 2000;
@@ -132,7 +135,8 @@ mod tests {
                     let [charge] = &charges;
                     if admitted {
                         let (place, after) = (charge.place, charge.cell);
-                        shared.revisit(charge.tag, place, NOW, |meter, cell| meter.settle(cell, 1, 0, after, NOW));
+                        shared
+                            .revisit(charge.tag, place, NOW, |meter, cell| meter.settle(cell, 1, 0, Some(after), NOW));
                     }
                     admitted
                 });
@@ -166,7 +170,7 @@ mod tests {
             || {
                 let table = Arc::new(Table::new(64, Overflow::Shared, rate(1)));
                 let resized = Arc::clone(&table);
-                let resize = thread::spawn(move || [1, 1000].into_iter().for_each(|keys| resized.resize(keys)));
+                let resize = thread::spawn(move || [1, 1000].into_iter().for_each(|keys| resized.resize(keys, NOW)));
                 let asked = Arc::clone(&table);
                 let admitted = race(4, move |thread| {
                     let mut charges = [charge(0, &asked, thread as u8 % 2)];

@@ -15,7 +15,7 @@ use super::super::refusal::Refusal;
 use super::super::service::{decide, pass_on};
 use super::future::{ThrottleFuture, Wait};
 use crate::spine::body::ResponseBody;
-use crate::spine::event::{self, Origin};
+use crate::spine::event::{self, Origin, PolicyEvent};
 use crate::spine::request::{RequestFacts, RequestView};
 
 /// The service of [`ThrottleLayer`](super::ThrottleLayer).
@@ -76,11 +76,17 @@ where
         }
         // The service that is ready stays for the next request. This one asks a clone when its time has come: whoever
         // waits must not hold what readiness may stand for.
-        match (admission, wait(core, wait_nanos)) {
-            (Some(admission), Some(wait)) => ThrottleFuture::waiting(wait, self.inner.clone(), request, admission),
-            // What the admission holds is given back as it is dropped.
-            _ => refused(Box::new(Refusal::no_room_to_wait(wait_nanos)), &request),
-        }
+        // A request that waits holds its charges.
+        let Some(admission) = admission else {
+            return refused(Box::new(Refusal::no_room_to_wait(wait_nanos, &[], None)), &request);
+        };
+        let names: Vec<_> = admission.paced_by().cloned().collect();
+        let Some(wait) = wait(core, wait_nanos) else {
+            let refusal = Refusal::no_room_to_wait(wait_nanos, &names, admission.give_up());
+            return refused(Box::new(refusal), &request);
+        };
+        names.iter().for_each(|name| core.report(PolicyEvent::Paced, name));
+        ThrottleFuture::waiting(wait, self.inner.clone(), request, admission)
     }
 }
 
