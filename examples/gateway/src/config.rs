@@ -11,7 +11,8 @@ use rustls::ServerConfig;
 use serde::{Deserialize, Deserializer};
 use tower_rampart::ConfigError;
 use tower_rampart::auth::AuthLayer;
-use tower_rampart::config::{self, AuthConfig, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig};
+use tower_rampart::authz::AuthzLayer;
+use tower_rampart::config::{self, AuthConfig, AuthzConfig, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig};
 use tower_rampart::key::ClientIp;
 use tower_rampart::rate_limit::ThrottleLayer;
 use tower_rampart::security_headers::SecurityHeadersLayer;
@@ -49,6 +50,7 @@ pub struct Config {
     pub security_headers: Option<SecurityHeadersConfig>,
     pub rate_limit: RateLimitConfig,
     pub auth: Option<AuthConfig>,
+    pub authz: Option<AuthzConfig>,
 }
 
 impl Default for Config {
@@ -63,6 +65,7 @@ impl Default for Config {
             security_headers: None,
             rate_limit: RateLimitConfig::default(),
             auth: None,
+            authz: None,
         }
     }
 }
@@ -77,6 +80,7 @@ pub struct Loaded {
     /// Limits on strangers, and on those who are known.
     pub limits: [ThrottleLayer; 2],
     pub auth: AuthLayer,
+    pub authz: AuthzLayer,
 }
 
 /// The most bytes of a configuration file that are read.
@@ -105,13 +109,24 @@ impl Loaded {
         let (auth, outside, inside) = match &config.auth {
             Some(table) => {
                 let (outside, inside) = config.rate_limit.split_by_identity();
-                (table.to_layer(base)?, outside, inside)
+                let auth = match &config.authz {
+                    Some(authz) => table.to_layer_before(authz, base)?,
+                    None => table.to_layer(base)?,
+                };
+                (auth, outside, inside)
             }
             // Nobody is known, so all limits stand in one place and agree with each other.
             None => (AuthLayer::empty(), config.rate_limit.clone(), RateLimitConfig::default()),
         };
         let limits = [outside.to_layer(&client_ip)?, inside.to_layer(&client_ip)?];
-        Ok(Self { config, tls, client_ip, headers, limits, auth })
+        let authz = match &config.authz {
+            Some(table) => {
+                let challenge = config.auth.as_ref().map(AuthConfig::challenge).unwrap_or_default();
+                table.to_layer()?.challenge(challenge)
+            }
+            None => AuthzLayer::empty(),
+        };
+        Ok(Self { config, tls, client_ip, headers, limits, auth, authz })
     }
 }
 

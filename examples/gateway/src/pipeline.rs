@@ -9,6 +9,7 @@ use metrics::counter;
 use rustls::ServerConfig;
 use tower::{Layer, ServiceExt};
 use tower_rampart::auth::AuthService;
+use tower_rampart::authz::AuthzService;
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleService};
 use tower_rampart::security_headers::SecurityHeadersService;
 use tower_rampart::{Refuser, RequestId, RequestView, ResponseBody};
@@ -19,20 +20,20 @@ use crate::proxy::Proxy;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Incoming>>>>>;
+type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Incoming>>>>>>;
 
 /// See the module.
 pub struct Pipeline {
     pub config: Config,
     pub tls: Option<Arc<ServerConfig>>,
     pub limits: [RateLimitHandle; 2],
-    stack: SecurityHeadersService<ThrottleService<AuthService<ThrottleService<Proxy>>>>,
+    stack: SecurityHeadersService<ThrottleService<AuthService<ThrottleService<AuthzService<Proxy>>>>>,
 }
 
 impl Pipeline {
     /// A pipeline that begins anew, or goes on with the counts of one that runs.
     pub fn new(loaded: Loaded, refuser: Refuser, running: Option<&Self>) -> Self {
-        let Loaded { config, tls, client_ip, headers, limits: [mut strangers, mut callers], auth } = loaded;
+        let Loaded { config, tls, client_ip, headers, limits: [mut strangers, mut callers], auth, authz } = loaded;
         if let Some(running) = running {
             // A table may have moved from one place to the other, by a key that asks for the caller.
             for handle in &running.limits {
@@ -42,7 +43,12 @@ impl Pipeline {
         }
         let limits = [strangers.handle(), callers.handle()];
         let proxy = Proxy::new(&config, client_ip, refuser);
-        Self { config, tls, limits, stack: headers.layer(strangers.layer(auth.layer(callers.layer(proxy)))) }
+        Self {
+            config,
+            tls,
+            limits,
+            stack: headers.layer(strangers.layer(auth.layer(callers.layer(authz.layer(proxy))))),
+        }
     }
 
     /// Answers one request. Every answer carries the request's id.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::value::{Datetime, Offset};
 
+use super::authz::AuthzConfig;
 use super::duration;
 use super::parse::carry_from;
 use crate::layers::auth::{
@@ -107,9 +108,37 @@ impl AuthConfig {
     ///
     /// A file or variable that cannot be read or holds no key, an issuer without keys, and what the layer finds weak.
     pub fn to_layer(&self, base: &Path) -> Result<AuthLayer, ConfigError> {
-        let mut auth = Auth::new().optional(self.optional).challenge(self.resource_metadata.clone());
+        self.build(base, None)
+    }
+
+    /// The same for a service with a policy: who may come in unknown is the policy's affair, and so is where tokens list
+    /// roles.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`to_layer`](Self::to_layer).
+    pub fn to_layer_before(&self, authz: &AuthzConfig, base: &Path) -> Result<AuthLayer, ConfigError> {
+        self.build(base, Some(authz))
+    }
+
+    /// What strangers are told.
+    #[must_use]
+    pub fn challenge(&self) -> Challenge {
+        self.resource_metadata.clone()
+    }
+
+    fn build(&self, base: &Path, authz: Option<&AuthzConfig>) -> Result<AuthLayer, ConfigError> {
+        let mut auth = Auth::new().optional(self.optional || authz.is_some()).challenge(self.challenge());
         if !self.issuer.is_empty() {
-            let issuers = self.issuer.iter().map(|table| table.to_issuer(base)).collect::<Result<Vec<_>, _>>()?;
+            let roles_claim = authz.map(AuthzConfig::roles_claim);
+            let issuer = |table: &IssuerTable| {
+                let issuer = table.to_issuer(base)?;
+                Ok(match roles_claim {
+                    Some(claim) => issuer.roles_claim(claim),
+                    None => issuer,
+                })
+            };
+            let issuers = self.issuer.iter().map(issuer).collect::<Result<Vec<_>, ConfigError>>()?;
             let verifier = JwtVerifier::new(issuers)?;
             auth = auth.jwt(match self.max_token_bytes {
                 Some(bytes) => verifier.max_token_bytes(bytes),

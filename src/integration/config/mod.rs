@@ -24,6 +24,8 @@
 
 #[cfg(feature = "auth")]
 mod auth;
+#[cfg(feature = "auth")]
+mod authz;
 mod client_ip;
 #[cfg(any(feature = "auth", feature = "rate-limit"))]
 mod duration;
@@ -37,6 +39,8 @@ mod security_headers;
 
 #[cfg(feature = "auth")]
 pub use self::auth::AuthConfig;
+#[cfg(feature = "auth")]
+pub use self::authz::AuthzConfig;
 pub use self::client_ip::ClientIpConfig;
 pub use self::parse::{carry, parse};
 #[cfg(feature = "rate-limit")]

@@ -235,3 +235,123 @@ async fn a_secret_comes_from_the_environment() {
     assert_eq!(send(&gateway, &[("authorization", &format!("Bearer {message}.{signature}"))]).await.status, 200);
     assert_eq!(send(&gateway, &[("authorization", &format!("Bearer {message}.AAAA"))]).await.status, 401);
 }
+
+/// The rules of the contract's example, and a tenant's.
+const RULES: &str = r#"
+[authz]
+roles_claim = "realm.roles"
+[authz.roles]
+admin = ["author"]
+author = ["voter"]
+[[authz.rule]]
+id = "public-read"
+methods = ["GET"]
+path = "/v1/polls/{id}"
+allow = "public"
+[[authz.rule]]
+id = "create"
+methods = ["POST"]
+path = "/v1/polls"
+roles = ["author"]
+scopes = ["polls:write"]
+[[authz.rule]]
+id = "me"
+methods = ["GET"]
+path = "/me"
+allow = "authenticated"
+[[authz.rule]]
+id = "tenant"
+methods = ["GET"]
+path = "/tenants/{tenant}/{*rest}"
+allow = "authenticated"
+where = { "claim:tenant" = "path:tenant" }
+[[authz.rule]]
+id = "frozen"
+methods = ["*"]
+path = "/v1/polls/frozen"
+deny = true
+"#;
+
+#[tokio::test]
+async fn rules_decide_and_what_none_allows_is_refused() {
+    let (address, seen) = hello().await;
+    let authority = Authority::new("1");
+    let gateway = guarded(address, &authority, &format!("{RULES}[auth]\n")).await;
+    let call = async |method: &str, path: &str, token: Option<&str>| {
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", gateway.address));
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        gateway.send(request.body(Empty::new()).unwrap()).await
+    };
+    let author = authority.sign(json!({ "realm": { "roles": "author" }, "scope": "polls:write", "tenant": "acme" }));
+    let admin = authority.sign(json!({ "realm": { "roles": ["admin"] } }));
+    let voter = authority.sign(json!({ "realm": { "roles": ["voter"] }, "scope": "polls:write" }));
+    for (method, path, token, status) in [
+        ("GET", "/v1/polls/7", None, 200),
+        ("HEAD", "/v1/polls/7", None, 200),
+        ("GET", "/v1/polls/7/", None, 401),
+        ("GET", "/v1/polls/frozen", None, 401),
+        ("GET", "/v1/polls/frozen", Some(&author), 403),
+        ("GET", "/v1/polls/%66rozen", Some(&author), 403),
+        ("POST", "/v1/polls", None, 401),
+        ("POST", "/v1/polls", Some(&author), 200),
+        ("POST", "/v1/polls", Some(&voter), 403),
+        ("POST", "/v1/polls", Some(&admin), 403),
+        ("GET", "/me", Some(&voter), 200),
+        ("GET", "/me", None, 401),
+        ("GET", "/tenants/acme/x", Some(&author), 200),
+        ("GET", "/tenants/other/x", Some(&author), 403),
+        ("GET", "/tenants/acme/x", Some(&voter), 403),
+        ("GET", "/nowhere", Some(&admin), 403),
+        ("GET", "//v1/polls/7", None, 400),
+        ("GET", "/v1/polls/7/%2e%2e/frozen", None, 400),
+        ("GET", "/v1%2Fpolls/7", Some(&admin), 400),
+    ] {
+        assert_eq!(call(method, path, token.map(String::as_str)).await.status, status, "{method} {path}");
+    }
+    // A bad credential is refused on public paths too.
+    assert_eq!(call("GET", "/v1/polls/7", Some("junk")).await.status, 401);
+    let scopeless = call("POST", "/v1/polls", Some(&admin)).await;
+    assert_eq!(
+        scopeless.headers["www-authenticate"],
+        "Bearer realm=\"api\", error=\"insufficient_scope\", scope=\"polls:write\""
+    );
+    // Inherited roles are told to the upstream.
+    let scoped = authority.sign(json!({ "realm": { "roles": ["admin"] }, "scope": "polls:write" }));
+    assert_eq!(call("POST", "/v1/polls", Some(&scoped)).await.status, 200);
+    assert_eq!(seen.last().headers["x-auth-roles"], "admin,author,voter");
+}
+
+#[tokio::test]
+async fn rules_that_cannot_be_are_named() {
+    let rule = |rest: &str| format!("[[authz.rule]]\nid = \"a\"\nmethods = [\"GET\"]\npath = \"/a\"\n{rest}");
+    for (tables, expected) in [
+        (rule(""), "gateway.toml:2: authz.rule.id: `a` says nothing, or two things"),
+        (
+            rule("allow = \"public\"\nroles = [\"x\"]\n"),
+            "gateway.toml:2: authz.rule.id: `a` says nothing, or two things",
+        ),
+        (rule("allow = \"public\"\ndeny = true\n"), "gateway.toml:2: authz.rule.id: `a` says nothing, or two things"),
+        (rule("allow = \"nobody\"\n"), "gateway.toml:5: authz.rule.allow: `nobody` is none of the choices"),
+        (rule("scopes = [\"a b\"]\n"), "authz.rule.id: `a b` is no scope"),
+        (rule("where = { \"claim:x\" = \"path:y\" }\n"), "`y` is no parameter of the path"),
+        (rule("where = { \"x\" = \"path:y\" }\n"), "`path:y` compares something else"),
+        (
+            format!("{}{}", rule("allow = \"public\"\n"), rule("allow = \"public\"\n")),
+            "authz, id: `a` is the id of two rules",
+        ),
+        (
+            "[[authz.rule]]\nid = \"a\"\nmethods = [\"get\"]\npath = \"/a\"\ndeny = true\n".to_owned(),
+            "gateway.toml:3: authz.rule.methods: `get` is no method",
+        ),
+        (
+            "[[authz.rule]]\nid = \"a\"\nmethods = [\"*\"]\npath = \"a\"\ndeny = true\n".to_owned(),
+            "gateway.toml:4: authz.rule.path: `a` does not begin with `/`",
+        ),
+        ("[authz.roles]\na = [\"b\"]\nb = [\"a\"]\n".to_owned(), "authz, roles: `a` inherits itself"),
+    ] {
+        let said = refused(&tables).await;
+        assert!(said.contains(expected), "{said}\n  has no\n{expected}");
+    }
+}

@@ -1,0 +1,160 @@
+//! `[authz]`.
+
+use std::collections::BTreeMap;
+
+use http::Method;
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+use super::parse::carry_from;
+use crate::layers::authz::{AuthzLayer, PolicyTable, Rule};
+use crate::spine::config::ConfigError;
+
+/// The `[authz]` table, with `[authz.roles]` and `[[authz.rule]]`.
+///
+/// | key | meaning | default |
+/// |---|---|---|
+/// | `roles_claim` | the claim that lists a caller's roles; dots lead into objects | `roles` |
+/// | `roles.<name>` | the roles that a role has with it | |
+/// | `rule.id` | what logs call the rule | |
+/// | `rule.methods` | methods, or `["*"]` | |
+/// | `rule.path` | a template: `/polls/{id}`, `/files/{*path}` | |
+/// | `rule.allow` | `public` or `authenticated`; or name roles and scopes | `authenticated` |
+/// | `rule.roles` | of which the caller needs one | |
+/// | `rule.scopes` | of which it needs all | |
+/// | `rule.where` | claims that equal a part of the path: `{ "claim:tenant" = "path:tenant" }` | |
+/// | `rule.deny` | refuses, whatever other rules say | `false` |
+///
+/// ```
+/// use tower_rampart::config::{self, AuthzConfig};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Config {
+///     authz: AuthzConfig,
+/// }
+///
+/// let text = "[[authz.rule]]\nid = \"read\"\nmethods = [\"GET\"]\npath = \"/polls/{id}\"\nallow = \"public\"\n";
+/// let config: Config = config::parse(text, "app.toml")?;
+/// let layer = config.authz.to_layer()?;
+/// # Ok::<(), tower_rampart::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthzConfig {
+    #[serde(default = "roles")]
+    roles_claim: String,
+    #[serde(default)]
+    roles: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    rule: Vec<RuleConfig>,
+}
+
+fn roles() -> String {
+    String::from("roles")
+}
+
+/// One rule, checked.
+#[derive(Debug, Clone)]
+struct RuleConfig(Rule);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleTable {
+    id: Spanned<String>,
+    methods: Vec<Spanned<String>>,
+    path: Spanned<String>,
+    allow: Option<Allow>,
+    #[serde(default)]
+    roles: Vec<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default, rename = "where")]
+    conditions: BTreeMap<Spanned<String>, Spanned<String>>,
+    #[serde(default)]
+    deny: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Allow {
+    Public,
+    Authenticated,
+}
+
+impl AuthzConfig {
+    /// The layer that the table describes.
+    ///
+    /// # Errors
+    ///
+    /// Roles that inherit themselves, two rules of one id, and two that allow the same method on the same template.
+    pub fn to_layer(&self) -> Result<AuthzLayer, ConfigError> {
+        let table = self.roles.iter().fold(PolicyTable::new(), |table, (role, inherits)| {
+            table.role(role.as_str(), inherits.iter().map(String::as_str))
+        });
+        let table = self.rule.iter().fold(table, |table, RuleConfig(rule)| table.add_rule(rule.clone()));
+        table.build().map(AuthzLayer::new).map_err(|error| {
+            let setting = format!("authz, {}", error.setting());
+            error.for_setting(setting)
+        })
+    }
+
+    /// The claim that lists a caller's roles.
+    #[must_use]
+    pub fn roles_claim(&self) -> &str {
+        &self.roles_claim
+    }
+}
+
+impl<'de> Deserialize<'de> for RuleConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let table = RuleTable::deserialize(deserializer)?;
+        let (id, path) = (table.id.get_ref().as_str(), table.path.get_ref().as_str());
+        let refuse = |place, setting: &'static str, value: &str, breach: &'static str, mend: &'static str| {
+            carry_from(place, &ConfigError::new(setting, value, breach, mend))
+        };
+        let asks = !(table.roles.is_empty() && table.scopes.is_empty() && table.conditions.is_empty());
+        let rule = match (table.deny, table.allow) {
+            (true, None) if !asks => Rule::deny(id, path),
+            (false, Some(Allow::Public)) if !asks => Rule::public(id, path),
+            (false, None) if asks => Rule::allow(id, path),
+            (false, Some(Allow::Authenticated)) => Rule::allow(id, path),
+            _ => {
+                const BREACH: &str = "says nothing, or two things: it denies, is `public`, is `authenticated`, or names roles, \
+                     scopes or `where`";
+                return Err(refuse(table.id.span(), "id", id, BREACH, "say one of them"));
+            }
+        };
+        let mut methods = Vec::new();
+        for method in table.methods.iter().filter(|method| method.get_ref() != "*") {
+            // Names are compared as they stand, and those of all methods there are, are in capitals.
+            let name = method.get_ref();
+            let parsed = Method::from_bytes(name.as_bytes())
+                .ok()
+                .filter(|_| !name.bytes().any(|byte| byte.is_ascii_lowercase()));
+            const MEND: &str = "write one such as `GET`, or `*` for all";
+            methods.push(parsed.ok_or_else(|| refuse(method.span(), "methods", name, "is no method", MEND))?);
+        }
+        if table.methods.is_empty() || (!methods.is_empty() && methods.len() < table.methods.len()) {
+            const MEND: &str = "name them, or write `[\"*\"]` for all";
+            return Err(refuse(table.id.span(), "id", id, "names no methods, or all and some", MEND));
+        }
+        let mut rule = rule.methods(methods).roles(table.roles).scopes(table.scopes);
+        for (claim, equals) in &table.conditions {
+            const MEND: &str = "write `{ \"claim:<name>\" = \"path:<parameter>\" }`";
+            let (Some(name), Some(parameter)) =
+                (claim.get_ref().strip_prefix("claim:"), equals.get_ref().strip_prefix("path:"))
+            else {
+                return Err(refuse(equals.span(), "where", equals.get_ref(), "compares something else", MEND));
+            };
+            rule = rule.claim_equals_path(name, parameter);
+        }
+        // What a rule finds in itself is found here, where the line is known.
+        match PolicyTable::new().add_rule(rule.clone()).build() {
+            Ok(_) => Ok(Self(rule)),
+            Err(error) => {
+                let place = if error.setting().ends_with("path") { table.path.span() } else { table.id.span() };
+                Err(carry_from(place, &error))
+            }
+        }
+    }
+}
