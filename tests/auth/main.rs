@@ -5,6 +5,7 @@
 
 mod api_key;
 mod attacks;
+mod cache;
 mod json;
 mod keys;
 mod layer;

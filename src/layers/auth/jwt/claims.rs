@@ -40,7 +40,7 @@ const LAST_DATE: f64 = 253_402_300_799.0;
 pub(super) struct Dates {
     expires: f64,
     not_before: Option<f64>,
-    issued: Option<f64>,
+    pub(super) issued: Option<f64>,
 }
 
 impl Profile {

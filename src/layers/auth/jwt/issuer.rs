@@ -159,6 +159,10 @@ impl Issuer {
         &self.rules
     }
 
+    pub(super) fn uses_secrets(&self) -> bool {
+        self.algorithms.iter().any(|algorithm| algorithm.family() == Family::Hmac)
+    }
+
     pub(super) fn allowed(&self) -> Algorithms {
         self.algorithms.iter().copied().collect()
     }

@@ -1,11 +1,15 @@
 //! The whole check of a token.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::algorithm::Algorithm;
+use super::cache::{MAX_AGE_SECS, TokenCache, Verified};
 use super::fault::TokenFault;
 use super::issuer::Issuer;
 use super::key_set::KeySet;
+use super::revocation::{Revocation, TokenFacts};
 use super::token::Token;
 use crate::spine::config::ConfigError;
 use crate::spine::identity::Identity;
@@ -15,10 +19,15 @@ use crate::spine::json::Json;
 ///
 /// The cheapest check comes first: size, characters, header, algorithm, key, and only then the signature, and only then
 /// what the claims say.
-#[derive(Debug, Clone)]
+///
+/// Tokens that were verified before are known again, for five minutes at most: by a keyed hash, and with their dates,
+/// the issuer's keys and revocations looked at anew. Clones share what they know.
+#[derive(Clone)]
 pub struct JwtVerifier {
-    issuers: Vec<Issuer>,
+    issuers: Arc<[Issuer]>,
     max_token_bytes: usize,
+    cache: Option<Arc<TokenCache>>,
+    revocation: Option<Arc<dyn Revocation>>,
 }
 
 /// Why a token did not become an identity.
@@ -33,6 +42,7 @@ pub enum VerifyError {
 
 /// A token of 8 KiB carries more claims than any that is sound.
 const DEFAULT_MAX_TOKEN_BYTES: usize = 8192;
+const DEFAULT_CACHED_TOKENS: usize = 10_000;
 const MAX_ISSUERS: usize = 64;
 /// The most roles, and the most scopes, of a caller.
 const MAX_NAMES: usize = 256;
@@ -58,7 +68,29 @@ impl JwtVerifier {
                 return Err(ConfigError::new("issuer", name, "is named twice", "put its settings together"));
             }
         }
-        Ok(Self { issuers, max_token_bytes: DEFAULT_MAX_TOKEN_BYTES })
+        // A secret's signature costs less than the parsing that a hit saves.
+        let is_worth_it = issuers.iter().any(|issuer| !issuer.uses_secrets());
+        Ok(Self {
+            issuers: issuers.into(),
+            max_token_bytes: DEFAULT_MAX_TOKEN_BYTES,
+            cache: is_worth_it.then(|| Arc::new(TokenCache::new(DEFAULT_CACHED_TOKENS))),
+            revocation: None,
+        })
+    }
+
+    /// How many verified tokens are remembered; 10,000 unless it is said, none at 0. Where all issuers sign with secrets,
+    /// none are unless it is said.
+    #[must_use]
+    pub fn cached_tokens(mut self, tokens: usize) -> Self {
+        self.cache = (tokens > 0).then(|| Arc::new(TokenCache::new(tokens)));
+        self
+    }
+
+    /// Asks whether a token was revoked, also of one that was verified before.
+    #[must_use]
+    pub fn revocation(mut self, revocation: impl Revocation) -> Self {
+        self.revocation = Some(Arc::new(revocation));
+        self
     }
 
     /// The most bytes of a token that are looked at; 8192 unless it is said.
@@ -74,44 +106,88 @@ impl JwtVerifier {
     ///
     /// Why it is refused, or that there are no keys to judge it by.
     pub fn verify(&self, token: &[u8], now: SystemTime) -> Result<Identity, VerifyError> {
-        self.verify_claims(token, now).map(|(identity, _)| identity)
+        if token.len() > self.max_token_bytes {
+            return Err(TokenFault::TooLong.into());
+        }
+        let cached = self.cache.as_deref().map(|cache| (cache, cache.key(token)));
+        if let Some((cache, key)) = cached
+            && let Some(known) = cache.get(key)
+        {
+            if let Some(issuer) = self.issuers.get(known.issuer).filter(|issuer| is_fresh(issuer, &known, now)) {
+                issuer.rules().check_dates(known.dates, seconds(now))?;
+                self.check_revocation(&known, now)?;
+                return Ok(known.identity);
+            }
+            cache.remove(key);
+        }
+        let verified = self.verify_anew(token, now)?;
+        self.check_revocation(&verified, now)?;
+        let identity = verified.identity.clone();
+        if let Some((cache, key)) = cached {
+            cache.put(key, verified);
+        }
+        Ok(identity)
     }
 
-    pub(in super::super) fn verify_claims(
-        &self,
-        token: &[u8],
-        now: SystemTime,
-    ) -> Result<(Identity, Json), VerifyError> {
+    fn verify_anew(&self, token: &[u8], now: SystemTime) -> Result<Verified, VerifyError> {
         let token = Token::parse(token, self.max_token_bytes)?;
         let algorithm = token.header.algorithm;
         if !self.issuers.iter().any(|issuer| issuer.allowed().contains(algorithm)) {
             return Err(TokenFault::Algorithm.into());
         }
-        let (issuer, early_claims) = match &*self.issuers {
-            [only] => (only, None),
+        let (index, early_claims) = if self.issuers.len() == 1 {
+            (0, None)
+        } else {
             // The name that a token gives itself chooses whose keys it is checked by, and nothing else.
-            issuers => {
-                let claims = token.claims()?;
-                let name = claims.get("iss").ok_or(TokenFault::ClaimMissing("iss"))?.text();
-                let named = issuers.iter().find(|issuer| name == Some(&issuer.rules().issuer));
-                (named.ok_or(TokenFault::ClaimInvalid("iss"))?, Some(claims))
-            }
+            let claims = token.claims()?;
+            let name = claims.get("iss").ok_or(TokenFault::ClaimMissing("iss"))?.text();
+            let named = self.issuers.iter().position(|issuer| name == Some(&issuer.rules().issuer));
+            (named.ok_or(TokenFault::ClaimInvalid("iss"))?, Some(claims))
         };
+        let issuer = self.issuers.get(index).ok_or(TokenFault::ClaimInvalid("iss"))?;
         if !issuer.allowed().contains(algorithm) {
             return Err(TokenFault::Algorithm.into());
         }
         if !issuer.rules().profile.accepts(token.header.typ.as_deref()) {
             return Err(TokenFault::Type.into());
         }
-        let (keys, _) = issuer.key_source().now();
+        let (keys, generation) = issuer.key_source().now();
         check_signature(&token, &*keys.ok_or(VerifyError::NoKeys)?)?;
         let claims = match early_claims {
             Some(claims) => claims,
             None => token.claims()?,
         };
-        issuer.rules().check(&claims, seconds(now))?;
-        Ok((identity(issuer, &claims)?, claims))
+        let dates = issuer.rules().check(&claims, seconds(now))?;
+        let id = claims.get("jti").and_then(Json::text).map(Into::into);
+        let identity = identity(issuer, &claims)?;
+        Ok(Verified { identity, dates, id, issuer: index, generation, since: seconds(now) })
     }
+
+    fn check_revocation(&self, token: &Verified, now: SystemTime) -> Result<(), TokenFault> {
+        let Some(revocation) = &self.revocation else { return Ok(()) };
+        let facts = TokenFacts {
+            issuer: token.identity.issuer(),
+            subject: token.identity.subject(),
+            id: token.id.as_deref(),
+            issued: token.dates.issued.map(|issued| UNIX_EPOCH + Duration::from_secs_f64(issued)),
+        };
+        if revocation.is_revoked(facts, now) { Err(TokenFault::Revoked) } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for JwtVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtVerifier")
+            .field("issuers", &self.issuers)
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether what was found out about a token still counts: the keys are the same, and it was not long ago.
+fn is_fresh(issuer: &Issuer, known: &Verified, now: SystemTime) -> bool {
+    let age = seconds(now) - known.since;
+    issuer.key_source().now().1 == known.generation && (0.0..MAX_AGE_SECS).contains(&age)
 }
 
 fn check_signature(token: &Token<'_>, keys: &KeySet) -> Result<(), TokenFault> {
@@ -151,8 +227,8 @@ impl From<TokenFault> for VerifyError {
     }
 }
 
-impl std::fmt::Display for VerifyError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(fault) => fault.fmt(f),
             Self::NoKeys => f.write_str("there are no keys to check the token by"),

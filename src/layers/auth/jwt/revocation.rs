@@ -1,0 +1,140 @@
+//! Tokens that are no good any more before they expire.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
+
+/// A token that is good otherwise, as a [`Revocation`] is asked about it.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct TokenFacts<'a> {
+    /// Who issued it.
+    pub issuer: &'a str,
+    /// Whose it is.
+    pub subject: &'a str,
+    /// Its name (`jti`), if it has one.
+    pub id: Option<&'a str>,
+    /// When it was issued (`iat`), if it says so.
+    pub issued: Option<SystemTime>,
+}
+
+/// Knows which tokens were revoked. It is asked on every request, so it answers from memory.
+pub trait Revocation: Send + Sync + 'static {
+    /// Whether this token is no good any more.
+    fn is_revoked(&self, token: TokenFacts<'_>, now: SystemTime) -> bool;
+}
+
+/// Revoked tokens and logged-out callers, in memory and bounded. Clones are the same list.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tower_rampart::auth::Denylist;
+///
+/// let denylist = Denylist::with_room_for(10_000);
+/// let now = SystemTime::now();
+/// // One token, until it would have expired anyway; and all that a caller was given before now.
+/// denylist.revoke("https://idp.example/", "token-17", now + Duration::from_secs(600), now)?;
+/// denylist.log_out("https://idp.example/", "alice", now, now + Duration::from_secs(600))?;
+/// # Ok::<(), tower_rampart::auth::DenylistFull>(())
+/// ```
+#[derive(Clone)]
+pub struct Denylist {
+    lists: Arc<RwLock<Lists>>,
+    room: usize,
+}
+
+type Name = (Box<str>, Box<str>);
+
+#[derive(Default)]
+struct Lists {
+    /// By issuer and token: until when.
+    tokens: HashMap<Name, SystemTime>,
+    /// By issuer and subject: tokens from before this time are no good, and until when that must be known.
+    subjects: HashMap<Name, (SystemTime, SystemTime)>,
+}
+
+/// There is no room for another revocation, and none has run out: make the list larger, or tokens shorter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a unit: there is nothing to add")]
+pub struct DenylistFull;
+
+impl fmt::Display for DenylistFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the denylist is full; give it more room, or let tokens live for a shorter time")
+    }
+}
+
+impl std::error::Error for DenylistFull {}
+
+impl Denylist {
+    /// A list with room for so many tokens and as many callers.
+    #[must_use]
+    pub fn with_room_for(entries: usize) -> Self {
+        Self { lists: Arc::default(), room: entries }
+    }
+
+    /// Revokes one token, by its `jti`, until it expires.
+    ///
+    /// # Errors
+    ///
+    /// The list is full of revocations that still matter.
+    pub fn revoke(&self, issuer: &str, id: &str, expires: SystemTime, now: SystemTime) -> Result<(), DenylistFull> {
+        let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
+        if lists.tokens.len() >= self.room {
+            lists.tokens.retain(|_, until| *until > now);
+        }
+        let name = (issuer.into(), id.into());
+        if lists.tokens.len() >= self.room && !lists.tokens.contains_key(&name) {
+            return Err(DenylistFull);
+        }
+        lists.tokens.insert(name, expires);
+        Ok(())
+    }
+
+    /// Revokes all tokens that a caller was given up to `now`. `until` is when the last of them expires.
+    ///
+    /// # Errors
+    ///
+    /// The list is full of callers whose tokens still matter.
+    pub fn log_out(&self, issuer: &str, subject: &str, now: SystemTime, until: SystemTime) -> Result<(), DenylistFull> {
+        let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
+        if lists.subjects.len() >= self.room {
+            lists.subjects.retain(|_, (_, until)| *until > now);
+        }
+        let name = (issuer.into(), subject.into());
+        if lists.subjects.len() >= self.room && !lists.subjects.contains_key(&name) {
+            return Err(DenylistFull);
+        }
+        lists.subjects.insert(name, (now, until));
+        Ok(())
+    }
+}
+
+impl Revocation for Denylist {
+    fn is_revoked(&self, token: TokenFacts<'_>, now: SystemTime) -> bool {
+        let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
+        if lists.tokens.is_empty() && lists.subjects.is_empty() {
+            return false;
+        }
+        let name = |text: &str| -> Name { (token.issuer.into(), text.into()) };
+        let by_id = token.id.and_then(|id| lists.tokens.get(&name(id))).is_some_and(|until| now < *until);
+        // One that does not say when it was issued may be from before.
+        let by_subject = lists
+            .subjects
+            .get(&name(token.subject))
+            .is_some_and(|(from, _)| token.issued.is_none_or(|issued| issued <= *from));
+        by_id || by_subject
+    }
+}
+
+impl fmt::Debug for Denylist {
+    /// Without names.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
+        f.debug_struct("Denylist")
+            .field("tokens", &lists.tokens.len())
+            .field("subjects", &lists.subjects.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,131 @@
+//! Tokens that were verified before, and those that were revoked.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tower_rampart::auth::{
+    Algorithm, Denylist, DenylistFull, Issuer, JwtVerifier, KeySet, Keys, TokenFault, VerifyError, VerifyingKey,
+};
+
+use crate::support::{AUTHORITY, ISSUER, NOW, claims_with, issuer, jwks, now, sign_text, token_with};
+
+fn signed(changes: serde_json::Value) -> String {
+    let header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "ed" }).to_string();
+    sign_text(&header, &claims_with(changes).to_string(), &AUTHORITY.ed, jsonwebtoken::Algorithm::EdDSA)
+}
+
+fn remote(keys: impl Into<Keys>) -> JwtVerifier {
+    JwtVerifier::new([Issuer::new(ISSUER).audience("api").algorithms([Algorithm::EdDsa]).keys(keys)]).unwrap()
+}
+
+fn later(seconds: u64) -> std::time::SystemTime {
+    now() + Duration::from_secs(seconds)
+}
+
+#[test]
+fn a_known_token_still_expires() {
+    let verifier = remote(jwks());
+    let token = signed(json!({}));
+    for seconds in [0, 1, 299, 300, 359] {
+        assert_eq!(verifier.verify(token.as_bytes(), later(seconds)).unwrap().subject(), "alice", "{seconds}");
+    }
+    assert_eq!(verifier.verify(token.as_bytes(), later(360)), Err(TokenFault::Expired.into()));
+    // And a clock that went back does not make an early token good.
+    let early = signed(json!({ "iat": NOW, "nbf": NOW }));
+    assert!(verifier.verify(early.as_bytes(), now()).is_ok());
+    assert_eq!(
+        verifier.verify(early.as_bytes(), now() - Duration::from_secs(100)),
+        Err(TokenFault::NotYetValid.into())
+    );
+}
+
+#[test]
+fn a_known_token_goes_with_its_keys() {
+    let keys: Keys = jwks().into();
+    let verifier = remote(keys.clone());
+    let twin = verifier.clone();
+    let token = signed(json!({}));
+    assert!(verifier.verify(token.as_bytes(), now()).is_ok() && twin.verify(token.as_bytes(), now()).is_ok());
+    let other = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "x", "x": crate::support::b64([3; 32]) }] });
+    keys.replace(KeySet::from_jwks(other.to_string().as_bytes()).unwrap());
+    assert_eq!(verifier.verify(token.as_bytes(), now()), Err(TokenFault::Key.into()));
+    keys.replace(jwks());
+    assert!(verifier.verify(token.as_bytes(), now()).is_ok());
+}
+
+#[test]
+fn what_is_nearly_a_known_token_is_not_known() {
+    let verifier = remote(jwks()).cached_tokens(1);
+    let token = signed(json!({}));
+    assert!(verifier.verify(token.as_bytes(), now()).is_ok());
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let swapped = format!("{message}.{}{}", if signature.starts_with('A') { 'B' } else { 'A' }, &signature[1..]);
+    assert_eq!(verifier.verify(swapped.as_bytes(), now()), Err(TokenFault::Signature.into()));
+    let cut = &token[..token.len() - 1];
+    assert!(verifier.verify(cut.as_bytes(), now()).is_err());
+    // Others take its place, and it is verified anew.
+    for n in 0..100 {
+        let token = signed(json!({ "sub": format!("user-{n}") }));
+        assert_eq!(verifier.verify(token.as_bytes(), now()).unwrap().subject(), format!("user-{n}"));
+    }
+    assert!(verifier.verify(token.as_bytes(), now()).is_ok());
+}
+
+#[test]
+fn threads_share_what_is_known() {
+    let verifier = remote(jwks()).cached_tokens(16);
+    let tokens: Vec<_> = (0..32).map(|n| signed(json!({ "sub": n.to_string() }))).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    for (n, token) in tokens.iter().enumerate() {
+                        assert_eq!(verifier.verify(token.as_bytes(), now()).unwrap().subject(), n.to_string());
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_revoked_token_is_no_good_though_it_is_known() {
+    let denylist = Denylist::with_room_for(10);
+    for verifier in [
+        remote(jwks()).revocation(denylist.clone()),
+        JwtVerifier::new([issuer()]).unwrap().cached_tokens(10).revocation(denylist.clone()),
+    ] {
+        let token = |jti: &str, subject: &str| {
+            let changes = json!({ "jti": jti, "sub": subject });
+            if format!("{verifier:?}").contains("EdDsa") { signed(changes) } else { token_with(changes) }
+        };
+        let denylist = Denylist::with_room_for(10);
+        let verifier = verifier.clone().revocation(denylist.clone());
+        let (one, two, bob) = (token("1", "alice"), token("2", "alice"), token("3", "bob"));
+        let verify = |token: &str| verifier.verify(token.as_bytes(), now()).map(drop);
+        assert_eq!([verify(&one), verify(&two), verify(&bob)], [Ok(()); 3]);
+        denylist.revoke(ISSUER, "1", later(300), now()).unwrap();
+        denylist.revoke("https://other.example/", "2", later(300), now()).unwrap();
+        assert_eq!([verify(&one), verify(&two)], [Err(VerifyError::Refused(TokenFault::Revoked)), Ok(())]);
+        denylist.log_out(ISSUER, "alice", now(), later(300)).unwrap();
+        assert_eq!([verify(&two), verify(&bob)], [Err(VerifyError::Refused(TokenFault::Revoked)), Ok(())]);
+        // What was issued afterwards is good.
+        let new = claims_with(json!({ "jti": "9", "iat": NOW + 1 }));
+        let new = crate::support::hs256(json!({ "alg": "HS256", "typ": "at+jwt" }), &new);
+        assert!(JwtVerifier::new([issuer()]).unwrap().revocation(denylist).verify(new.as_bytes(), later(2)).is_ok());
+    }
+}
+
+#[test]
+fn a_denylist_is_bounded_and_forgets_what_has_run_out() {
+    let denylist = Denylist::with_room_for(2);
+    let revoke = |id: &str, expires: u64, at: u64| denylist.revoke(ISSUER, id, later(expires), later(at));
+    assert_eq!(
+        [revoke("a", 10, 0), revoke("b", 20, 0), revoke("b", 30, 0), revoke("c", 30, 0)],
+        [Ok(()), Ok(()), Ok(()), Err(DenylistFull)]
+    );
+    assert_eq!(revoke("c", 30, 11), Ok(()));
+    assert_eq!(denylist.log_out(ISSUER, "alice", now(), later(10)), Ok(()));
+    assert!(!format!("{denylist:?}").contains("alice"));
+    let _ = VerifyingKey::hmac(&[7; 32], Algorithm::Hs256);
+}
