@@ -26,10 +26,13 @@ pub(super) struct Verified {
 
 pub(super) struct TokenCache {
     secrets: [RandomState; 2],
-    buckets: Box<[Mutex<Vec<(u128, Verified)>>]>,
+    buckets: Box<[Mutex<Bucket>]>,
 }
 
-/// Tokens that share a lock: as many as are compared without being noticed.
+/// Tokens that share a lock.
+type Bucket = Vec<(u128, Verified)>;
+
+/// Tokens in a bucket: as many as are compared without being noticed.
 const BUCKET: usize = 8;
 /// The longest time in which a token is not verified anew.
 pub(super) const MAX_AGE_SECS: f64 = 300.0;
@@ -73,7 +76,7 @@ impl TokenCache {
         }
     }
 
-    fn bucket(&self, key: u128) -> Option<&Mutex<Vec<(u128, Verified)>>> {
+    fn bucket(&self, key: u128) -> Option<&Mutex<Bucket>> {
         self.buckets.get((key % self.buckets.len() as u128) as usize)
     }
 }
