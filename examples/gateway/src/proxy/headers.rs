@@ -90,12 +90,12 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
 /// Identity is ours to state, and so is the client's address unless a trusted proxy states it. Some servers read `_` as
 /// `-`, so names are compared that way; a spelling with `_` is never a proxy's.
 fn strip_claims(headers: &mut HeaderMap, trusted: bool) {
-    let is_claim = |name: &HeaderName| {
-        let spelled = name.as_str();
+    let is_claim = |spelling: &HeaderName| {
+        let spelled = spelling.as_str();
         let name = spelled.replace('_', "-");
         let is_forwarding =
             name.starts_with("x-forwarded-") || matches!(name.as_str(), "forwarded" | "x-real-ip" | "cf-connecting-ip");
-        name.starts_with("x-auth-") || (is_forwarding && !(trusted && spelled == name))
+        is_identity(spelling) || (is_forwarding && !(trusted && spelled == name))
     };
     let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
     for name in claims {
@@ -118,6 +118,11 @@ fn state_identity(headers: &mut HeaderMap, identity: &Identity) {
             headers.insert(HeaderName::from_static(name), value);
         }
     }
+}
+
+/// Whether a field states who the caller is, in any spelling that a server may read so.
+pub fn is_identity(name: &HeaderName) -> bool {
+    name.as_str().replace('_', "-").starts_with("x-auth-")
 }
 
 /// Appends to the list that is there, as one line: many servers read the first line alone.

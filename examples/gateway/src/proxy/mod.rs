@@ -1,6 +1,7 @@
 //! The proxy behind the layers: checks the target, rewrites the head, streams both ways.
 
 mod headers;
+mod sent;
 mod target;
 mod upstream;
 
@@ -19,6 +20,7 @@ use tower_rampart::key::ClientIp;
 use tower_rampart::problem::{Problem, ProblemKind};
 use tower_rampart::{Origin, Refuser, Rejection, RequestFacts, RequestView, ResponseBody};
 
+use self::sent::Sent;
 use self::upstream::Upstream;
 use crate::config::Config;
 
@@ -71,7 +73,7 @@ impl Inner {
         let host = target::host(&request)?;
         let path = target::path(&request);
         headers::rewrite_request(&mut request, &self.client_ip, self.forward_credentials);
-        let mut response = self.upstream.send(request, host, path).await.map_err(|failure| {
+        let mut response = self.upstream.send(request.map(Sent::new), host, path).await.map_err(|failure| {
             counter!("rampart_gateway_upstream_failures_total", "reason" => failure.name()).increment(1);
             failure.problem()
         })?;

@@ -22,6 +22,8 @@ use tower::{Service, ServiceExt};
 use tower_rampart::problem::{Problem, ProblemKind};
 use tracing::debug;
 
+use super::sent::Sent;
+
 const CONNECT: Duration = Duration::from_secs(5);
 const POOL_IDLE: Duration = Duration::from_secs(60);
 const POOL_MAX_IDLE: usize = 256;
@@ -78,7 +80,7 @@ pub struct Upstream {
 }
 
 enum Protocol {
-    Http1(Box<Client<HttpConnector, Incoming>>),
+    Http1(Box<Client<HttpConnector, Sent>>),
     Http2(Singleton<Connect, ()>),
 }
 
@@ -104,7 +106,7 @@ impl Upstream {
     /// Sends the request to the upstream, which sees `host` and `path` as the client wrote them.
     pub async fn send(
         &self,
-        request: Request<Incoming>,
+        request: Request<Sent>,
         host: Authority,
         path: PathAndQuery,
     ) -> Result<Response<Incoming>, Failure> {
@@ -123,12 +125,12 @@ impl Upstream {
 }
 
 fn addressed(
-    mut request: Request<Incoming>,
+    mut request: Request<Sent>,
     version: Version,
     authority: Authority,
     path: PathAndQuery,
     host: Option<&Authority>,
-) -> Result<Request<Incoming>, Failure> {
+) -> Result<Request<Sent>, Failure> {
     let uri = Uri::builder().scheme(Scheme::HTTP).authority(authority).path_and_query(path).build();
     *request.uri_mut() = uri.map_err(|_| Failure::Broken)?;
     *request.version_mut() = version;
@@ -147,10 +149,8 @@ fn addressed(
 /// A connection that takes requests: the one there is, or a new one when that has ended. All who wait share it.
 async fn ready(
     mut connection: Singleton<Connect, ()>,
-) -> Result<
-    impl Service<Request<Incoming>, Response = Response<Incoming>, Error = hyper::Error, Future = Answer>,
-    Failure,
-> {
+) -> Result<impl Service<Request<Sent>, Response = Response<Incoming>, Error = hyper::Error, Future = Answer>, Failure>
+{
     let opened = connection.ready().await.map_err(|error| Failure::of(&error))?.call(()).await;
     let held = opened.map_err(|error| Failure::of(&error))?;
     match held.ready_oneshot().await {
@@ -211,9 +211,9 @@ async fn open(authority: &Authority) -> io::Result<Sender> {
 
 /// Sends requests over the connection; clones share it.
 #[derive(Clone)]
-struct Sender(http2::SendRequest<Incoming>);
+struct Sender(http2::SendRequest<Sent>);
 
-impl Service<Request<Incoming>> for Sender {
+impl Service<Request<Sent>> for Sender {
     type Response = Response<Incoming>;
     type Error = hyper::Error;
     type Future = Answer;
@@ -222,7 +222,7 @@ impl Service<Request<Incoming>> for Sender {
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<Sent>) -> Self::Future {
         Box::pin(self.0.send_request(request))
     }
 }

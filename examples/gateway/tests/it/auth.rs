@@ -355,3 +355,33 @@ async fn rules_that_cannot_be_are_named() {
         assert!(said.contains(expected), "{said}\n  has no\n{expected}");
     }
 }
+
+/// Some servers read trailers as if they were header fields.
+#[tokio::test]
+async fn a_claim_in_a_trailer_does_not_reach_the_upstream() {
+    use http::{HeaderMap, Response};
+    use http_body_util::{BodyExt as _, StreamBody};
+    use hyper::body::Frame;
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let (address, _) = crate::support::upstream(move |request| {
+        let told = told.clone();
+        async move {
+            let collected = request.into_body().collect().await.unwrap();
+            told.send(collected.trailers().cloned().unwrap_or_default()).unwrap();
+            Response::new(crate::support::full("hello"))
+        }
+    })
+    .await;
+    let gateway = crate::support::gateway(&toml(address, "upstream_http2 = true\n")).await;
+    let mut trailers = HeaderMap::new();
+    for name in ["x-auth-subject", "x_auth_roles", "x-checksum"] {
+        trailers.insert(name, "1".parse().unwrap());
+    }
+    let frames =
+        [Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from_static(b"x"))), Ok(Frame::trailers(trailers))];
+    let body = StreamBody::new(futures_util::stream::iter(frames));
+    let request = Request::post(format!("http://{}/", gateway.address)).body(body).unwrap();
+    assert_eq!(patiently(client_http2().request(request)).await.unwrap().status(), 200);
+    let seen = patiently(heard.recv()).await.unwrap();
+    assert_eq!(seen.keys().map(http::HeaderName::as_str).collect::<Vec<_>>(), ["x-checksum"]);
+}
