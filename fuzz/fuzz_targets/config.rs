@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tower_rampart::config::{self, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig};
+use tower_rampart::config::{self, AuthzConfig, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig};
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -11,15 +11,18 @@ struct Config {
     security_headers: Option<SecurityHeadersConfig>,
     #[serde(default)]
     rate_limit: RateLimitConfig,
+    authz: Option<AuthzConfig>,
 }
 
 fuzz_target!(|text: &str| match config::parse::<Config>(text, "fuzz.toml") {
     Ok(config) => {
         let client_ip = config.client_ip.unwrap_or_default().to_client_ip();
         if let Some(headers) = config.security_headers {
-            headers.to_layer(&client_ip).expect("what was read builds");
+            let _layer = headers.to_layer(&client_ip).expect("what was read builds");
         }
-        config.rate_limit.to_layer(&client_ip).expect("what was read builds");
+        let _limits = config.rate_limit.to_layer(&client_ip).expect("what was read builds");
+        // Rules may still contradict each other.
+        let _rules = config.authz.map(|table| table.to_layer());
     }
     Err(error) => assert!(error.line().is_some()),
 });
