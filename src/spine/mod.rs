@@ -7,6 +7,8 @@ pub(crate) mod classify;
 pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod event;
+#[cfg(feature = "auth")]
+pub(crate) mod gate;
 pub(crate) mod identity;
 #[cfg(feature = "auth")]
 pub(crate) mod json;

@@ -58,17 +58,16 @@
 mod api_key;
 mod credential;
 mod digest;
-mod future;
 mod jwt;
 mod layer;
 mod service;
 
 pub use self::api_key::{ApiKey, ApiKeys};
-pub use self::future::ResponseFuture;
 pub use self::jwt::{
     Algorithm, Denylist, DenylistFull, Issuer, JwtVerifier, KeySet, Keys, Profile, Revocation, TokenFacts, TokenFault,
     VerifyError, VerifyingKey, verify_jws,
 };
 pub use self::layer::{Auth, AuthLayer};
 pub use self::service::AuthService;
+pub use crate::spine::gate::ResponseFuture;
 pub use crate::spine::json::JsonFault;

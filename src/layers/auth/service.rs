@@ -8,12 +8,12 @@ use http::{HeaderMap, Request, Response, header};
 use tower_service::Service;
 
 use super::credential::{API_KEY, Credential};
-use super::future::ResponseFuture;
 use super::jwt::VerifyError;
 use super::layer::Auth;
 use crate::spine::body::ResponseBody;
 use crate::spine::challenge::Reason;
 use crate::spine::event::{self, Origin};
+use crate::spine::gate::ResponseFuture;
 use crate::spine::identity::Identity;
 use crate::spine::problem::{Problem, ProblemKind};
 use crate::spine::rejection::Rejection;

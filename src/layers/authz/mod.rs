@@ -50,7 +50,6 @@
 //! A walk down a tree as deep as the path, and a reference count for the table. Callers who inherit roles get an identity
 //! of their own for the request, with all of them.
 
-mod future;
 mod layer;
 mod roles;
 mod rule;
@@ -58,8 +57,8 @@ mod service;
 mod table;
 mod template;
 
-pub use self::future::ResponseFuture;
 pub use self::layer::AuthzLayer;
 pub use self::rule::Rule;
 pub use self::service::AuthzService;
 pub use self::table::{Decision, PolicyTable, PolicyTableBuilder, Refused};
+pub use crate::spine::gate::ResponseFuture;

@@ -6,12 +6,12 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::future::ResponseFuture;
 use super::layer::Shared;
 use super::table::{Decision, PolicyTable, Refused};
 use crate::spine::body::ResponseBody;
 use crate::spine::challenge::{Challenge, Reason};
 use crate::spine::event::{self, Origin};
+use crate::spine::gate::ResponseFuture;
 use crate::spine::identity::Identity;
 use crate::spine::problem::{Problem, ProblemKind};
 use crate::spine::rejection::Rejection;

@@ -1,4 +1,4 @@
-//! The future.
+//! The future of layers that let a request pass or answer it themselves, and do nothing more.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use crate::spine::rejection::{Refuser, Rejection};
 use crate::spine::request::RequestFacts;
 
 pin_project! {
-    /// The future of [`AuthzService`](super::AuthzService).
+    /// The response of the inner service, or a refusal.
     pub struct ResponseFuture<F> {
         #[pin]
         kind: Kind<F>,
@@ -28,11 +28,11 @@ pin_project! {
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) const fn passed(inner: F) -> Self {
+    pub(crate) const fn passed(inner: F) -> Self {
         Self { kind: Kind::Passed { inner } }
     }
 
-    pub(super) fn refused(refuser: Refuser, rejection: Rejection, facts: RequestFacts) -> Self {
+    pub(crate) fn refused(refuser: Refuser, rejection: Rejection, facts: RequestFacts) -> Self {
         Self { kind: Kind::Refused { answer: Some(Box::new((refuser, rejection, facts))) } }
     }
 }
