@@ -75,6 +75,25 @@ fn denial_beats_everything() {
     assert_eq!(why(&table, &Method::TRACE, "/me", Some(&admin)), Refused::Forbidden);
 }
 
+/// A rule for HEAD alone must not be one for nothing.
+#[test]
+fn a_rule_may_name_head_itself() {
+    let table = PolicyTable::new()
+        .add_rule(Rule::public("read", "/a").methods([Method::GET, Method::HEAD]))
+        .add_rule(Rule::public("all", "/b"))
+        .add_rule(Rule::public("head", "/c").methods([Method::HEAD]))
+        .add_rule(Rule::deny("no-head", "/{*rest}").methods([Method::HEAD]))
+        .build()
+        .unwrap();
+    for (path, gets) in [("/a", true), ("/b", true), ("/c", false)] {
+        assert_eq!(allowed(&table, &Method::HEAD, path, None), None, "{path}");
+        assert_eq!(allowed(&table, &Method::GET, path, None).is_some(), gets, "{path}");
+    }
+    let table = PolicyTable::new().add_rule(Rule::public("head", "/c").methods([Method::HEAD])).build().unwrap();
+    assert_eq!(allowed(&table, &Method::HEAD, "/c", None), Some("head"));
+    assert_eq!(allowed(&table, &Method::GET, "/c", None), None);
+}
+
 #[test]
 fn roles_are_inherited_and_scopes_are_not_implied() {
     let table = polls();

@@ -44,20 +44,25 @@ impl AuthzLayer {
     /// What strangers are told.
     pub fn challenge(self, challenge: Challenge) -> Self {
         let refuser = self.shared.refuser.clone();
-        Self { shared: Arc::new(Shared { table: RwLock::new(self.shared.table()), challenge, refuser }) }
+        self.with(challenge, refuser)
     }
 
     /// Replaces what turns refusals into responses.
     pub fn with_renderer(self, renderer: impl RenderRejection) -> Self {
-        let refuser = self.shared.refuser.clone().with_renderer(renderer);
-        let challenge = self.shared.challenge.clone();
-        Self { shared: Arc::new(Shared { table: RwLock::new(self.shared.table()), challenge, refuser }) }
+        let Shared { challenge, refuser, .. } = &*self.shared;
+        let (challenge, refuser) = (challenge.clone(), refuser.clone().with_renderer(renderer));
+        self.with(challenge, refuser)
     }
 
     /// Replaces the clock that paces log lines.
     pub fn with_clock(self, clock: Clock) -> Self {
-        let refuser = self.shared.refuser.clone().with_clock(clock);
-        let challenge = self.shared.challenge.clone();
+        let Shared { challenge, refuser, .. } = &*self.shared;
+        let (challenge, refuser) = (challenge.clone(), refuser.clone().with_clock(clock));
+        self.with(challenge, refuser)
+    }
+
+    /// Another layer with this one's table, which is then its own.
+    fn with(self, challenge: Challenge, refuser: Refuser) -> Self {
         Self { shared: Arc::new(Shared { table: RwLock::new(self.shared.table()), challenge, refuser }) }
     }
 

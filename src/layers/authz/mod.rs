@@ -28,7 +28,7 @@
 //! before a parameter, a parameter before `{*rest}`, from left to right. Two that allow the same method on the same
 //! template are an error when the table is built. [`PolicyTable::decide`] tells which rule decided and why.
 //!
-//! HEAD follows GET. A trailing slash is another path. The method is the request's own: fields that would override it are
+//! HEAD follows GET, unless a rule names HEAD itself. A trailing slash is another path. The method is the request's own: fields that would override it are
 //! not looked at. A path that servers may read in several ways (`//`, `..`, `%2F`, bad escapes) is refused before any
 //! rule is asked; other escapes are decoded before they are compared. For gRPC, `/pkg.Service/Method` is a path as any other.
 //!

@@ -70,7 +70,7 @@ impl Rule {
         Self { id, path, methods: Vec::new(), effect, roles: Vec::new(), scopes: Vec::new(), conditions: Vec::new() }
     }
 
-    /// Which methods it is about; all, unless it is said. HEAD follows GET.
+    /// Which methods it is about; all, unless it is said. HEAD follows GET, unless a rule names HEAD itself.
     pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.methods = methods.into_iter().collect();
         self

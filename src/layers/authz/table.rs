@@ -122,8 +122,6 @@ impl PolicyTable {
     pub fn decide<'a>(&'a self, method: &Method, path: &str, caller: Option<&Identity>) -> Decision<'a> {
         let Some(path) = PathReadings::of(path).into_plain() else { return Decision::Ambiguous };
         let Some(path) = path.strip_prefix('/') else { return Decision::Ambiguous };
-        // HEAD follows GET: it is answered by the same handler, without the body.
-        let method = if *method == Method::HEAD { &Method::GET } else { method };
         let refused = |rule: Option<&'a Compiled>, why| {
             let why = if caller.is_none() { Refused::Stranger } else { why };
             Decision::Refused { rule: rule.map(|rule| &*rule.id), why }
@@ -243,8 +241,12 @@ impl Node {
 
 impl Leaf {
     fn rule(&self, method: &Method) -> Option<usize> {
-        let speaks = |held: &Option<Method>| held.as_ref().is_none_or(|held| held == method);
-        self.0.iter().find(|(held, _)| speaks(held)).map(|(_, rule)| *rule)
+        let of = |method: &Method| {
+            let speaks = |held: &Option<Method>| held.as_ref().is_none_or(|held| held == method);
+            self.0.iter().find(|(held, _)| speaks(held)).map(|(_, rule)| *rule)
+        };
+        // HEAD follows GET, whose handler answers it; a rule that names HEAD itself counts for more.
+        of(method).or_else(|| if *method == Method::HEAD { of(&Method::GET) } else { None })
     }
 }
 
