@@ -1,7 +1,7 @@
 // README's examples need these, so that its doctests run where they are on.
-#![cfg_attr(all(feature = "auth", feature = "rate-limit", feature = "security-headers"), doc = include_str!("../README.md"))]
+#![cfg_attr(all(feature = "_auth", feature = "rate-limit", feature = "security-headers"), doc = include_str!("../README.md"))]
 #![cfg_attr(
-    not(all(feature = "auth", feature = "rate-limit", feature = "security-headers")),
+    not(all(feature = "_auth", feature = "rate-limit", feature = "security-headers")),
     doc = "Composable tower layers that defend and speed up HTTP and gRPC services."
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -26,7 +26,9 @@ mod spine;
 mod wiring;
 
 pub use self::spine::body::ResponseBody;
-#[cfg(feature = "auth")]
+#[cfg(feature = "_auth")]
+pub use self::spine::certificate::ClientCertificate;
+#[cfg(feature = "_auth")]
 pub use self::spine::challenge::Challenge;
 pub use self::spine::clock::{Clock, ClockHand};
 pub use self::spine::config::ConfigError;
@@ -47,7 +49,7 @@ pub mod classify {
 pub use self::layers::rate_limit;
 #[cfg(feature = "security-headers")]
 pub use self::layers::security_headers;
-#[cfg(feature = "auth")]
+#[cfg(feature = "_auth")]
 pub use self::layers::{auth, authz};
 
 #[cfg(feature = "config")]

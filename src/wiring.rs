@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 #[cfg(feature = "rate-limit")]
 use std::sync::Arc;
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "_auth", feature = "rate-limit"))]
 use std::time::Duration;
 
 use http::Extensions;
@@ -46,11 +46,13 @@ pub(crate) fn framework_route(extensions: &Extensions) -> Option<&str> {
     None
 }
 
-#[cfg(feature = "rate-limit")]
+#[cfg(feature = "_auth")]
+pub(crate) use crate::integration::spawn::{Task, can_spawn, spawn};
+#[cfg(any(feature = "_auth", feature = "rate-limit"))]
 pub(crate) use crate::integration::timer::Timer;
 
 /// A timer of the runtime that polls; `None` outside of one.
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "_auth", feature = "rate-limit"))]
 pub(crate) fn timer(wait: Duration) -> Option<Timer> {
     crate::integration::timer::start(wait)
 }

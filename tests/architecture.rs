@@ -157,8 +157,19 @@ fn only_events_name_tracing() {
 }
 
 fn names_framework(source: &Source) -> Option<String> {
-    let frameworks =
-        ["axum", "axum_core", "tonic", "redis", "metrics", "serde", "serde_json", "toml", "hyper", "tokio"];
+    let frameworks = [
+        "axum",
+        "axum_core",
+        "tonic",
+        "redis",
+        "metrics",
+        "serde_json",
+        "toml",
+        "hyper",
+        "hyper_util",
+        "rustls",
+        "tokio",
+    ];
     let found = frameworks.into_iter().find(|name| names(&source.code, name))?;
     (!source.path.starts_with("src/integration/")).then(|| format!("names `{found}`"))
 }
@@ -189,7 +200,8 @@ fn nothing_points_at_the_integrations() {
 }
 
 fn impure_engine(source: &Source) -> Option<String> {
-    const SHELL: [&str; 4] = ["mod.rs", "layer.rs", "service.rs", "future.rs"];
+    // A task goes on beside requests, a client speaks to other servers, a test kit plays one.
+    const SHELL: [&str; 7] = ["mod.rs", "layer.rs", "service.rs", "future.rs", "task.rs", "client.rs", "testing.rs"];
     let file = source.path.strip_prefix("src/layers/")?.rsplit('/').next()?;
     // A builder makes its layer, and that is all it knows of towers.
     if SHELL.contains(&file) {
@@ -289,7 +301,7 @@ fn unlisted_features(manifest: &str, readme: &str) -> Vec<String> {
         .lines()
         .filter(|line| !line.starts_with('#'))
         .filter_map(name)
-        .filter(|name| name != "default" && name != "full")
+        .filter(|name| name != "default" && name != "full" && !name.starts_with('_'))
         .collect();
     let Some(table) = readme.split("| feature |").nth(1) else { return Vec::new() };
     let rows = table.lines().skip(2).take_while(|row| row.starts_with('|'));

@@ -71,6 +71,27 @@ impl<S: Sync> OptionalFromRequestParts<S> for Identity {
     }
 }
 
+/// The claims of the request's token, in the type that its verifier reads them into; 401 when there are none.
+#[cfg(feature = "_auth")]
+impl<C: Send + Sync + 'static, S: Sync> FromRequestParts<S> for crate::layers::auth::Claims<C> {
+    type Rejection = ExtractorRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let found = parts.extensions.get::<Self>().cloned();
+        found.ok_or_else(|| ExtractorRejection::new(parts, Problem::new(ProblemKind::Unauthenticated)))
+    }
+}
+
+/// The claims, or none.
+#[cfg(feature = "_auth")]
+impl<C: Send + Sync + 'static, S: Sync> OptionalFromRequestParts<S> for crate::layers::auth::Claims<C> {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
 /// The request's nonce; 500 when no security headers layer with a nonce in its policy stands outside the handler.
 #[cfg(feature = "security-headers")]
 impl<S: Sync> FromRequestParts<S> for crate::spine::nonce::CspNonce {

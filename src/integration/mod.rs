@@ -4,9 +4,13 @@
 pub(crate) mod axum;
 #[cfg(feature = "config")]
 pub mod config;
+#[cfg(all(feature = "_auth", feature = "https-client"))]
+mod https;
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
-#[cfg(feature = "rate-limit")]
+#[cfg(feature = "_auth")]
+pub(crate) mod spawn;
+#[cfg(any(feature = "_auth", feature = "rate-limit"))]
 pub(crate) mod timer;
 #[cfg(feature = "tonic")]
 pub(crate) mod tonic;

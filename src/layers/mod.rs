@@ -1,8 +1,8 @@
 //! One folder for each layer; none imports another.
 
-#[cfg(feature = "auth")]
+#[cfg(feature = "_auth")]
 pub mod auth;
-#[cfg(feature = "auth")]
+#[cfg(feature = "_auth")]
 pub mod authz;
 #[cfg(feature = "rate-limit")]
 pub mod rate_limit;

@@ -56,6 +56,15 @@ impl<B> ResponseBody<B> {
         Self { kind: Kind::Guarded { body, guard: Some(guard) } }
     }
 
+    /// The same answer of our own, beside bodies of another type.
+    #[cfg(feature = "_auth")]
+    pub(crate) fn retyped<C>(self) -> ResponseBody<C> {
+        match self.kind {
+            Kind::Local { data } => ResponseBody { kind: Kind::Local { data } },
+            Kind::Inner { .. } | Kind::Guarded { .. } => ResponseBody::default(),
+        }
+    }
+
     /// An answer of our own, sent as one frame; empty data is no frame at all.
     pub fn local(data: impl Into<Bytes>) -> Self {
         let data = data.into();

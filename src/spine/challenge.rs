@@ -6,7 +6,7 @@ use crate::spine::config::ConfigError;
 use crate::spine::problem::{Problem, ProblemKind};
 use crate::spine::rejection::Rejection;
 
-/// The `Bearer` challenge of a service.
+/// The challenges of a service: `Bearer`, `Basic`, or both.
 ///
 /// It lives in the spine because two layers send it: the one that looks for credentials, and the one that finds that
 /// there are none where some are needed.
@@ -22,6 +22,14 @@ use crate::spine::rejection::Rejection;
 pub struct Challenge {
     realm: Box<str>,
     resource_metadata: Option<Box<str>>,
+    schemes: Schemes,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Schemes {
+    Bearer,
+    BearerAndBasic,
+    Basic,
 }
 
 /// Why a client is challenged.
@@ -31,6 +39,8 @@ pub(crate) enum Reason<'a> {
     NoCredential,
     /// Its credential is malformed, expired, revoked or otherwise no good.
     InvalidToken,
+    /// Its password is wrong, or nobody's: no token is at fault.
+    InvalidLogin,
     /// It sent more than one, or one that cannot be read.
     InvalidRequest,
     /// It may not, for want of these scopes.
@@ -44,7 +54,7 @@ impl Challenge {
     ///
     /// A realm with characters that a quoted string would have to escape.
     pub fn new(realm: &str) -> Result<Self, ConfigError> {
-        Ok(Self { realm: quotable("realm", realm)?, resource_metadata: None })
+        Ok(Self { realm: quotable("realm", realm)?, resource_metadata: None, schemes: Schemes::Bearer })
     }
 
     /// Where clients learn how to get a token (RFC 9728 section 5.1).
@@ -65,11 +75,27 @@ impl Challenge {
         Ok(self)
     }
 
+    /// Says that user names and passwords are taken, too (RFC 7617).
+    #[must_use]
+    pub const fn and_basic(mut self) -> Self {
+        self.schemes = Schemes::BearerAndBasic;
+        self
+    }
+
+    /// Says that user names and passwords are taken, and no tokens.
+    #[must_use]
+    pub const fn basic_alone(mut self) -> Self {
+        self.schemes = Schemes::Basic;
+        self
+    }
+
     /// Refuses a client, with what it must know to do better.
     pub(crate) fn refuse(&self, origin: crate::spine::event::Origin, reason: Reason<'_>) -> Rejection {
         let problem = match reason {
             Reason::NoCredential => Problem::new(ProblemKind::Unauthenticated).detail("This needs a credential."),
-            Reason::InvalidToken => Problem::new(ProblemKind::Unauthenticated).detail("The credential is no good."),
+            Reason::InvalidToken | Reason::InvalidLogin => {
+                Problem::new(ProblemKind::Unauthenticated).detail("The credential is no good.")
+            }
             Reason::InvalidRequest => {
                 Problem::new(ProblemKind::BadRequest).detail("The request carries more than one credential.")
             }
@@ -77,10 +103,20 @@ impl Challenge {
                 Problem::new(ProblemKind::Forbidden).detail("The credential does not allow this.")
             }
         };
-        Rejection::new(origin, problem).add_header(header::WWW_AUTHENTICATE, self.value(reason))
+        let mut rejection = Rejection::new(origin, problem);
+        if self.schemes != Schemes::Basic {
+            rejection = rejection.add_header(header::WWW_AUTHENTICATE, self.bearer(reason));
+        }
+        // RFC 7617 section 2.1: passwords are read as UTF-8.
+        if self.schemes != Schemes::Bearer {
+            let text = format!("Basic realm=\"{}\", charset=\"UTF-8\"", self.realm);
+            let value = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Basic realm=\"api\""));
+            rejection = rejection.add_header(header::WWW_AUTHENTICATE, value);
+        }
+        rejection
     }
 
-    fn value(&self, reason: Reason<'_>) -> HeaderValue {
+    fn bearer(&self, reason: Reason<'_>) -> HeaderValue {
         let mut text = format!("Bearer realm=\"{}\"", self.realm);
         let mut add = |name: &str, value: &str| {
             text.push_str(", ");
@@ -90,7 +126,7 @@ impl Challenge {
             text.push('"');
         };
         match reason {
-            Reason::NoCredential => {}
+            Reason::NoCredential | Reason::InvalidLogin => {}
             Reason::InvalidToken => add("error", "invalid_token"),
             Reason::InvalidRequest => add("error", "invalid_request"),
             Reason::InsufficientScope(scopes) => {
@@ -109,7 +145,7 @@ impl Challenge {
 impl Default for Challenge {
     /// The realm `api`.
     fn default() -> Self {
-        Self { realm: "api".into(), resource_metadata: None }
+        Self { realm: "api".into(), resource_metadata: None, schemes: Schemes::Bearer }
     }
 }
 

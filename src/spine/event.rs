@@ -99,13 +99,31 @@ pub(crate) fn fault_once(said: &AtomicBool, origin: Origin, event: &'static str,
 }
 
 /// Says why a credential was refused, for whoever looks for it: the client is not told.
-#[cfg(feature = "auth")]
+#[cfg(feature = "_auth")]
 pub(crate) fn credential_refused(origin: Origin, reason: &dyn std::fmt::Display) {
     report!(debug, origin, event = "authn_token_refused", "{reason}");
 }
 
+/// Says why nobody can tell whether a credential is good.
+#[cfg(all(feature = "_auth", feature = "introspection"))]
+pub(crate) fn credential_unverifiable(origin: Origin, reason: &dyn std::fmt::Display) {
+    report!(warn, origin, event = "authn_unavailable", "{reason}");
+}
+
+/// Says that keys were fetched which are others than before.
+#[cfg(feature = "_auth")]
+pub(crate) fn keys_fetched(origin: Origin, usable: usize, skipped: usize) {
+    report!(info, origin, event = "keys_fetched", usable, skipped, "");
+}
+
+/// Says why keys could not be fetched. Fetches keep their distance, so there is no flood of these.
+#[cfg(feature = "_auth")]
+pub(crate) fn keys_not_fetched(origin: Origin, reason: &dyn std::fmt::Display) {
+    report!(warn, origin, event = "keys_not_fetched", "{reason}");
+}
+
 /// Says which rule refused a request, for whoever looks for it.
-#[cfg(feature = "auth")]
+#[cfg(feature = "_auth")]
 pub(crate) fn authorization_refused(origin: Origin, rule: Option<&str>) {
     report!(debug, origin, event = "authz_fail", rule = rule.unwrap_or_default(), "");
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::spine::request::RequestView;
 
@@ -27,6 +28,7 @@ struct Caller {
     roles: Box<[Box<str>]>,
     scopes: Box<[Box<str>]>,
     claims: Box<[(Box<str>, Box<str>)]>,
+    expires: Option<SystemTime>,
 }
 
 impl Identity {
@@ -40,6 +42,7 @@ impl Identity {
             roles: Box::default(),
             scopes: Box::default(),
             claims: Box::default(),
+            expires: None,
         }))
     }
 
@@ -80,6 +83,20 @@ impl Identity {
         let claims = claims.into_iter().map(|(name, value)| (name.into(), value.into()));
         Arc::make_mut(&mut self.0).claims = claims.collect();
         self
+    }
+
+    /// Says until when the credential is good.
+    #[must_use]
+    pub fn with_expiry(mut self, at: SystemTime) -> Self {
+        Arc::make_mut(&mut self.0).expires = Some(at);
+        self
+    }
+
+    /// Until when the credential is good, if it ends: for whoever keeps a stream or a WebSocket open for longer than a
+    /// request.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.0.expires
     }
 
     /// A claim, if it is known and a text.

@@ -4,8 +4,10 @@
 //! surrogates, nothing after the value, bounded depth and size. It lives in the spine because tokens and requests are
 //! read by the same rules. No library reads so: those that keep the last of two members keep what another one dropped.
 
+mod deserialize;
 mod reader;
 
+pub(crate) use self::deserialize::from_json;
 pub(crate) use self::reader::{JsonLimits, read};
 
 use std::fmt;

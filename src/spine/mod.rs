@@ -1,16 +1,18 @@
 //! What every layer stands on. It imports no layer and no framework.
 
 pub(crate) mod body;
-#[cfg(feature = "auth")]
+#[cfg(feature = "_auth")]
+pub(crate) mod certificate;
+#[cfg(feature = "_auth")]
 pub(crate) mod challenge;
 pub(crate) mod classify;
 pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod event;
-#[cfg(feature = "auth")]
+#[cfg(feature = "_auth")]
 pub(crate) mod gate;
 pub(crate) mod identity;
-#[cfg(feature = "auth")]
+#[cfg(feature = "_auth")]
 pub(crate) mod json;
 pub mod key;
 #[cfg(feature = "security-headers")]
@@ -20,3 +22,5 @@ pub mod problem;
 pub(crate) mod rejection;
 pub(crate) mod request;
 pub(crate) mod response;
+#[cfg(feature = "_auth")]
+pub(crate) mod signal;

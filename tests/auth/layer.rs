@@ -16,7 +16,7 @@ use crate::api_key::keys;
 use crate::support::{NOW, good_token, now, token_with, verifier};
 
 /// A clock that shows the tests' present.
-fn clock() -> (Clock, ClockHand) {
+pub(crate) fn clock() -> (Clock, ClockHand) {
     let (clock, hand) = Clock::manual();
     hand.advance(now().duration_since(clock.wall()).expect("the tests lie in the future"));
     (clock, hand)
@@ -26,10 +26,10 @@ fn both() -> Auth {
     Auth::new().jwt(verifier()).api_keys(keys()).with_clock(clock().0)
 }
 
-type Answer = Response<ResponseBody<Full<Bytes>>>;
+pub(crate) type Answer = Response<ResponseBody<Full<Bytes>>>;
 
 /// Sends a request; the handler answers with who it sees, and with the credentials that reached it.
-fn send(layer: &AuthLayer, request: Request<()>) -> Answer {
+pub(crate) fn send(layer: &AuthLayer, request: Request<()>) -> Answer {
     let handler = service_fn(|request: Request<()>| async move {
         let seen = request.extensions().get::<Identity>();
         let mut response = Response::new(Full::default());
@@ -37,12 +37,18 @@ fn send(layer: &AuthLayer, request: Request<()>) -> Answer {
         response.headers_mut().insert("who", who.parse().unwrap());
         let left = request.headers().contains_key("authorization") || request.headers().contains_key("x-api-key");
         response.headers_mut().insert("left", left.to_string().parse().unwrap());
+        response.headers_mut().insert("uri", request.uri().to_string().parse().unwrap());
+        for (name, field) in [("protocols", "sec-websocket-protocol"), ("cookies", "cookie")] {
+            if let Some(value) = request.headers().get(field) {
+                response.headers_mut().insert(name, value.clone());
+            }
+        }
         Ok::<_, Infallible>(response)
     });
     layer.layer(handler).oneshot(request).now_or_never().expect("the layer never waits").unwrap()
 }
 
-fn with(fields: &[(&str, &str)]) -> Request<()> {
+pub(crate) fn with(fields: &[(&str, &str)]) -> Request<()> {
     let mut request = Request::get("/").body(()).unwrap();
     for (name, value) in fields {
         request.headers_mut().append(name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap());
@@ -54,11 +60,11 @@ fn bearer(token: &str) -> Request<()> {
     with(&[("authorization", &format!("Bearer {token}"))])
 }
 
-fn field<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+pub(crate) fn field<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).map_or("", |value| value.to_str().unwrap())
 }
 
-fn outcome(answer: &Answer) -> (u16, &str) {
+pub(crate) fn outcome(answer: &Answer) -> (u16, &str) {
     (answer.status().as_u16(), field(answer.headers(), "www-authenticate"))
 }
 

@@ -5,9 +5,17 @@
 
 mod api_key;
 mod attacks;
+mod basic;
 mod cache;
+mod claims;
+mod http_rules;
+mod introspection;
 mod json;
 mod keys;
 mod layer;
+mod places;
+mod refresh;
+mod remote;
+mod resource;
 mod rfc8725;
 mod support;

@@ -168,8 +168,10 @@ mod auth {
             .build()
             .unwrap()
     ), allocations = [1, 1]);
-    contract!(empty: tower_rampart::auth::AuthLayer::empty(), allocations = [0, 0]);
-    contract!(strangers_welcome: Auth::new().api_keys(ApiKeys::default()).optional(true).build().unwrap(), allocations = [0, 0]);
+    // Who waits for keys needs a clone of the inner service.
+    contract!(empty: tower_rampart::auth::AuthLayer::empty(), allocations = [0, 0], needs = Clone);
+    contract!(strangers_welcome: Auth::new().api_keys(ApiKeys::default()).optional(true).build().unwrap(),
+        allocations = [0, 0], needs = Clone);
 }
 
 #[cfg(feature = "rate-limit")]

@@ -22,12 +22,12 @@
 //! );
 //! ```
 
-#[cfg(feature = "auth")]
+#[cfg(feature = "_auth")]
 mod auth;
-#[cfg(feature = "auth")]
+#[cfg(feature = "_auth")]
 mod authz;
 mod client_ip;
-#[cfg(any(feature = "auth", feature = "rate-limit"))]
+#[cfg(any(feature = "_auth", feature = "rate-limit"))]
 mod duration;
 #[cfg(feature = "rate-limit")]
 mod key_part;
@@ -37,9 +37,9 @@ mod rate_limit;
 #[cfg(feature = "security-headers")]
 mod security_headers;
 
-#[cfg(feature = "auth")]
+#[cfg(feature = "_auth")]
 pub use self::auth::AuthConfig;
-#[cfg(feature = "auth")]
+#[cfg(feature = "_auth")]
 pub use self::authz::AuthzConfig;
 pub use self::client_ip::ClientIpConfig;
 pub use self::parse::{carry, parse};

@@ -111,7 +111,7 @@ impl ApiKeys {
         let dot = credential.iter().position(|byte| *byte == b'.')?;
         let (id, secret) = (std::str::from_utf8(credential.get(..dot)?).ok()?, credential.get(dot + 1..)?);
         // Hashed whether the client is known or not, so that the time tells nothing about names.
-        let hash = super::digest::sha256(secret);
+        let hash = super::digest::sha256(secret)?;
         let key = self.0.get(id)?.iter().find(|key| super::digest::equal(&key.sha256, &hash))?;
         if key.expires.is_some_and(|expires| now >= expires) {
             return None;

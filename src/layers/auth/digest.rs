@@ -1,13 +1,16 @@
 //! Hashes of secrets.
 
-/// SHA-256.
-pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    // A SHA-256 has 32 bytes.
-    digest.as_ref().try_into().unwrap_or_default()
+use jsonwebtoken::jwk::ThumbprintHash;
+use subtle::ConstantTimeEq as _;
+
+use super::provider::PROVIDER;
+
+/// SHA-256; `None` where the provider has none, so that nothing is equal to anything.
+pub(super) fn sha256(bytes: &[u8]) -> Option<[u8; 32]> {
+    (PROVIDER.key_utils.compute_digest)(bytes, ThumbprintHash::SHA256).ok()?.try_into().ok()
 }
 
 /// Compares in a time that does not depend on where two hashes differ.
 pub(super) fn equal(one: &[u8; 32], other: &[u8; 32]) -> bool {
-    aws_lc_rs::constant_time::verify_slices_are_equal(one, other).is_ok()
+    one.ct_eq(other).into()
 }

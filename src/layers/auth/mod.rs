@@ -56,18 +56,37 @@
 //! all the same.
 
 mod api_key;
+mod basic;
+mod claims;
 mod credential;
 mod digest;
+mod future;
+mod http;
+#[cfg(feature = "introspection")]
+mod introspection;
+mod judge;
 mod jwt;
+mod known;
 mod layer;
+mod metadata;
+mod provider;
 mod service;
+mod task;
+#[cfg(feature = "auth-test-kit")]
+pub mod testing;
 
 pub use self::api_key::{ApiKey, ApiKeys};
+pub use self::basic::{Basic, CannotVerify, Login, LoginFuture, VerifyPassword};
+pub use self::claims::Claims;
+pub use self::future::ResponseFuture;
+pub use self::http::HttpClient;
+#[cfg(feature = "introspection")]
+pub use self::introspection::Introspection;
 pub use self::jwt::{
-    Algorithm, Denylist, DenylistFull, Issuer, JwtVerifier, KeySet, Keys, Profile, Revocation, TokenFacts, TokenFault,
-    VerifyError, VerifyingKey, verify_jws,
+    Algorithm, Denylist, DenylistFull, Issuer, JwtVerifier, KeySet, Keys, Profile, RemoteKeys, Revocation, TokenFacts,
+    TokenFault, VerifyError, VerifyingKey, verify_jws,
 };
 pub use self::layer::{Auth, AuthLayer};
+pub use self::metadata::Resource;
 pub use self::service::AuthService;
-pub use crate::spine::gate::ResponseFuture;
 pub use crate::spine::json::JsonFault;

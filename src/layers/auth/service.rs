@@ -1,21 +1,18 @@
 //! The service.
 
+use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use http::{HeaderMap, Request, Response, header};
+use http::{Request, Response};
 use tower_service::Service;
 
-use super::credential::{API_KEY, Credential};
-use super::jwt::VerifyError;
+use super::future::{ResponseFuture, Waiting};
+use super::judge::{Judgement, cannot_judge_now};
 use super::layer::Auth;
+use super::task::settle;
 use crate::spine::body::ResponseBody;
-use crate::spine::challenge::Reason;
-use crate::spine::event::{self, Origin};
-use crate::spine::gate::ResponseFuture;
 use crate::spine::identity::Identity;
-use crate::spine::problem::{Problem, ProblemKind};
 use crate::spine::rejection::Rejection;
 use crate::spine::request::{RequestFacts, RequestView};
 
@@ -49,11 +46,11 @@ impl<S> AuthService<S> {
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for AuthService<S>
 where
-    S: Service<Request<ReqB>, Response = Response<ResB>>,
+    S: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
 {
     type Response = Response<ResponseBody<ResB>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S, ReqB>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -61,56 +58,55 @@ where
 
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         if self.auth.is_empty() {
-            return ResponseFuture::passed(self.inner.call(request));
+            return ResponseFuture::passed(self.inner.call(request), false);
         }
-        match identify(&self.auth, request.headers()) {
-            Ok(Some(identity)) => {
-                if self.auth.strip {
-                    request.headers_mut().remove(header::AUTHORIZATION);
-                    request.headers_mut().remove(API_KEY);
-                }
-                request.extensions_mut().insert(identity);
-            }
-            // An identity from further out is none that this layer vouches for.
-            Ok(None) => {
-                request.extensions_mut().remove::<Identity>();
-            }
-            Err(rejection) => {
-                let facts = RequestFacts::of(RequestView::of(&request));
-                return ResponseFuture::refused(self.auth.refuser.clone(), *rejection, facts);
-            }
+        let view = RequestView::of(&request);
+        if let Some(answer) = self.auth.resource.as_ref().and_then(|resource| resource.answer(view)) {
+            return ResponseFuture::told(answer);
         }
-        ResponseFuture::passed(self.inner.call(request))
+        match self.auth.judge(view, self.auth.clock.wall()) {
+            Judgement::Pending(pending) => {
+                // The readied service waits with the request; a clone takes its place, and has to be readied anew.
+                let clone = self.inner.clone();
+                ResponseFuture::waiting(Waiting {
+                    auth: Arc::clone(&self.auth),
+                    service: mem::replace(&mut self.inner, clone),
+                    request,
+                    judgement: Box::pin(settle(Arc::clone(&self.auth), pending)),
+                })
+            }
+            judgement => match act(&self.auth, judgement, &mut request) {
+                Verdict::Pass { by_query } => ResponseFuture::passed(self.inner.call(request), by_query),
+                Verdict::Refuse(rejection, facts) => ResponseFuture::refused(Arc::clone(&self.auth), *rejection, facts),
+            },
+        }
     }
 }
 
-/// Who sent a request with these fields; nobody, where strangers are let through.
-fn identify(auth: &Auth, headers: &HeaderMap) -> Result<Option<Identity>, Box<Rejection>> {
-    let refuse = |reason| Box::new(auth.challenge.refuse(Origin::Auth, reason));
-    let identity = match Credential::of(headers) {
-        Credential::None if auth.optional => return Ok(None),
-        Credential::None => return Err(refuse(Reason::NoCredential)),
-        Credential::Several => return Err(refuse(Reason::InvalidRequest)),
-        Credential::Unknown => None,
-        Credential::ApiKey(key) => auth.api_keys.as_ref().and_then(|keys| keys.identify(key, auth.clock.wall())),
-        Credential::Bearer(token) => match &auth.jwt {
-            None => None,
-            Some(verifier) => match verifier.verify(token, auth.clock.wall()) {
-                Ok(identity) => Some(identity),
-                Err(VerifyError::NoKeys) => return Err(Box::new(no_keys())),
-                Err(VerifyError::Refused(fault)) => {
-                    event::credential_refused(Origin::Auth, &fault);
-                    None
-                }
-            },
-        },
-    };
-    identity.map(Some).ok_or_else(|| refuse(Reason::InvalidToken))
+/// What becomes of a request.
+pub(super) enum Verdict {
+    Pass { by_query: bool },
+    Refuse(Box<Rejection>, RequestFacts),
 }
 
-/// Whose fault it is that a token cannot be judged: not the client's.
-fn no_keys() -> Rejection {
-    const WAIT: Duration = Duration::from_secs(5);
-    let problem = Problem::new(ProblemKind::Unavailable).detail("Credentials cannot be checked at the moment.");
-    Rejection::new(Origin::Auth, problem).retry_after(WAIT)
+/// Writes a judgement into the request.
+pub(super) fn act<B>(auth: &Auth, judgement: Judgement, request: &mut Request<B>) -> Verdict {
+    match judgement {
+        Judgement::Admitted(caller) => {
+            if auth.strip {
+                auth.places.strip(request);
+            }
+            let by_query = caller.by_query;
+            caller.insert(request.extensions_mut());
+            Verdict::Pass { by_query }
+        }
+        Judgement::Stranger => {
+            // An identity from further out is none that this layer vouches for.
+            request.extensions_mut().remove::<Identity>();
+            Verdict::Pass { by_query: false }
+        }
+        Judgement::Refused(rejection) => Verdict::Refuse(rejection, RequestFacts::of(RequestView::of(request))),
+        // Whoever asks has settled it; if not, nobody is let in.
+        Judgement::Pending(_) => act(auth, cannot_judge_now(), request),
+    }
 }

@@ -37,7 +37,8 @@ impl Member {
         Self::Object(members.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 
-    pub(super) fn write(&self, out: &mut String) {
+    /// Appends the value as JSON.
+    pub(crate) fn write(&self, out: &mut String) {
         match self {
             Self::Text(text) => write_text(out, text),
             Self::Number(number) => {

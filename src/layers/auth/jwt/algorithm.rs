@@ -109,7 +109,7 @@ impl Algorithm {
         }
     }
 
-    pub(super) const fn backend(self) -> Backend {
+    pub(in crate::layers::auth) const fn backend(self) -> Backend {
         match self {
             Self::Hs256 => Backend::HS256,
             Self::Hs384 => Backend::HS384,

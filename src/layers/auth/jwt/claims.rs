@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::caller::audience_is_among;
 use super::fault::TokenFault;
 use crate::spine::json::{Json, Number};
 
@@ -41,6 +42,14 @@ pub(super) struct Dates {
     expires: f64,
     not_before: Option<f64>,
     pub(super) issued: Option<f64>,
+}
+
+impl Dates {
+    /// When it expires, since 1970.
+    pub(super) fn expires(self) -> Duration {
+        // Within the calendar, by its check.
+        Duration::try_from_secs_f64(self.expires).unwrap_or_default()
+    }
 }
 
 impl Profile {
@@ -136,22 +145,13 @@ impl ClaimRules {
         if self.audiences.is_empty() {
             return Ok(());
         }
-        let is_ours = |audience: &str| self.audiences.iter().any(|ours| **ours == *audience);
-        let holds = match meant? {
-            Json::Text(audience) => is_ours(audience),
-            // Every entry is a string, or the list is none of audiences.
-            Json::List(audiences) => {
-                audiences.iter().all(|audience| audience.text().is_some())
-                    && audiences.iter().filter_map(Json::text).any(is_ours)
-            }
-            _ => false,
-        };
+        let holds = audience_is_among(meant?, &self.audiences);
         if holds { Ok(()) } else { Err(TokenFault::ClaimInvalid("aud")) }
     }
 }
 
 /// A NumericDate (RFC 7519 section 2): seconds, perhaps with a fraction, within the calendar.
-fn date(claims: &Json, name: &'static str) -> Result<Option<f64>, TokenFault> {
+pub(in crate::layers::auth) fn date(claims: &Json, name: &'static str) -> Result<Option<f64>, TokenFault> {
     let seconds = match claims.get(name) {
         None => return Ok(None),
         Some(Json::Number(Number::Whole(seconds))) => *seconds as f64,

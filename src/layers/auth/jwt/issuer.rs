@@ -1,12 +1,10 @@
 //! An issuer: whose tokens are taken, by which keys and rules.
 
-use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::algorithm::{Algorithm, Algorithms, Family};
 use super::claims::{ClaimRules, Profile};
-use super::key_set::KeySet;
+use super::keys::Keys;
 use crate::spine::config::ConfigError;
 
 /// Whose tokens are taken.
@@ -30,17 +28,6 @@ pub struct Issuer {
     keys: Keys,
     pub(super) roles_claim: Box<str>,
     pub(super) tenant_claim: Option<Box<str>>,
-}
-
-/// The keys of an issuer, which can be replaced while tokens are checked.
-#[derive(Clone)]
-pub struct Keys(Arc<RwLock<Snapshot>>);
-
-#[derive(Clone, Default)]
-struct Snapshot {
-    set: Option<Arc<KeySet>>,
-    /// Grows with every replacement: what was verified by older keys is verified again.
-    generation: u64,
 }
 
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
@@ -169,48 +156,5 @@ impl Issuer {
 
     pub(super) const fn key_source(&self) -> &Keys {
         &self.keys
-    }
-}
-
-impl Keys {
-    /// No keys yet: tokens cannot be checked, which is the server's fault, not the client's.
-    #[must_use]
-    pub fn none() -> Self {
-        Self(Arc::default())
-    }
-
-    /// Replaces the keys; tokens that were verified by the old ones are verified again. An empty set replaces nothing.
-    pub fn replace(&self, set: KeySet) {
-        if !set.is_empty() {
-            let mut snapshot = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            *snapshot = Snapshot { set: Some(Arc::new(set)), generation: snapshot.generation + 1 };
-        }
-    }
-
-    /// The keys of this moment, and their generation.
-    pub(super) fn now(&self) -> (Option<Arc<KeySet>>, u64) {
-        let snapshot = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        (snapshot.set.clone(), snapshot.generation)
-    }
-
-    /// Whether there are keys.
-    #[must_use]
-    pub fn are_there(&self) -> bool {
-        self.now().0.is_some()
-    }
-}
-
-impl From<KeySet> for Keys {
-    fn from(set: KeySet) -> Self {
-        let keys = Self::none();
-        keys.replace(set);
-        keys
-    }
-}
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (set, generation) = self.now();
-        f.debug_struct("Keys").field("set", &set).field("generation", &generation).finish()
     }
 }

@@ -5,16 +5,11 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
-use jsonwebtoken::crypto::CryptoProvider;
 
+use super::super::provider::PROVIDER;
 use super::algorithm::{Algorithm, Algorithms, Family};
 use crate::spine::config::ConfigError;
 use crate::spine::json::Json;
-
-/// The provider, named outright: jsonwebtoken's own choice panics when both of its features are on, which a stranger's
-/// dependency can bring about.
-#[cfg(feature = "auth")]
-const PROVIDER: &CryptoProvider = &jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 
 /// The least modulus of an RSA key (RFC 7518 section 3.3), and the most that verification takes.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;

@@ -4,16 +4,23 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::de::DeserializeOwned;
+
+use super::super::claims::{ReadClaims, TypedClaims, read_claims};
+use super::super::known::Known;
 use super::algorithm::Algorithm;
-use super::cache::{MAX_AGE_SECS, TokenCache, Verified};
+use super::caller::caller;
+use super::claims::Dates;
 use super::fault::TokenFault;
 use super::issuer::Issuer;
 use super::key_set::KeySet;
+use super::keys::Lookup;
 use super::revocation::{Revocation, TokenFacts};
 use super::token::Token;
 use crate::spine::config::ConfigError;
 use crate::spine::identity::Identity;
 use crate::spine::json::Json;
+use crate::spine::signal::Wait;
 
 /// Checks JSON Web Tokens of one or several issuers.
 ///
@@ -26,8 +33,33 @@ use crate::spine::json::Json;
 pub struct JwtVerifier {
     issuers: Arc<[Issuer]>,
     max_token_bytes: usize,
-    cache: Option<Arc<TokenCache>>,
+    known: Option<Arc<Known<Verified>>>,
     revocation: Option<Arc<dyn Revocation>>,
+    read_claims: Option<ReadClaims>,
+}
+
+/// A verified token.
+#[derive(Clone)]
+pub(in crate::layers::auth) struct Verified {
+    pub(in crate::layers::auth) identity: Identity,
+    /// The claims in the type that was asked for.
+    pub(in crate::layers::auth) claims: Option<Arc<dyn TypedClaims>>,
+    dates: Dates,
+    id: Option<Box<str>>,
+    /// Which of the verifier's issuers, and the generation of its keys.
+    issuer: usize,
+    generation: u64,
+    /// When it was verified.
+    since: f64,
+}
+
+/// Why a token is not verified, or not yet.
+pub(in crate::layers::auth) enum Unverified {
+    Refused(TokenFault),
+    /// There are no keys to judge it by, before so long at least.
+    NoKeys(Duration),
+    /// Keys are being fetched; then it can be judged.
+    Fetching(Wait),
 }
 
 /// Why a token did not become an identity.
@@ -40,14 +72,12 @@ pub enum VerifyError {
     NoKeys,
 }
 
+/// The longest time in which a token is not verified anew.
+const MAX_KNOWN_SECS: f64 = 300.0;
 /// A token of 8 KiB carries more claims than any that is sound.
 const DEFAULT_MAX_TOKEN_BYTES: usize = 8192;
 const DEFAULT_CACHED_TOKENS: usize = 10_000;
 const MAX_ISSUERS: usize = 64;
-/// The most roles, and the most scopes, of a caller.
-const MAX_NAMES: usize = 256;
-/// The most claims that a caller is known by.
-const MAX_CLAIMS: usize = 64;
 
 impl JwtVerifier {
     /// Trusts these issuers.
@@ -73,8 +103,9 @@ impl JwtVerifier {
         Ok(Self {
             issuers: issuers.into(),
             max_token_bytes: DEFAULT_MAX_TOKEN_BYTES,
-            cache: is_worth_it.then(|| Arc::new(TokenCache::new(DEFAULT_CACHED_TOKENS))),
+            known: is_worth_it.then(|| Arc::new(Known::with_room_for(DEFAULT_CACHED_TOKENS))),
             revocation: None,
+            read_claims: None,
         })
     }
 
@@ -82,8 +113,30 @@ impl JwtVerifier {
     /// none are unless it is said.
     #[must_use]
     pub fn cached_tokens(mut self, tokens: usize) -> Self {
-        self.cache = (tokens > 0).then(|| Arc::new(TokenCache::new(tokens)));
+        self.known = (tokens > 0).then(|| Arc::new(Known::with_room_for(tokens)));
         self
+    }
+
+    /// Reads the claims into a type of yours, too, which handlers find in the request's extensions as
+    /// [`Claims<C>`](super::super::Claims). A token whose claims do not fit is refused.
+    #[must_use]
+    pub fn with_claims<C: DeserializeOwned + Send + Sync + 'static>(mut self) -> Self {
+        self.read_claims = Some(read_claims::<C>);
+        // What is known was read into another type, or none.
+        self.known = self.known.map(|known| Arc::new(Known::with_room_for(known.room())));
+        self
+    }
+
+    /// Begins to fetch keys that are remote, and keeps them fresh: to be called where a runtime is there, when the
+    /// verifier was made where there was none.
+    pub fn start(&self) {
+        self.issuers.iter().for_each(|issuer| issuer.key_source().start());
+    }
+
+    /// Whether each issuer's keys are there.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        self.issuers.iter().all(|issuer| issuer.key_source().are_there())
     }
 
     /// Asks whether a token was revoked, also of one that was verified before.
@@ -100,36 +153,55 @@ impl JwtVerifier {
         self
     }
 
-    /// Checks a token at a wall time, and says who its bearer is.
+    #[cfg(feature = "introspection")]
+    pub(in crate::layers::auth) const fn token_bytes(&self) -> usize {
+        self.max_token_bytes
+    }
+
+    /// Checks a token at a wall time, and says who its bearer is. It never waits: keys that have to be fetched first are
+    /// none, and are fetched meanwhile.
     ///
     /// # Errors
     ///
     /// Why it is refused, or that there are no keys to judge it by.
     pub fn verify(&self, token: &[u8], now: SystemTime) -> Result<Identity, VerifyError> {
+        match self.check(token, now, false) {
+            Ok(verified) => Ok(verified.identity),
+            Err(Unverified::Refused(fault)) => Err(fault.into()),
+            Err(Unverified::NoKeys(_) | Unverified::Fetching(_)) => Err(VerifyError::NoKeys),
+        }
+    }
+
+    /// The same, with what it takes to wait. `waited` says that this token has waited for keys already.
+    pub(in crate::layers::auth) fn check(
+        &self,
+        token: &[u8],
+        now: SystemTime,
+        waited: bool,
+    ) -> Result<Verified, Unverified> {
         if token.len() > self.max_token_bytes {
             return Err(TokenFault::TooLong.into());
         }
-        let cached = self.cache.as_deref().map(|cache| (cache, cache.key(token)));
-        if let Some((cache, key)) = cached
-            && let Some(known) = cache.get(key)
+        let known = self.known.as_deref().map(|known| (known, known.key(token)));
+        if let Some((known, key)) = known
+            && let Some(verified) = known.get(key)
         {
-            if let Some(issuer) = self.issuers.get(known.issuer).filter(|issuer| is_fresh(issuer, &known, now)) {
-                issuer.rules().check_dates(known.dates, seconds(now))?;
-                self.check_revocation(&known, now)?;
-                return Ok(known.identity);
+            if let Some(issuer) = self.issuers.get(verified.issuer).filter(|issuer| is_fresh(issuer, &verified, now)) {
+                issuer.rules().check_dates(verified.dates, seconds(now))?;
+                self.check_revocation(&verified, now)?;
+                return Ok(verified);
             }
-            cache.remove(key);
+            known.remove(key);
         }
-        let verified = self.verify_anew(token, now)?;
+        let verified = self.check_anew(token, now, waited)?;
         self.check_revocation(&verified, now)?;
-        let identity = verified.identity.clone();
-        if let Some((cache, key)) = cached {
-            cache.put(key, verified);
+        if let Some((known, key)) = known {
+            known.put(key, verified.since, verified.clone());
         }
-        Ok(identity)
+        Ok(verified)
     }
 
-    fn verify_anew(&self, token: &[u8], now: SystemTime) -> Result<Verified, VerifyError> {
+    fn check_anew(&self, token: &[u8], now: SystemTime, waited: bool) -> Result<Verified, Unverified> {
         let token = Token::parse(token, self.max_token_bytes)?;
         let algorithm = token.header.algorithm;
         if !self.issuers.iter().any(|issuer| issuer.allowed().contains(algorithm)) {
@@ -151,16 +223,27 @@ impl JwtVerifier {
         if !issuer.rules().profile.accepts(token.header.typ.as_deref()) {
             return Err(TokenFault::Type.into());
         }
-        let (keys, generation) = issuer.key_source().now();
-        check_signature(&token, &*keys.ok_or(VerifyError::NoKeys)?)?;
+        let key_id = token.header.key_id.as_deref();
+        let (keys, generation) = match issuer.key_source().look_up(key_id, algorithm, waited) {
+            Lookup::Keys(keys, generation) => (keys, generation),
+            Lookup::NoKeys(wait) => return Err(Unverified::NoKeys(wait)),
+            Lookup::Fetching(wait) => return Err(Unverified::Fetching(wait)),
+        };
+        check_signature(&token, &keys)?;
         let claims = match early_claims {
             Some(claims) => claims,
             None => token.claims()?,
         };
         let dates = issuer.rules().check(&claims, seconds(now))?;
         let id = claims.get("jti").and_then(Json::text).map(Into::into);
-        let identity = identity(issuer, &claims)?;
-        Ok(Verified { identity, dates, id, issuer: index, generation, since: seconds(now) })
+        let name = &issuer.rules().issuer;
+        let identity = caller(name, &issuer.roles_claim, issuer.tenant_claim.as_deref(), &claims)?;
+        let identity = identity.with_expiry(UNIX_EPOCH + dates.expires());
+        let claims = match self.read_claims {
+            Some(read) => Some(read(&claims).ok_or(TokenFault::ClaimsForm)?),
+            None => None,
+        };
+        Ok(Verified { identity, claims, dates, id, issuer: index, generation, since: seconds(now) })
     }
 
     fn check_revocation(&self, token: &Verified, now: SystemTime) -> Result<(), TokenFault> {
@@ -179,7 +262,7 @@ impl fmt::Debug for JwtVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwtVerifier")
             .field("issuers", &self.issuers)
-            .field("cache", &self.cache)
+            .field("known", &self.known)
             .finish_non_exhaustive()
     }
 }
@@ -187,7 +270,7 @@ impl fmt::Debug for JwtVerifier {
 /// Whether what was found out about a token still counts: the keys are the same, and it was not long ago.
 fn is_fresh(issuer: &Issuer, known: &Verified, now: SystemTime) -> bool {
     let age = seconds(now) - known.since;
-    issuer.key_source().now().1 == known.generation && (0.0..MAX_AGE_SECS).contains(&age)
+    (0.0..MAX_KNOWN_SECS).contains(&age) && issuer.key_source().generation() == Some(known.generation)
 }
 
 fn check_signature(token: &Token<'_>, keys: &KeySet) -> Result<(), TokenFault> {
@@ -221,6 +304,12 @@ pub fn verify_jws(token: &[u8], keys: &KeySet, algorithms: &[Algorithm]) -> Resu
     token.payload()
 }
 
+impl From<TokenFault> for Unverified {
+    fn from(fault: TokenFault) -> Self {
+        Self::Refused(fault)
+    }
+}
+
 impl From<TokenFault> for VerifyError {
     fn from(fault: TokenFault) -> Self {
         Self::Refused(fault)
@@ -241,41 +330,4 @@ impl std::error::Error for VerifyError {}
 /// Seconds since 1970; none before.
 fn seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64()
-}
-
-fn identity(issuer: &Issuer, claims: &Json) -> Result<Identity, TokenFault> {
-    let text = |name: &str| claims.get(name).and_then(Json::text);
-    // A token of a client for itself may name no other subject.
-    let subject = text("sub").or_else(|| text("client_id")).ok_or(TokenFault::ClaimMissing("sub"))?;
-    let roles = path(claims, &issuer.roles_claim).map(names).unwrap_or_default();
-    // `scope` is a list in one string (RFC 8693 section 4.2); `scp` is what others call it.
-    let scopes = claims.get("scope").or_else(|| claims.get("scp")).map(names).unwrap_or_default();
-    if roles.len() > MAX_NAMES || scopes.len() > MAX_NAMES {
-        return Err(TokenFault::ClaimInvalid("roles"));
-    }
-    let texts =
-        claims.members().unwrap_or_default().iter().filter_map(|(name, value)| Some((name.as_str(), value.text()?)));
-    let identity = Identity::new(&*issuer.rules().issuer, subject)
-        .with_roles(roles)
-        .with_scopes(scopes)
-        .with_claims(texts.take(MAX_CLAIMS));
-    let tenant = issuer.tenant_claim.as_ref().and_then(|claim| path(claims, claim)).and_then(Json::text);
-    Ok(match tenant {
-        Some(tenant) => identity.with_tenant(tenant),
-        None => identity,
-    })
-}
-
-/// A claim, through objects where its name has dots and no claim has the whole name.
-fn path<'a>(claims: &'a Json, name: &str) -> Option<&'a Json> {
-    claims.get(name).or_else(|| name.split('.').try_fold(claims, |value, name| value.get(name)))
-}
-
-/// The names in a list, or in a string with spaces between them.
-fn names(claim: &Json) -> Vec<&str> {
-    match claim {
-        Json::Text(text) => text.split(' ').filter(|name| !name.is_empty()).collect(),
-        Json::List(items) => items.iter().filter_map(Json::text).collect(),
-        _ => Vec::new(),
-    }
 }

@@ -1,0 +1,64 @@
+//! What claims say of the caller.
+
+use super::fault::TokenFault;
+use crate::spine::identity::Identity;
+use crate::spine::json::Json;
+
+/// The most roles, and the most scopes, of a caller.
+const MAX_NAMES: usize = 256;
+/// The most claims that a caller is known by.
+const MAX_CLAIMS: usize = 64;
+
+/// The caller that claims describe.
+pub(in crate::layers::auth) fn caller(
+    issuer: &str,
+    roles_claim: &str,
+    tenant_claim: Option<&str>,
+    claims: &Json,
+) -> Result<Identity, TokenFault> {
+    let text = |name: &str| claims.get(name).and_then(Json::text);
+    // A token of a client for itself may name no other subject.
+    let subject = text("sub").or_else(|| text("client_id")).ok_or(TokenFault::ClaimMissing("sub"))?;
+    let roles = path(claims, roles_claim).map(names).unwrap_or_default();
+    // `scope` is a list in one string (RFC 8693 section 4.2); `scp` is what others call it.
+    let scopes = claims.get("scope").or_else(|| claims.get("scp")).map(names).unwrap_or_default();
+    if roles.len() > MAX_NAMES || scopes.len() > MAX_NAMES {
+        return Err(TokenFault::ClaimInvalid("roles"));
+    }
+    let texts =
+        claims.members().unwrap_or_default().iter().filter_map(|(name, value)| Some((name.as_str(), value.text()?)));
+    let identity =
+        Identity::new(issuer, subject).with_roles(roles).with_scopes(scopes).with_claims(texts.take(MAX_CLAIMS));
+    let tenant = tenant_claim.and_then(|claim| path(claims, claim)).and_then(Json::text);
+    Ok(match tenant {
+        Some(tenant) => identity.with_tenant(tenant),
+        None => identity,
+    })
+}
+
+/// Whether one of an `aud` is one of ours: a string, or a list of nothing but strings (RFC 7519 section 4.1.3).
+pub(in crate::layers::auth) fn audience_is_among(audience: &Json, ours: &[Box<str>]) -> bool {
+    let is_ours = |audience: &str| ours.iter().any(|ours| **ours == *audience);
+    match audience {
+        Json::Text(audience) => is_ours(audience),
+        Json::List(audiences) => {
+            audiences.iter().all(|audience| audience.text().is_some())
+                && audiences.iter().filter_map(Json::text).any(is_ours)
+        }
+        _ => false,
+    }
+}
+
+/// A claim, through objects where its name has dots and no claim has the whole name.
+fn path<'a>(claims: &'a Json, name: &str) -> Option<&'a Json> {
+    claims.get(name).or_else(|| name.split('.').try_fold(claims, |value, name| value.get(name)))
+}
+
+/// The names in a list, or in a string with spaces between them.
+fn names(claim: &Json) -> Vec<&str> {
+    match claim {
+        Json::Text(text) => text.split(' ').filter(|name| !name.is_empty()).collect(),
+        Json::List(items) => items.iter().filter_map(Json::text).collect(),
+        _ => Vec::new(),
+    }
+}

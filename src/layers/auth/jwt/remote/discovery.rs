@@ -1,0 +1,29 @@
+//! Where an issuer's keys are: OpenID Connect Discovery 1.0 section 4, RFC 8414 section 3.
+
+use http::Uri;
+
+use crate::layers::auth::http::{is_trustworthy, origin_and_path};
+use crate::spine::json::{Json, JsonLimits, read};
+
+/// How an issuer's metadata is read.
+const LIMITS: JsonLimits = JsonLimits { max_bytes: 64 << 10, max_depth: 8, max_values: 4096 };
+
+/// The documents that may describe an issuer, in the order in which they are asked for: OpenID Connect appends to its
+/// path, RFC 8414 puts its own before it.
+pub(super) fn documents(issuer: &str) -> Option<[Uri; 2]> {
+    let (origin, path) = origin_and_path(issuer)?;
+    let uri = |text: String| text.parse::<Uri>().ok().filter(is_trustworthy);
+    Some([
+        uri(format!("{origin}{path}/.well-known/openid-configuration"))?,
+        uri(format!("{origin}/.well-known/oauth-authorization-server{path}"))?,
+    ])
+}
+
+/// Where the keys are, by a document that speaks of this issuer and no other (RFC 8414 section 3.3: byte for byte).
+pub(super) fn keys_of(document: &[u8], issuer: &str) -> Option<Uri> {
+    let document = read(document, LIMITS).ok()?;
+    if document.get("issuer").and_then(Json::text) != Some(issuer) {
+        return None;
+    }
+    document.get("jwks_uri").and_then(Json::text)?.parse().ok().filter(is_trustworthy)
+}
