@@ -55,6 +55,16 @@ impl HttpClient {
         if roots.is_empty() { Err(refuse("holds no certificate")) } else { Self::with_roots(roots) }
     }
 
+    /// A client that trusts no certificate, and so reaches nothing but http addresses of this machine: for an issuer, or
+    /// a proxy to one, beside this program.
+    ///
+    /// # Errors
+    ///
+    /// Those of TLS, which is set up all the same.
+    pub fn loopback() -> Result<Self, ConfigError> {
+        Self::with_roots(RootCertStore::empty())
+    }
+
     fn with_roots(roots: RootCertStore) -> Result<Self, ConfigError> {
         // Named outright: rustls' own choice panics where two providers are compiled in.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

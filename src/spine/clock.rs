@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 #[cfg(any(feature = "_auth", feature = "rate-limit"))]
 mod sleep;
-#[cfg(any(feature = "_auth", feature = "rate-limit"))]
+#[cfg(feature = "rate-limit")]
 pub(crate) use self::sleep::Sleep;
 
 /// Where a layer takes the time from: the system, or a clock that a test moves by hand.

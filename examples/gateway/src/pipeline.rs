@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use metrics::counter;
 use rustls::ServerConfig;
 use tower::{Layer, ServiceExt};
-use tower_rampart::auth::AuthService;
+use tower_rampart::auth::{AuthLayer, AuthService};
 use tower_rampart::authz::AuthzService;
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleService};
 use tower_rampart::security_headers::SecurityHeadersService;
@@ -27,20 +27,24 @@ pub struct Pipeline {
     pub config: Config,
     pub tls: Option<Arc<ServerConfig>>,
     pub limits: [RateLimitHandle; 2],
+    pub auth: AuthLayer,
     stack: SecurityHeadersService<ThrottleService<AuthService<ThrottleService<AuthzService<Proxy>>>>>,
 }
 
 impl Pipeline {
-    /// A pipeline that begins anew, or goes on with the counts of one that runs.
+    /// A pipeline that begins anew, or goes on with the counts and the fetched keys of one that runs.
     pub fn new(loaded: Loaded, refuser: Refuser, running: Option<&Self>) -> Self {
-        let Loaded { config, tls, client_ip, headers, limits: [mut strangers, mut callers], auth, authz } = loaded;
+        let Loaded { config, tls, client_ip, headers, limits: [mut strangers, mut callers], mut auth, authz } = loaded;
         if let Some(running) = running {
+            auth = auth.adopt_keys(&running.auth);
             // A table may have moved from one place to the other, by a key that asks for the caller.
             for handle in &running.limits {
                 strangers = strangers.adopt_counts(handle);
                 callers = callers.adopt_counts(handle);
             }
         }
+        // The configuration may have been read where there was no runtime to fetch by.
+        auth.start();
         let limits = [strangers.handle(), callers.handle()];
         let proxy = Proxy::new(&config, client_ip, refuser);
         Self {
@@ -48,6 +52,7 @@ impl Pipeline {
             tls,
             limits,
             stack: headers.layer(strangers.layer(auth.layer(callers.layer(authz.layer(proxy))))),
+            auth,
         }
     }
 

@@ -16,6 +16,8 @@ pub struct State {
     refuser: Refuser,
     metrics: PrometheusHandle,
     ready: AtomicBool,
+    /// Whether tokens could be checked since the start: what ends later is no reason to take the gateway out of service.
+    keys_were_there: AtomicBool,
     reloads: AtomicU64,
     failed_reloads: AtomicU64,
     last_reload_failed: AtomicBool,
@@ -29,6 +31,7 @@ impl State {
             refuser,
             metrics,
             ready: AtomicBool::new(false),
+            keys_were_there: AtomicBool::new(false),
             reloads: AtomicU64::new(0),
             failed_reloads: AtomicU64::new(0),
             last_reload_failed: AtomicBool::new(false),
@@ -66,7 +69,14 @@ impl State {
     }
 
     pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
+        self.ready.load(Ordering::Acquire) && self.has_keys()
+    }
+
+    fn has_keys(&self) -> bool {
+        if !self.keys_were_there.load(Ordering::Acquire) && self.pipeline().auth.is_ready() {
+            self.keys_were_there.store(true, Ordering::Release);
+        }
+        self.keys_were_there.load(Ordering::Acquire)
     }
 
     /// The document of `/-/state`.

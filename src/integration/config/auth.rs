@@ -11,7 +11,8 @@ use super::authz::AuthzConfig;
 use super::duration;
 use super::parse::carry_from;
 use crate::layers::auth::{
-    Algorithm, ApiKey, ApiKeys, Auth, AuthLayer, Issuer, JwtVerifier, KeySet, Profile, VerifyingKey,
+    Algorithm, ApiKey, ApiKeys, Auth, AuthLayer, HttpClient, Issuer, JwtVerifier, KeySet, Keys, Profile, RemoteKeys,
+    Resource, VerifyingKey,
 };
 use crate::spine::challenge::Challenge;
 use crate::spine::config::ConfigError;
@@ -22,14 +23,18 @@ use crate::spine::config::ConfigError;
 /// |---|---|---|
 /// | `optional` | lets strangers through | `false` |
 /// | `max_token_bytes` | the longest token that is looked at | 8192 |
-/// | `resource_metadata` | where clients learn how to get a token (RFC 9728) | |
+/// | `resource_metadata` | where clients learn how to get a token (RFC 9728); answered here when it is a well-known URL | |
 /// | `forward_credentials` | whether the upstream sees them; a program's own affair | `false` |
 /// | `issuer.issuer` | the `iss` of its tokens, byte for byte | |
 /// | `issuer.audience` | the names by which tokens mean this service | |
 /// | `issuer.algorithms` | what its tokens may be signed with | |
 /// | `issuer.profile` | `access-token` (RFC 9068) or `any-jwt` | `access-token` |
 /// | `issuer.jwks_file` | its keys | |
+/// | `issuer.jwks_url` | or where they are fetched from | |
+/// | `issuer.discovery` | or whether it says itself where (OpenID Connect, RFC 8414) | `false` |
 /// | `issuer.hmac_secret_env` | or the variable that holds its secret | |
+/// | `issuer.jwks_cooldown` | the least between two fetches that tokens ask for | `30s` |
+/// | `issuer.max_stale` | for how long keys serve that cannot be fetched anew | `24h` |
 /// | `issuer.leeway` | by how much clocks may differ | `60s` |
 /// | `api_key.id`, `.sha256` | a client, and the SHA-256 of its secret | |
 /// | `api_key.roles`, `.scopes`, `.expires` | what it may, and until when | |
@@ -56,14 +61,23 @@ pub struct AuthConfig {
     optional: bool,
     #[serde(default)]
     max_token_bytes: Option<usize>,
-    #[serde(default, deserialize_with = "challenge")]
-    resource_metadata: Challenge,
+    #[serde(default, deserialize_with = "metadata")]
+    resource_metadata: Metadata,
     #[serde(default)]
     forward_credentials: bool,
     #[serde(default)]
     issuer: Vec<IssuerTable>,
     #[serde(default)]
     api_key: Vec<ApiKeyTable>,
+    #[serde(skip)]
+    client: Option<HttpClient>,
+}
+
+/// Where clients learn how to get a token, and the document there, if it is ours to answer.
+#[derive(Debug, Clone, Default)]
+struct Metadata {
+    challenge: Challenge,
+    resource: Option<Resource>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -76,9 +90,16 @@ struct IssuerTable {
     #[serde(default)]
     profile: ProfileConfig,
     jwks_file: Option<String>,
+    jwks_url: Option<String>,
+    #[serde(default)]
+    discovery: bool,
     hmac_secret_env: Option<String>,
-    #[serde(default, deserialize_with = "leeway")]
+    #[serde(default, deserialize_with = "duration_of")]
     leeway: Option<Duration>,
+    #[serde(default, deserialize_with = "duration_of")]
+    jwks_cooldown: Option<Duration>,
+    #[serde(default, deserialize_with = "duration_of")]
+    max_stale: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -102,6 +123,13 @@ struct ApiKeyTable {
 }
 
 impl AuthConfig {
+    /// Fetches keys by this client. Without it, and with feature `https-client`, by `HttpClient::https`.
+    #[must_use]
+    pub fn with_http_client(mut self, client: HttpClient) -> Self {
+        self.client = Some(client);
+        self
+    }
+
     /// The layer that the table describes. File names are relative to `base`.
     ///
     /// # Errors
@@ -124,15 +152,20 @@ impl AuthConfig {
     /// What strangers are told.
     #[must_use]
     pub fn challenge(&self) -> Challenge {
-        self.resource_metadata.clone()
+        self.resource_metadata.challenge.clone()
     }
 
     fn build(&self, base: &Path, authz: Option<&AuthzConfig>) -> Result<AuthLayer, ConfigError> {
         let mut auth = Auth::new().optional(self.optional || authz.is_some()).challenge(self.challenge());
+        if let Some(resource) = &self.resource_metadata.resource {
+            let servers = self.issuer.iter().map(|table| table.issuer.as_str());
+            let scopes = authz.map(AuthzConfig::scopes).unwrap_or_default();
+            auth = auth.resource(resource.clone().authorization_servers(servers).scopes(scopes));
+        }
         if !self.issuer.is_empty() {
             let roles_claim = authz.map(AuthzConfig::roles_claim);
             let issuer = |table: &IssuerTable| {
-                let issuer = table.to_issuer(base)?;
+                let issuer = table.to_issuer(base, self.client.as_ref())?;
                 Ok(match roles_claim {
                     Some(claim) => issuer.roles_claim(claim),
                     None => issuer,
@@ -168,14 +201,14 @@ impl AuthConfig {
 }
 
 impl IssuerTable {
-    fn to_issuer(&self, base: &Path) -> Result<Issuer, ConfigError> {
+    fn to_issuer(&self, base: &Path, client: Option<&HttpClient>) -> Result<Issuer, ConfigError> {
         let issuer = Issuer::new(&*self.issuer)
             .algorithms(self.algorithms.iter().copied())
             .profile(match self.profile {
                 ProfileConfig::AccessToken => Profile::AccessToken,
                 ProfileConfig::AnyJwt => Profile::AnyJwt,
             })
-            .keys(self.keys(base)?);
+            .keys(self.keys(base, client)?);
         let issuer = self.audience.iter().fold(issuer, |issuer, audience| issuer.audience(&**audience));
         Ok(match self.leeway {
             Some(leeway) => issuer.leeway(leeway),
@@ -183,33 +216,71 @@ impl IssuerTable {
         })
     }
 
-    fn keys(&self, base: &Path) -> Result<KeySet, ConfigError> {
-        match (&self.jwks_file, &self.hmac_secret_env) {
-            (Some(file), None) => {
-                let refuse =
-                    |breach: String, mend: String| ConfigError::new("auth.issuer.jwks_file", file, breach, mend);
-                let document = std::fs::read(base.join(file)).map_err(|error| {
-                    refuse(format!("cannot be read ({error})"), String::from("name a file that this user can read"))
-                })?;
-                KeySet::from_jwks(&document).map_err(|error| refuse(error.breach().to_owned(), error.mend().to_owned()))
+    fn keys(&self, base: &Path, client: Option<&HttpClient>) -> Result<Keys, ConfigError> {
+        match (&self.jwks_file, &self.jwks_url, self.discovery, &self.hmac_secret_env) {
+            (Some(file), None, false, None) => keys_in_file(file, base).map(Keys::from),
+            (None, None, false, Some(name)) => self.secret(name).map(Keys::from),
+            (None, Some(url), false, None) => {
+                let keys = RemoteKeys::at(url, client_for(url, client)?);
+                self.fetched(keys.map_err(|error| error.for_setting("auth.issuer.jwks_url"))?)
             }
-            (None, Some(name)) => {
-                let refuse =
-                    |breach: String, mend: String| ConfigError::new("auth.issuer.hmac_secret_env", name, breach, mend);
-                let secret = std::env::var_os(name).ok_or_else(|| {
-                    refuse(String::from("is not set"), String::from("set the variable to the secret"))
-                })?;
-                let key = |algorithm: &Algorithm| VerifyingKey::hmac(secret.as_encoded_bytes(), *algorithm);
-                let keys = self.algorithms.iter().map(key).collect::<Result<Vec<_>, _>>();
-                // The secret's length is told, the secret is not.
-                keys.map(KeySet::new).map_err(|error| refuse(error.breach().to_owned(), error.mend().to_owned()))
+            (None, None, true, None) => {
+                let keys = RemoteKeys::discover(&self.issuer, client_for(&self.issuer, client)?);
+                self.fetched(keys.map_err(|error| error.for_setting("auth.issuer.issuer"))?)
             }
             _ => {
-                const MEND: &str = "write `jwks_file`, or `hmac_secret_env` for HS256";
+                const MEND: &str = "write `jwks_file`, `jwks_url`, `discovery = true`, or `hmac_secret_env` for HS256";
                 Err(ConfigError::new("auth.issuer", &self.issuer, "has no keys, or two kinds of them", MEND))
             }
         }
     }
+
+    fn fetched(&self, keys: RemoteKeys) -> Result<Keys, ConfigError> {
+        let hmac = self.algorithms.iter().find(|algorithm| matches!(algorithm.name(), "HS256" | "HS384" | "HS512"));
+        if let Some(hmac) = hmac {
+            const MEND: &str = "name public-key algorithms: a key that everybody can fetch is no secret";
+            return Err(ConfigError::new("auth.issuer.algorithms", hmac, "takes a secret", MEND));
+        }
+        let keys = self.jwks_cooldown.into_iter().fold(keys, RemoteKeys::cooldown);
+        Ok(self.max_stale.into_iter().fold(keys, RemoteKeys::max_stale).into())
+    }
+
+    fn secret(&self, name: &str) -> Result<KeySet, ConfigError> {
+        let refuse = |breach: String, mend: String| ConfigError::new("auth.issuer.hmac_secret_env", name, breach, mend);
+        let secret = std::env::var_os(name)
+            .ok_or_else(|| refuse(String::from("is not set"), String::from("set the variable to the secret")))?;
+        let key = |algorithm: &Algorithm| VerifyingKey::hmac(secret.as_encoded_bytes(), *algorithm);
+        let keys = self.algorithms.iter().map(key).collect::<Result<Vec<_>, _>>();
+        // The secret's length is told, the secret is not.
+        keys.map(KeySet::new).map_err(|error| refuse(error.breach().to_owned(), error.mend().to_owned()))
+    }
+}
+
+fn keys_in_file(file: &str, base: &Path) -> Result<KeySet, ConfigError> {
+    let refuse = |breach: String, mend: String| ConfigError::new("auth.issuer.jwks_file", file, breach, mend);
+    let document = std::fs::read(base.join(file)).map_err(|error| {
+        refuse(format!("cannot be read ({error})"), String::from("name a file that this user can read"))
+    })?;
+    KeySet::from_jwks(&document).map_err(|error| refuse(error.breach().to_owned(), error.mend().to_owned()))
+}
+
+/// The client that was given, or one of our own that reaches this address.
+#[cfg(feature = "https-client")]
+fn client_for(url: &str, given: Option<&HttpClient>) -> Result<HttpClient, ConfigError> {
+    match given {
+        Some(client) => Ok(client.clone()),
+        // A machine without certificates may have an issuer of its own.
+        None if url.starts_with("http://") => HttpClient::loopback(),
+        None => HttpClient::https(),
+    }
+}
+
+#[cfg(not(feature = "https-client"))]
+fn client_for(url: &str, given: Option<&HttpClient>) -> Result<HttpClient, ConfigError> {
+    given.cloned().ok_or_else(|| {
+        const MEND: &str = "give one with `AuthConfig::with_http_client`, or turn on the feature `https-client`";
+        ConfigError::new("auth.issuer", url, "cannot be fetched from without a client", MEND)
+    })
 }
 
 impl ApiKeyTable {
@@ -249,9 +320,12 @@ fn moment(text: &Datetime) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_secs(since))
 }
 
-fn challenge<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Challenge, D::Error> {
+fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metadata, D::Error> {
     let url = Spanned::<String>::deserialize(deserializer)?;
-    Challenge::default().resource_metadata(url.get_ref()).map_err(|error| carry_from(url.span(), &error))
+    let challenge =
+        Challenge::default().resource_metadata(url.get_ref()).map_err(|error| carry_from(url.span(), &error))?;
+    // A URL of another form is somebody else's to answer.
+    Ok(Metadata { challenge, resource: Resource::described_at(url.get_ref()).ok() })
 }
 
 fn algorithms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Algorithm>, D::Error> {
@@ -259,7 +333,7 @@ fn algorithms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Algorith
     names.iter().map(|name| name.get_ref().parse().map_err(|error| carry_from(name.span(), &error))).collect()
 }
 
-fn leeway<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+fn duration_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = Spanned::<String>::deserialize(deserializer)?;
-    duration::parse("leeway", text.get_ref()).map(Some).map_err(|error| carry_from(text.span(), &error))
+    duration::parse("duration", text.get_ref()).map(Some).map_err(|error| carry_from(text.span(), &error))
 }

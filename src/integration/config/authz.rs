@@ -82,6 +82,11 @@ enum Allow {
 }
 
 impl AuthzConfig {
+    /// The scopes that the rules ask for, each once.
+    pub(super) fn scopes(&self) -> std::collections::BTreeSet<&str> {
+        self.rule.iter().flat_map(|rule| rule.0.asked_scopes()).collect()
+    }
+
     /// The layer that the table describes.
     ///
     /// # Errors

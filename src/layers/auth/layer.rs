@@ -235,6 +235,14 @@ impl AuthLayer {
         }
     }
 
+    /// Goes on with the keys that another layer has fetched: see [`JwtVerifier::adopt_keys`].
+    pub fn adopt_keys(self, other: &Self) -> Self {
+        let Some((verifier, other)) = self.auth.jwt.clone().zip(other.auth.jwt.as_ref()) else { return self };
+        let mut auth = Auth::clone(&self.auth);
+        auth.jwt = Some(verifier.adopt_keys(other));
+        Self { auth: Arc::new(auth) }
+    }
+
     /// Whether tokens can be checked: each issuer's keys are there.
     #[must_use]
     pub fn is_ready(&self) -> bool {

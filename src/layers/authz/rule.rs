@@ -100,6 +100,12 @@ impl Rule {
         self
     }
 
+    /// The scopes that it asks for.
+    #[cfg_attr(not(feature = "config"), expect(dead_code, reason = "only a configuration lists them"))]
+    pub(crate) fn asked_scopes(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().map(AsRef::as_ref)
+    }
+
     /// The rule's template, when all of it can be.
     pub(super) fn check(&self) -> Result<Template, ConfigError> {
         let id = &self.id;

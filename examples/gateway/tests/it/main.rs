@@ -4,6 +4,7 @@ mod admin;
 mod auth;
 mod configuration;
 mod hostile;
+mod keys;
 mod lifecycle;
 mod limits;
 mod proxying;

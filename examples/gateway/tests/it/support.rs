@@ -147,6 +147,16 @@ pub(crate) async fn wait_for(log: &mut Lines<BufReader<ChildStderr>>, mark: &str
     .await
 }
 
+/// Asks again until it is so.
+pub(crate) async fn eventually(is_so: impl AsyncFn() -> bool) {
+    patiently(async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
 impl Gateway {
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().expect("it runs").to_string();

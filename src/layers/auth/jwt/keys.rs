@@ -84,6 +84,11 @@ impl Keys {
         }
     }
 
+    /// Whether both are fetched from the same place by the same rules.
+    pub(super) fn are_fetched_like(&self, other: &Self) -> bool {
+        self.0.remote.as_ref().zip(other.0.remote.as_ref()).is_some_and(|(one, other)| one.is_same(other))
+    }
+
     pub(super) fn now(&self) -> Snapshot {
         self.0.held.now()
     }

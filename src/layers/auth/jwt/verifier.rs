@@ -133,6 +133,23 @@ impl JwtVerifier {
         self.issuers.iter().for_each(|issuer| issuer.key_source().start());
     }
 
+    /// Goes on with the keys that another verifier has fetched for issuers of the same name, from the same places by the
+    /// same rules: after a configuration was read anew.
+    #[must_use]
+    pub fn adopt_keys(mut self, other: &Self) -> Self {
+        let adopted = self.issuers.iter().map(|issuer| {
+            let is_same = |held: &&Issuer| {
+                held.rules().issuer == issuer.rules().issuer && held.key_source().are_fetched_like(issuer.key_source())
+            };
+            match other.issuers.iter().find(is_same) {
+                Some(held) => issuer.clone().keys(held.key_source().clone()),
+                None => issuer.clone(),
+            }
+        });
+        self.issuers = adopted.collect();
+        self
+    }
+
     /// Whether each issuer's keys are there.
     #[must_use]
     pub fn has_keys(&self) -> bool {

@@ -48,7 +48,7 @@ pub struct RemoteKeys {
     clock: Clock,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
     Address(Uri),
     /// By the metadata of this issuer.
@@ -122,6 +122,11 @@ impl RemoteKeys {
         self
     }
 
+    /// Whether both come from the same place by the same rules.
+    fn is_same(&self, other: &Self) -> bool {
+        self.place == other.place && self.rules == other.rules && self.timeout == other.timeout
+    }
+
     /// Replaces the clock.
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -168,6 +173,10 @@ impl Remote {
     pub(super) fn start(&self) {
         let _ = self.ask(true, true);
         self.0.refresh_ahead();
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.0.keys.is_same(&other.0.keys)
     }
 
     pub(super) fn are_usable(&self) -> bool {

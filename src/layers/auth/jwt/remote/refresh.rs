@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// The waits between fetches.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rules {
     /// The least between two fetches that tokens ask for.
     pub(crate) cooldown: Duration,
