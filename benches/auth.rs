@@ -11,7 +11,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use http::Method;
 use tower_rampart::Identity;
 use tower_rampart::auth::{Algorithm, Issuer, JwtVerifier, KeySet, VerifyingKey};
-use tower_rampart::authz::{PolicyTable, Rule};
+use tower_rampart::authz::{PolicyContext, PolicyTable, Rule};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
@@ -92,7 +92,7 @@ fn decisions(c: &mut Criterion) {
     {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                black_box(table.decide(&Method::GET, black_box(path), Some(&who)));
+                black_box(table.decide(&PolicyContext::new(&Method::GET, black_box(path)).with_caller(Some(&who))));
             })
         });
     }

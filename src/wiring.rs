@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use http::Extensions;
 
+#[cfg(feature = "_auth")]
+use crate::spine::event::AuthzOutcome;
 use crate::spine::event::Origin;
 #[cfg(feature = "rate-limit")]
 use crate::spine::event::PolicyEvent;
@@ -46,6 +48,17 @@ pub(crate) fn framework_route(extensions: &Extensions) -> Option<&str> {
     None
 }
 
+/// The path that was asked for, where a framework has cut off the part that led to a nested router.
+#[cfg(feature = "_auth")]
+#[cfg_attr(not(feature = "axum"), allow(unused_variables, reason = "no framework cuts paths"))]
+pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
+    #[cfg(feature = "axum")]
+    if let Some(path) = crate::integration::axum::original_path(extensions) {
+        return Some(path);
+    }
+    None
+}
+
 #[cfg(feature = "_auth")]
 pub(crate) use crate::integration::spawn::{Task, can_spawn, spawn};
 #[cfg(any(feature = "_auth", feature = "rate-limit"))]
@@ -63,6 +76,14 @@ pub(crate) fn timer(wait: Duration) -> Option<Timer> {
 pub(crate) fn count_policy(event: PolicyEvent, policy: &Arc<str>) {
     #[cfg(feature = "metrics")]
     crate::integration::metrics::count_policy(event, policy);
+}
+
+/// Counts a decision of an authorization policy, when metrics are compiled in.
+#[cfg(feature = "_auth")]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nothing counts without metrics"))]
+pub(crate) fn count_authorization(outcome: AuthzOutcome) {
+    #[cfg(feature = "metrics")]
+    crate::integration::metrics::count_authorization(outcome);
 }
 
 /// Counts a refusal, when metrics are compiled in.

@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 #[cfg(feature = "security-headers")]
 use std::sync::atomic::AtomicBool;
 
+#[cfg(feature = "_auth")]
+use ::axum::extract::OriginalUri;
 use ::axum::extract::connect_info::MockConnectInfo;
 use ::axum::extract::{ConnectInfo, MatchedPath};
 use axum_core::body::Body;
@@ -30,6 +32,12 @@ pub(crate) fn peer_addr(extensions: &Extensions) -> Option<SocketAddr> {
 /// The template of the route that the router chose.
 pub(crate) fn matched_path(extensions: &Extensions) -> Option<&str> {
     extensions.get::<MatchedPath>().map(MatchedPath::as_str)
+}
+
+/// The path before nested routers cut off what led to them.
+#[cfg(feature = "_auth")]
+pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
+    extensions.get::<OriginalUri>().map(|OriginalUri(uri)| uri.path())
 }
 
 /// An extractor's refusal: the problem, rendered for the client that asked.

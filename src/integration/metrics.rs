@@ -3,6 +3,8 @@
 #[cfg(feature = "rate-limit")]
 use std::sync::Arc;
 
+#[cfg(feature = "_auth")]
+use crate::spine::event::AuthzOutcome;
 use crate::spine::event::Origin;
 #[cfg(feature = "rate-limit")]
 use crate::spine::event::PolicyEvent;
@@ -17,6 +19,12 @@ pub(crate) fn count_refusal(origin: Origin, kind: ProblemKind) {
         }
         _ => metrics::counter!(origin.refused_metric(), "status" => status).increment(1),
     }
+}
+
+/// `rampart_authz_{allowed,denied,shadow_allowed,shadow_denied}_total`.
+#[cfg(feature = "_auth")]
+pub(crate) fn count_authorization(outcome: AuthzOutcome) {
+    metrics::counter!(outcome.metric()).increment(1);
 }
 
 /// `rampart_rate_limit_<event>_total{policy}`. Policies are few and named in the configuration.

@@ -128,6 +128,59 @@ pub(crate) fn authorization_refused(origin: Origin, rule: Option<&str>) {
     report!(debug, origin, event = "authz_fail", rule = rule.unwrap_or_default(), "");
 }
 
+/// What an authorization comes to, for counters.
+#[cfg(feature = "_auth")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AuthzOutcome {
+    Allowed,
+    Denied,
+    ShadowAllowed,
+    ShadowDenied,
+}
+
+#[cfg(feature = "_auth")]
+impl AuthzOutcome {
+    pub(crate) const fn enforced(allowed: bool) -> Self {
+        if allowed { Self::Allowed } else { Self::Denied }
+    }
+
+    pub(crate) const fn shadow(allowed: bool) -> Self {
+        if allowed { Self::ShadowAllowed } else { Self::ShadowDenied }
+    }
+
+    /// The counter's name.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only metrics asks"))]
+    pub(crate) const fn metric(self) -> &'static str {
+        match self {
+            Self::Allowed => "rampart_authz_allowed_total",
+            Self::Denied => "rampart_authz_denied_total",
+            Self::ShadowAllowed => "rampart_authz_shadow_allowed_total",
+            Self::ShadowDenied => "rampart_authz_shadow_denied_total",
+        }
+    }
+}
+
+/// Counts a decision of a policy.
+#[cfg(feature = "_auth")]
+pub(crate) fn authorized(outcome: AuthzOutcome) {
+    wiring::count_authorization(outcome);
+}
+
+/// Reports the decision of a rule that asks for it, each time.
+#[cfg(feature = "_auth")]
+pub(crate) fn authorization_audited(rule: &str, allowed: bool, request_id: Option<&RequestId>) {
+    let request_id = request_id.map(RequestId::as_str);
+    report!(info, Origin::Authz, event = "authz_audit", rule, allowed, request_id, "");
+}
+
+/// Says that a policy that decides nothing would have decided otherwise, as far as the sampler lets it.
+#[cfg(feature = "_auth")]
+pub(crate) fn shadow_differs(rule: Option<&str>, would_allow: bool, sampler: &Sampler, clock: &Clock) {
+    let Some(suppressed) = sampler.admit(clock.now()) else { return };
+    let rule = rule.unwrap_or_default();
+    report!(warn, Origin::Authz, event = "authz_shadow_differs", rule, would_allow, suppressed, "");
+}
+
 /// The same, with a text that is made only when it is said.
 #[cfg(feature = "rate-limit")]
 pub(crate) fn fault_once_with(said: &AtomicBool, origin: Origin, event: &'static str, mend: impl FnOnce() -> String) {

@@ -27,6 +27,7 @@ struct Caller {
     tenant: Option<Box<str>>,
     roles: Box<[Box<str>]>,
     scopes: Box<[Box<str>]>,
+    permissions: Box<[Box<str>]>,
     claims: Box<[(Box<str>, Box<str>)]>,
     expires: Option<SystemTime>,
 }
@@ -41,6 +42,7 @@ impl Identity {
             tenant: None,
             roles: Box::default(),
             scopes: Box::default(),
+            permissions: Box::default(),
             claims: Box::default(),
             expires: None,
         }))
@@ -66,6 +68,13 @@ impl Identity {
         self
     }
 
+    /// Replaces the permissions.
+    #[must_use]
+    pub fn with_permissions<T: Into<Box<str>>>(mut self, permissions: impl IntoIterator<Item = T>) -> Self {
+        Arc::make_mut(&mut self.0).permissions = permissions.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Names the tenant.
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<Box<str>>) -> Self {
@@ -73,7 +82,7 @@ impl Identity {
         self
     }
 
-    /// Replaces the other claims that are known of the caller, by name.
+    /// Replaces the other claims that are known of the caller, by name. A name that stands several times is a list.
     #[must_use]
     pub fn with_claims<N, V>(mut self, claims: impl IntoIterator<Item = (N, V)>) -> Self
     where
@@ -99,10 +108,16 @@ impl Identity {
         self.0.expires
     }
 
-    /// A claim, if it is known and a text.
+    /// A claim, if it is known and one text. A list is none: who takes its first entry for all of it is mistaken.
     #[must_use]
     pub fn claim(&self, name: &str) -> Option<&str> {
-        self.0.claims.iter().find(|(held, _)| **held == *name).map(|(_, value)| &**value)
+        let mut values = self.claims(name);
+        values.next().filter(|_| values.next().is_none())
+    }
+
+    /// The texts of a claim: of a list, all of them.
+    pub fn claims(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.claims.iter().filter(move |(held, _)| **held == *name).map(|(_, value)| &**value)
     }
 
     /// Who vouches for the caller.
@@ -131,6 +146,17 @@ impl Identity {
     /// The scopes.
     pub fn scopes(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.scopes.iter().map(AsRef::as_ref)
+    }
+
+    /// What the caller may do, as its credential says; roles may permit more.
+    pub fn permissions(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.permissions.iter().map(AsRef::as_ref)
+    }
+
+    /// Whether the caller has this permission.
+    #[must_use]
+    pub fn has_permission(&self, permission: &str) -> bool {
+        self.permissions().any(|held| held == permission)
     }
 
     /// Whether the caller has this role.

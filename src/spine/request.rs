@@ -58,6 +58,14 @@ impl<'a> RequestView<'a> {
         self.uri
     }
 
+    /// Whether it is a CORS preflight (Fetch, section 4.8): `OPTIONS` with `Origin` and `Access-Control-Request-Method`.
+    #[must_use]
+    pub fn is_preflight(&self) -> bool {
+        *self.method == Method::OPTIONS
+            && self.headers.contains_key(header::ORIGIN)
+            && self.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+    }
+
     /// The protocol version.
     #[must_use]
     pub const fn version(&self) -> Version {

@@ -67,12 +67,50 @@ fn statuses_and_challenges() {
     assert_eq!(send(&layer, Method::GET, "/nowhere", who(&["admin"], &[])).status(), 403);
 }
 
+/// A service that does what the field says would do what no rule was asked about.
 #[test]
-fn a_field_that_would_override_the_method_does_not() {
-    let mut request = Request::post("/polls").header("x-http-method-override", "GET").body(()).unwrap();
-    assert_eq!(answer(&layer(), request).status(), 401);
-    request = Request::get("/polls").header("x-http-method-override", "POST").body(()).unwrap();
-    assert_eq!(answer(&layer(), request).status(), 200);
+fn a_request_that_names_two_methods_is_refused() {
+    let with = |method: Method, field: &str, value: &str| {
+        Request::builder().method(method).uri("/polls").header(field, value).body(()).unwrap()
+    };
+    for field in ["X-HTTP-Method-Override", "x-http-method", "X-Method-Override"] {
+        for (method, value) in
+            [(Method::GET, "DELETE"), (Method::POST, "GET"), (Method::GET, ""), (Method::GET, "GET,PUT")]
+        {
+            assert_eq!(answer(&layer(), with(method, field, value)).status(), 400, "{field}: {value}");
+        }
+        assert_eq!(answer(&layer(), with(Method::GET, field, "get")).status(), 200);
+        let trusting = layer().dangerous_ignore_method_overrides();
+        assert_eq!(answer(&trusting, with(Method::GET, field, "DELETE")).status(), 200);
+        assert_eq!(answer(&trusting, with(Method::POST, field, "GET")).status(), 401);
+    }
+    let mut twice = with(Method::GET, "x-http-method", "GET");
+    twice.headers_mut().append("x-http-method", "PUT".parse().unwrap());
+    assert_eq!(answer(&layer(), twice).status(), 400);
+}
+
+/// Fetch, section 4.8: a preflight has no credential.
+#[test]
+fn preflights_pass_where_they_are_let() {
+    let preflight = |method: Method, origin: bool, asks: bool| {
+        let mut request = Request::builder().method(method).uri("/polls").body(()).unwrap();
+        let headers = request.headers_mut();
+        if origin {
+            headers.insert("origin", "https://app.example".parse().unwrap());
+        }
+        if asks {
+            headers.insert("access-control-request-method", "POST".parse().unwrap());
+        }
+        request
+    };
+    let open = layer().pass_preflights(true);
+    assert_eq!(answer(&open, preflight(Method::OPTIONS, true, true)).status(), 200);
+    assert_eq!(answer(&layer(), preflight(Method::OPTIONS, true, true)).status(), 401);
+    for (method, origin, asks) in
+        [(Method::OPTIONS, true, false), (Method::OPTIONS, false, true), (Method::POST, true, true)]
+    {
+        assert_eq!(answer(&open, preflight(method, origin, asks)).status(), 401);
+    }
 }
 
 #[test]
@@ -96,9 +134,9 @@ fn handlers_see_all_roles() {
 #[test]
 fn a_table_can_be_replaced_at_run_time() {
     let layer = layer();
-    let twin = layer.clone();
+    let twin = layer.clone().challenge(Challenge::default());
     assert_eq!(send(&layer, Method::GET, "/polls", None).status(), 200);
-    twin.replace(PolicyTable::new().build().unwrap());
+    twin.handle().replace(PolicyTable::new().build().unwrap());
     assert_eq!(send(&layer, Method::GET, "/polls", None).status(), 401);
     assert_eq!(send(&AuthzLayer::empty(), Method::GET, "/anything", None).status(), 200);
 }

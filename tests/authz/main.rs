@@ -1,5 +1,8 @@
 //! The authorization layer through its public API.
 #![cfg(feature = "auth")]
 
+mod config;
 mod layer;
+mod policies;
+mod predicates;
 mod table;

@@ -3,7 +3,7 @@
 use http::Method;
 use proptest::prelude::*;
 use tower_rampart::Identity;
-use tower_rampart::authz::{Decision, PolicyTable, PolicyTableBuilder, Refused, Rule};
+use tower_rampart::authz::{Decision, PolicyContext, PolicyTable, PolicyTableBuilder, Refused, Rule};
 
 fn caller(roles: &[&str], scopes: &[&str]) -> Identity {
     Identity::new("idp", "u").with_roles(roles.iter().copied()).with_scopes(scopes.iter().copied())
@@ -26,14 +26,14 @@ fn polls() -> PolicyTable {
 }
 
 fn allowed<'a>(table: &'a PolicyTable, method: &Method, path: &str, who: Option<&Identity>) -> Option<&'a str> {
-    match table.decide(method, path, who) {
+    match table.decide(&PolicyContext::new(method, path).with_caller(who)) {
         Decision::Allowed { rule } => Some(rule),
         _ => None,
     }
 }
 
 fn why<'a>(table: &'a PolicyTable, method: &Method, path: &str, who: Option<&Identity>) -> Refused<'a> {
-    match table.decide(method, path, who) {
+    match table.decide(&PolicyContext::new(method, path).with_caller(who)) {
         Decision::Refused { why, .. } => why,
         other => panic!("{other:?}"),
     }
@@ -152,7 +152,7 @@ fn a_path_with_two_readings_is_asked_of_no_rule() {
         "/.",
         "/%ff",
     ] {
-        assert_eq!(table.decide(&Method::GET, path, None), Decision::Ambiguous, "{path}");
+        assert_eq!(table.decide(&PolicyContext::new(&Method::GET, path)), Decision::Ambiguous, "{path}");
     }
     assert_eq!(allowed(&table, &Method::GET, "/.well-known/x", None), Some("all"));
     assert_eq!(allowed(&table, &Method::GET, "/caf%C3%A9", None), Some("all"));

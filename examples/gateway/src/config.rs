@@ -122,7 +122,7 @@ impl Loaded {
         let authz = match &config.authz {
             Some(table) => {
                 let challenge = config.auth.as_ref().map(AuthConfig::challenge).unwrap_or_default();
-                table.to_layer()?.challenge(challenge)
+                table.to_layer()?.challenge(challenge).with_client_ip(client_ip.clone())
             }
             None => AuthzLayer::empty(),
         };

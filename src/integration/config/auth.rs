@@ -301,7 +301,7 @@ impl ApiKeyTable {
 }
 
 /// A date with time and offset (RFC 3339), after 1970.
-fn moment(text: &Datetime) -> Option<SystemTime> {
+pub(super) fn moment(text: &Datetime) -> Option<SystemTime> {
     let (date, time) = (text.date?, text.time?);
     let offset_minutes = match text.offset? {
         Offset::Z => 0,

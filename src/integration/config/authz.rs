@@ -6,24 +6,34 @@ use http::Method;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+use super::authz_condition::{Block, Claims, Condition, Time, predicates};
 use super::parse::carry_from;
 use crate::layers::authz::{AuthzLayer, PolicyTable, Rule};
 use crate::spine::config::ConfigError;
 
-/// The `[authz]` table, with `[authz.roles]` and `[[authz.rule]]`.
+/// The `[authz]` table, with `[authz.roles]`, `[authz.permissions]`, `[[authz.rule]]` and `[[authz.shadow_rule]]`.
 ///
 /// | key | meaning | default |
 /// |---|---|---|
 /// | `roles_claim` | the claim that lists a caller's roles; dots lead into objects | `roles` |
 /// | `roles.<name>` | the roles that a role has with it | |
+/// | `permissions.<role>` | the permissions that a role has | |
+/// | `pass_preflights` | lets CORS preflights through, for upstreams that answer them | `false` |
 /// | `rule.id` | what logs call the rule | |
 /// | `rule.methods` | methods, or `["*"]` | |
-/// | `rule.path` | a template: `/polls/{id}`, `/files/{*path}` | |
+/// | `rule.path` | a template: `/polls/{id}`, `/files/{*path}`, `/pkg.Service/*` | |
 /// | `rule.allow` | `public` or `authenticated`; or name roles and scopes | `authenticated` |
 /// | `rule.roles` | of which the caller needs one | |
-/// | `rule.scopes` | of which it needs all | |
-/// | `rule.where` | claims that equal a part of the path: `{ "claim:tenant" = "path:tenant" }` | |
-/// | `rule.deny` | refuses, whatever other rules say | `false` |
+/// | `rule.scopes`, `rule.permissions` | of which it needs all | |
+/// | `rule.where` | claims: `{ "claim:tenant" = "path:tenant" }`, a part of the path; `"text:gold"`; `["gold", "silver"]`, one of them; `"prefix:admin-"` | |
+/// | `rule.client` | address blocks of which the client must be in one | |
+/// | `rule.certificate` | names of which the client certificate must have one | |
+/// | `rule.time` | `{ from = "08:00", until = "18:00", days = ["mon"], not_before = <date>, not_after = <date> }`, in UTC | |
+/// | `rule.any` | tables with these keys, of which one must hold | |
+/// | `rule.not` | one that must not hold | |
+/// | `rule.deny` | refuses, whatever other rules say, where what it asks for holds | `false` |
+/// | `rule.audit` | reports each of its decisions | `false` |
+/// | `shadow_rule` | a whole table of rules that is asked, too, counted, logged where it differs, and never enforced | |
 ///
 /// ```
 /// use tower_rampart::config::{self, AuthzConfig};
@@ -47,6 +57,12 @@ pub struct AuthzConfig {
     roles: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     rule: Vec<RuleConfig>,
+    #[serde(default)]
+    permissions: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    pass_preflights: bool,
+    #[serde(default)]
+    shadow_rule: Vec<RuleConfig>,
 }
 
 fn roles() -> String {
@@ -68,10 +84,22 @@ struct RuleTable {
     roles: Vec<String>,
     #[serde(default)]
     scopes: Vec<String>,
+    #[serde(default)]
+    permissions: Vec<String>,
     #[serde(default, rename = "where")]
-    conditions: BTreeMap<Spanned<String>, Spanned<String>>,
+    claims: Claims,
+    #[serde(default)]
+    client: Vec<Block>,
+    #[serde(default)]
+    certificate: Vec<String>,
+    time: Option<Time>,
+    #[serde(default)]
+    any: Vec<Condition>,
+    not: Option<Condition>,
     #[serde(default)]
     deny: bool,
+    #[serde(default)]
+    audit: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -93,11 +121,20 @@ impl AuthzConfig {
     ///
     /// Roles that inherit themselves, two rules of one id, and two that allow the same method on the same template.
     pub fn to_layer(&self) -> Result<AuthzLayer, ConfigError> {
-        let table = self.roles.iter().fold(PolicyTable::new(), |table, (role, inherits)| {
-            table.role(role.as_str(), inherits.iter().map(String::as_str))
-        });
-        let table = self.rule.iter().fold(table, |table, RuleConfig(rule)| table.add_rule(rule.clone()));
-        table.build().map(AuthzLayer::new).map_err(|error| {
+        let layer = AuthzLayer::new(self.table(&self.rule)?).pass_preflights(self.pass_preflights);
+        Ok(if self.shadow_rule.is_empty() { layer } else { layer.shadow(self.table(&self.shadow_rule)?) })
+    }
+
+    fn table(&self, rules: &[RuleConfig]) -> Result<PolicyTable, ConfigError> {
+        let mut table = PolicyTable::new();
+        for (role, inherits) in &self.roles {
+            table = table.role(role.as_str(), inherits.iter().map(String::as_str));
+        }
+        for (role, permissions) in &self.permissions {
+            table = table.role_permissions(role.as_str(), permissions.iter().map(String::as_str));
+        }
+        let table = rules.iter().fold(table, |table, RuleConfig(rule)| table.add_rule(rule.clone()));
+        table.build().map_err(|error| {
             let setting = format!("authz, {}", error.setting());
             error.for_setting(setting)
         })
@@ -117,15 +154,25 @@ impl<'de> Deserialize<'de> for RuleConfig {
         let refuse = |place, setting: &'static str, value: &str, breach: &'static str, mend: &'static str| {
             carry_from(place, &ConfigError::new(setting, value, breach, mend))
         };
-        let asks = !(table.roles.is_empty() && table.scopes.is_empty() && table.conditions.is_empty());
+        let asks_caller = !(table.roles.is_empty() && table.scopes.is_empty());
+        let predicates = predicates(
+            table.permissions,
+            table.claims,
+            table.client,
+            table.certificate,
+            table.time,
+            table.any,
+            table.not,
+        );
+        let asks = asks_caller || !predicates.is_empty();
         let rule = match (table.deny, table.allow) {
-            (true, None) if !asks => Rule::deny(id, path),
-            (false, Some(Allow::Public)) if !asks => Rule::public(id, path),
+            (true, None) if !asks_caller => Rule::deny(id, path),
+            (false, Some(Allow::Public)) if !asks_caller => Rule::public(id, path),
             (false, None) if asks => Rule::allow(id, path),
             (false, Some(Allow::Authenticated)) => Rule::allow(id, path),
             _ => {
-                const BREACH: &str = "says nothing, or two things: it denies, is `public`, is `authenticated`, or names roles, \
-                     scopes or `where`";
+                const BREACH: &str = "says nothing, or two things: it denies, is `public`, is `authenticated`, or asks for \
+                     roles, scopes or something else";
                 return Err(refuse(table.id.span(), "id", id, BREACH, "say one of them"));
             }
         };
@@ -143,16 +190,9 @@ impl<'de> Deserialize<'de> for RuleConfig {
             const MEND: &str = "name them, or write `[\"*\"]` for all";
             return Err(refuse(table.id.span(), "id", id, "names no methods, or all and some", MEND));
         }
-        let mut rule = rule.methods(methods).roles(table.roles).scopes(table.scopes);
-        for (claim, equals) in &table.conditions {
-            const MEND: &str = "write `{ \"claim:<name>\" = \"path:<parameter>\" }`";
-            let (Some(name), Some(parameter)) =
-                (claim.get_ref().strip_prefix("claim:"), equals.get_ref().strip_prefix("path:"))
-            else {
-                return Err(refuse(equals.span(), "where", equals.get_ref(), "compares something else", MEND));
-            };
-            rule = rule.claim_equals_path(name, parameter);
-        }
+        let rule = rule.methods(methods).roles(table.roles).scopes(table.scopes);
+        let rule = predicates.into_iter().fold(rule, Rule::when);
+        let rule = if table.audit { rule.audited() } else { rule };
         // What a rule finds in itself is found here, where the line is known.
         match PolicyTable::new().add_rule(rule.clone()).build() {
             Ok(_) => Ok(Self(rule)),

@@ -26,6 +26,8 @@
 mod auth;
 #[cfg(feature = "_auth")]
 mod authz;
+#[cfg(feature = "_auth")]
+mod authz_condition;
 mod client_ip;
 #[cfg(any(feature = "_auth", feature = "rate-limit"))]
 mod duration;

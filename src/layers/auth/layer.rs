@@ -33,6 +33,7 @@ pub struct Auth {
     pub(super) places: Places,
     pub(super) optional: bool,
     pub(super) strip: bool,
+    pub(super) passes_preflights: bool,
     pub(super) challenge: Challenge,
     pub(super) resource: Option<Resource>,
     pub(super) clock: Clock,
@@ -146,6 +147,13 @@ impl Auth {
     /// Takes the credential off a request when its bearer is known, so that nothing further in can leak it.
     pub const fn strip_credentials(mut self, strip: bool) -> Self {
         self.strip = strip;
+        self
+    }
+
+    /// Lets CORS preflights through, which browsers send without credentials: `OPTIONS` with `Origin` and
+    /// `Access-Control-Request-Method`. A CORS layer further out needs no such thing.
+    pub const fn pass_preflights(mut self, pass: bool) -> Self {
+        self.passes_preflights = pass;
         self
     }
 

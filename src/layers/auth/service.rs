@@ -64,7 +64,12 @@ where
         if let Some(answer) = self.auth.resource.as_ref().and_then(|resource| resource.answer(view)) {
             return ResponseFuture::told(answer);
         }
-        match self.auth.judge(view, self.auth.clock.wall()) {
+        let judgement = if self.auth.passes_preflights && view.is_preflight() {
+            Judgement::Stranger
+        } else {
+            self.auth.judge(view, self.auth.clock.wall())
+        };
+        match judgement {
             Judgement::Pending(pending) => {
                 // The readied service waits with the request; a clone takes its place, and has to be readied anew.
                 let clone = self.inner.clone();

@@ -50,15 +50,26 @@
 //! A walk down a tree as deep as the path, and a reference count for the table. Callers who inherit roles get an identity
 //! of their own for the request, with all of them.
 
+mod context;
+mod explanation;
 mod layer;
+mod policy;
+mod predicate;
 mod roles;
 mod rule;
 mod service;
 mod table;
 mod template;
+mod time_window;
+mod tree;
 
-pub use self::layer::AuthzLayer;
+pub use self::context::PolicyContext;
+pub use self::explanation::Explanation;
+pub use self::layer::{AuthzHandle, AuthzLayer};
+pub use self::policy::{Decision, Policy, Refused};
+pub use self::predicate::Predicate;
 pub use self::rule::Rule;
 pub use self::service::AuthzService;
-pub use self::table::{Decision, PolicyTable, PolicyTableBuilder, Refused};
+pub use self::table::{PolicyTable, PolicyTableBuilder};
+pub use self::time_window::TimeWindow;
 pub use crate::spine::gate::ResponseFuture;

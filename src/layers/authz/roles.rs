@@ -6,7 +6,11 @@ use crate::spine::config::ConfigError;
 
 /// Which roles each role has with it, itself included.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Roles(BTreeMap<Box<str>, BTreeSet<Box<str>>>);
+pub(super) struct Roles {
+    closed: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
+    /// Which roles have a permission, as they are written.
+    permitted: BTreeMap<Box<str>, Vec<Box<str>>>,
+}
 
 impl Roles {
     /// Closes a hierarchy: `admin` inherits `author`, `author` inherits `voter`.
@@ -28,11 +32,26 @@ impl Roles {
             }
             closed.insert(role.clone(), held);
         }
-        Ok(Self(closed))
+        Ok(Self { closed, permitted: BTreeMap::new() })
+    }
+
+    /// Gives roles permissions.
+    pub(super) fn permit(mut self, permissions: BTreeMap<Box<str>, Vec<Box<str>>>) -> Self {
+        for (role, permissions) in permissions {
+            for permission in permissions {
+                self.permitted.entry(permission).or_default().push(role.clone());
+            }
+        }
+        self
+    }
+
+    /// The roles with which one has a permission.
+    pub(super) fn that_are_permitted(&self, permission: &str) -> BTreeSet<Box<str>> {
+        self.permitted.get(permission).map(|roles| self.that_have(roles)).unwrap_or_default()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.closed.is_empty()
     }
 
     /// All roles of a caller who was given these.
@@ -40,14 +59,14 @@ impl Roles {
         let mut all = BTreeSet::new();
         for role in given {
             all.insert(role);
-            all.extend(self.0.get(role).into_iter().flatten().map(|role| &**role));
+            all.extend(self.closed.get(role).into_iter().flatten().map(|role| &**role));
         }
         all
     }
 
     /// The roles with which one has one of these.
     pub(super) fn that_have(&self, wanted: &[Box<str>]) -> BTreeSet<Box<str>> {
-        let heirs = self.0.iter().filter(|(_, held)| wanted.iter().any(|role| held.contains(role)));
+        let heirs = self.closed.iter().filter(|(_, held)| wanted.iter().any(|role| held.contains(role)));
         heirs.map(|(role, _)| role.clone()).chain(wanted.iter().cloned()).collect()
     }
 }

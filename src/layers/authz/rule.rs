@@ -2,6 +2,7 @@
 
 use http::Method;
 
+use super::predicate::Predicate;
 use super::template::Template;
 use crate::spine::config::ConfigError;
 
@@ -26,7 +27,8 @@ pub struct Rule {
     pub(super) effect: Effect,
     pub(super) roles: Vec<Box<str>>,
     pub(super) scopes: Vec<Box<str>>,
-    pub(super) conditions: Vec<Condition>,
+    pub(super) predicates: Vec<Predicate>,
+    pub(super) audited: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,20 +36,6 @@ pub(super) enum Effect {
     Deny,
     Public,
     Allow,
-}
-
-/// A claim of the caller's equals something.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Condition {
-    pub(super) claim: Box<str>,
-    pub(super) equals: Operand,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Operand {
-    /// A parameter of the path.
-    Path(Box<str>),
-    Text(Box<str>),
 }
 
 impl Rule {
@@ -66,8 +54,9 @@ impl Rule {
         Self::new(id.into(), path.into(), Effect::Deny)
     }
 
-    const fn new(id: Box<str>, path: Box<str>, effect: Effect) -> Self {
-        Self { id, path, methods: Vec::new(), effect, roles: Vec::new(), scopes: Vec::new(), conditions: Vec::new() }
+    fn new(id: Box<str>, path: Box<str>, effect: Effect) -> Self {
+        let (roles, scopes) = (Vec::new(), Vec::new());
+        Self { id, path, methods: Vec::new(), effect, roles, scopes, predicates: Vec::new(), audited: false }
     }
 
     /// Which methods it is about; all, unless it is said. HEAD follows GET, unless a rule names HEAD itself.
@@ -89,14 +78,25 @@ impl Rule {
     }
 
     /// A claim that must equal a parameter of the path: a tenant's name, say.
-    pub fn claim_equals_path(mut self, claim: impl Into<Box<str>>, parameter: impl Into<Box<str>>) -> Self {
-        self.conditions.push(Condition { claim: claim.into(), equals: Operand::Path(parameter.into()) });
-        self
+    pub fn claim_equals_path(self, claim: impl Into<Box<str>>, parameter: impl Into<Box<str>>) -> Self {
+        self.when(Predicate::claim_equals_path(claim, parameter))
     }
 
     /// A claim that must equal a text.
-    pub fn claim_equals(mut self, claim: impl Into<Box<str>>, text: impl Into<Box<str>>) -> Self {
-        self.conditions.push(Condition { claim: claim.into(), equals: Operand::Text(text.into()) });
+    pub fn claim_equals(self, claim: impl Into<Box<str>>, text: impl Into<Box<str>>) -> Self {
+        self.when(Predicate::claim_equals(claim, text))
+    }
+
+    /// Asks for something more. A rule that allows, or is public, refuses where it is not so; one that denies denies only
+    /// where it is.
+    pub fn when(mut self, predicate: Predicate) -> Self {
+        self.predicates.push(predicate);
+        self
+    }
+
+    /// Reports each decision of this rule in an event of its own (`authz_audit`, at info), unsampled.
+    pub const fn audited(mut self) -> Self {
+        self.audited = true;
         self
     }
 
@@ -118,9 +118,9 @@ impl Rule {
             return Err(ConfigError::new("id", id, "is no id for a rule", "write 1 to 64 of `A-Z a-z 0-9 - _ . :`"));
         }
         let template: Template = self.path.parse().map_err(name)?;
-        let asks = !(self.roles.is_empty() && self.scopes.is_empty() && self.conditions.is_empty());
+        let asks = !(self.roles.is_empty() && self.scopes.is_empty());
         if asks && self.effect != Effect::Allow {
-            const BREACH: &str = "asks for roles, scopes or claims, which means nothing beside `public` or `deny`";
+            const BREACH: &str = "asks for roles or scopes, which means nothing beside `public` or `deny`";
             return Err(name(ConfigError::new("effect", "", BREACH, "take them away, or make it an `allow` rule")));
         }
         // RFC 6749 section 3.3, and what can stand in a challenge.
@@ -130,14 +130,7 @@ impl Rule {
         if let Some(odd) = self.scopes.iter().find(|scope| !is_scope(scope)) {
             return Err(name(ConfigError::new("scopes", odd, "is no scope", "write printable ASCII without spaces")));
         }
-        for condition in &self.conditions {
-            if let Operand::Path(parameter) = &condition.equals
-                && !template.parameters().any(|name| name == &**parameter)
-            {
-                const MEND: &str = "name one of the path's parameters";
-                return Err(name(ConfigError::new("where", parameter, "is no parameter of the path", MEND)));
-            }
-        }
+        self.predicates.iter().try_for_each(|predicate| predicate.check(&template)).map_err(name)?;
         Ok(template)
     }
 }

@@ -3,30 +3,32 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use tower_service::Service;
 
-use super::layer::Shared;
-use super::table::{Decision, PolicyTable, Refused};
+use super::context::PolicyContext;
+use super::layer::{Policies, Settings, Snapshot};
+use super::policy::{Decision, Policy, Refused};
 use crate::spine::body::ResponseBody;
-use crate::spine::challenge::{Challenge, Reason};
-use crate::spine::event::{self, Origin};
+use crate::spine::challenge::Reason;
+use crate::spine::event::{self, AuthzOutcome, Origin};
 use crate::spine::gate::ResponseFuture;
 use crate::spine::identity::Identity;
 use crate::spine::problem::{Problem, ProblemKind};
 use crate::spine::rejection::Rejection;
-use crate::spine::request::{RequestFacts, RequestView};
+use crate::spine::request::{RequestFacts, RequestId, RequestView};
 
 /// The service of [`AuthzLayer`](super::AuthzLayer).
 #[derive(Debug, Clone)]
 pub struct AuthzService<S> {
     inner: S,
-    shared: Arc<Shared>,
+    policies: Arc<Policies>,
+    settings: Arc<Settings>,
 }
 
 impl<S> AuthzService<S> {
-    pub(super) const fn new(inner: S, shared: Arc<Shared>) -> Self {
-        Self { inner, shared }
+    pub(super) const fn new(inner: S, policies: Arc<Policies>, settings: Arc<Settings>) -> Self {
+        Self { inner, policies, settings }
     }
 
     /// The inner service.
@@ -58,44 +60,83 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
-        let Some(table) = self.shared.table() else { return ResponseFuture::passed(self.inner.call(request)) };
-        let caller = request.extensions().get::<Identity>();
-        let decision = table.decide(request.method(), request.uri().path(), caller);
-        if let Some(rejection) = refusal(&self.shared.challenge, decision) {
-            let facts = RequestFacts::of(RequestView::of(&request));
-            return ResponseFuture::refused(self.shared.refuser.clone(), rejection, facts);
+        let Snapshot { enforced, shadow } = self.policies.now();
+        let Some(policy) = enforced else { return ResponseFuture::passed(self.inner.call(request)) };
+        let view = RequestView::of(&request);
+        if self.settings.passes_preflights && view.is_preflight() {
+            return ResponseFuture::passed(self.inner.call(request));
         }
-        if let Some(caller) = caller.and_then(|caller| with_all_roles(&table, caller)) {
+        let refusal = if self.settings.ignores_overrides || !overrides_method(view) {
+            self.settings.ask(&*policy, shadow.as_deref(), view)
+        } else {
+            Some(ambiguous("The request names two methods."))
+        };
+        if let Some(rejection) = refusal {
+            let facts = RequestFacts::of(view);
+            return ResponseFuture::refused(self.settings.refuser.clone(), rejection, facts);
+        }
+        if let Some(caller) = Identity::of(view).and_then(|caller| policy.effective(caller)) {
             request.extensions_mut().insert(caller);
         }
         ResponseFuture::passed(self.inner.call(request))
     }
 }
 
-fn refusal(challenge: &Challenge, decision: Decision<'_>) -> Option<Rejection> {
-    let (rule, why) = match decision {
-        Decision::Allowed { .. } => return None,
-        Decision::Ambiguous => {
-            let problem = Problem::new(ProblemKind::BadRequest).detail("The path can be read in more than one way.");
-            return Some(Rejection::new(Origin::Authz, problem));
+impl Settings {
+    /// Asks the policies about a request, and reports what they say.
+    fn ask(&self, policy: &dyn Policy, shadow: Option<&dyn Policy>, request: RequestView<'_>) -> Option<Rejection> {
+        let mut context = PolicyContext::of(request, &self.client_ip);
+        if policy.asks_time() || shadow.is_some_and(Policy::asks_time) {
+            context = context.at(self.clock.wall());
         }
-        Decision::Refused { rule, why } => (rule, why),
-    };
-    event::authorization_refused(Origin::Authz, rule);
-    Some(match why {
-        Refused::Stranger => challenge.refuse(Origin::Authz, Reason::NoCredential),
-        Refused::Scopes(scopes) => challenge.refuse(Origin::Authz, Reason::InsufficientScope(scopes)),
-        Refused::Forbidden | Refused::NotTheirs => {
-            Rejection::new(Origin::Authz, Problem::new(ProblemKind::Forbidden).detail("This caller may not do this."))
+        let decision = policy.decide(&context);
+        event::authorized(AuthzOutcome::enforced(decision.is_allowed()));
+        if let Some(rule) = decision.rule().filter(|rule| policy.audits(rule)) {
+            event::authorization_audited(rule, decision.is_allowed(), RequestId::of(request).as_ref());
         }
-    })
+        if let Some(shadow) = shadow {
+            let would = shadow.decide(&context);
+            event::authorized(AuthzOutcome::shadow(would.is_allowed()));
+            if would.is_allowed() != decision.is_allowed() {
+                event::shadow_differs(would.rule(), would.is_allowed(), &self.said.shadow, &self.clock);
+            }
+        }
+        self.refusal(decision)
+    }
+
+    fn refusal(&self, decision: Decision<'_>) -> Option<Rejection> {
+        let (rule, why) = match decision {
+            Decision::Allowed { .. } => return None,
+            Decision::Ambiguous => return Some(ambiguous("The path can be read in more than one way.")),
+            Decision::NoRoute => {
+                const MEND: &str = "the table goes by routes, and there is none here: put the layer on the router with \
+                     `Router::route_layer`, or build the table without `by_route`";
+                event::fault_once(&self.said.no_route, Origin::Authz, "authz_no_route", MEND);
+                return Some(Rejection::new(Origin::Authz, Problem::new(ProblemKind::Internal)));
+            }
+            Decision::Refused { rule, why } => (rule, why),
+        };
+        event::authorization_refused(Origin::Authz, rule);
+        Some(match why {
+            Refused::Stranger => self.challenge.refuse(Origin::Authz, Reason::NoCredential),
+            Refused::Scopes(scopes) => self.challenge.refuse(Origin::Authz, Reason::InsufficientScope(scopes)),
+            Refused::Forbidden | Refused::NotTheirs => {
+                let problem = Problem::new(ProblemKind::Forbidden).detail("This caller may not do this.");
+                Rejection::new(Origin::Authz, problem)
+            }
+        })
+    }
 }
 
-/// The caller with the roles that it inherits; `None` when it inherits none.
-fn with_all_roles(table: &PolicyTable, caller: &Identity) -> Option<Identity> {
-    if table.roles.is_empty() {
-        return None;
-    }
-    let all = table.roles.of(caller.roles());
-    (all.len() > caller.roles().len()).then(|| caller.clone().with_roles(all))
+fn ambiguous(detail: &'static str) -> Rejection {
+    Rejection::new(Origin::Authz, Problem::new(ProblemKind::BadRequest).detail(detail))
+}
+
+/// Whether a field names another method than the request: some services do what the field says, and no rule was asked
+/// about that.
+fn overrides_method(request: RequestView<'_>) -> bool {
+    const FIELDS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+    let method = request.method().as_str().as_bytes();
+    let is_other = |value: &HeaderValue| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(method);
+    FIELDS.iter().any(|field| request.headers().get_all(*field).iter().any(is_other))
 }

@@ -1,14 +1,18 @@
 //! The policy table: rules, compiled into a tree by path.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use http::Method;
 
+use super::context::PolicyContext;
+use super::explanation::Explanation;
+use super::policy::{Decision, Policy, Refused};
+use super::predicate::{Facts, Predicate};
 use super::roles::Roles;
-use super::rule::{Condition, Effect, Operand, Rule};
-use super::template::{Segment, Template};
+use super::rule::{Effect, Rule};
+use super::template::Template;
+use super::tree::Node;
 use crate::spine::config::ConfigError;
 use crate::spine::identity::Identity;
 use crate::spine::path::PathReadings;
@@ -22,7 +26,7 @@ use crate::spine::path::PathReadings;
 /// ```
 /// use http::Method;
 /// use tower_rampart::Identity;
-/// use tower_rampart::authz::{Decision, PolicyTable, Rule};
+/// use tower_rampart::authz::{Decision, PolicyContext, PolicyTable, Rule};
 ///
 /// let table = PolicyTable::new()
 ///     .role("admin", ["author"])
@@ -30,8 +34,9 @@ use crate::spine::path::PathReadings;
 ///     .add_rule(Rule::allow("create", "/polls").methods([Method::POST]).roles(["author"]))
 ///     .build()?;
 /// let admin = Identity::new("idp", "ann").with_roles(["admin"]);
-/// assert!(matches!(table.decide(&Method::POST, "/polls", Some(&admin)), Decision::Allowed { rule: "create" }));
-/// assert!(matches!(table.decide(&Method::DELETE, "/polls/1", Some(&admin)), Decision::Refused { rule: None, .. }));
+/// let create = PolicyContext::new(&Method::POST, "/polls");
+/// assert_eq!(table.decide(&create.with_caller(Some(&admin))), Decision::Allowed { rule: "create" });
+/// assert_eq!(table.explain(&create).to_string(), "refused by `create`: nobody knows who asks; role `author` is missing");
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, Default)]
@@ -39,73 +44,35 @@ use crate::spine::path::PathReadings;
 pub struct PolicyTableBuilder {
     rules: Vec<Rule>,
     inherits: BTreeMap<Box<str>, Vec<Box<str>>>,
+    permissions: BTreeMap<Box<str>, Vec<Box<str>>>,
+    by_route: bool,
 }
 
 /// A compiled table. Made by [`PolicyTable::new`] and [`PolicyTableBuilder::build`].
 pub struct PolicyTable {
     allowing: Node,
     denying: Node,
-    pub(super) roles: Roles,
+    /// By the framework's route instead: the rules of each template, as it is written.
+    by_route: Option<HashMap<Box<str>, Vec<usize>>>,
+    roles: Roles,
     rules: Vec<Compiled>,
-}
-
-/// What a table says about a request, and by which rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "whoever asks must act on every answer")]
-pub enum Decision<'a> {
-    /// It may pass.
-    Allowed {
-        /// The rule that says so.
-        rule: &'a str,
-    },
-    /// It may not.
-    Refused {
-        /// The rule that refuses, or whose demands are not met; none when no rule speaks of the request.
-        rule: Option<&'a str>,
-        /// Why.
-        why: Refused<'a>,
-    },
-    /// Servers may read the path in several ways, so no rule is asked.
-    Ambiguous,
-}
-
-/// Why a request may not pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Refused<'a> {
-    /// Nobody knows who asks.
-    Stranger,
-    /// No rule allows it, or one denies it.
-    Forbidden,
-    /// A role is missing, or a claim is another.
-    NotTheirs,
-    /// A scope is missing: the caller needs all of these.
-    Scopes(&'a [Box<str>]),
+    asks_time: bool,
 }
 
 /// A rule, ready to decide.
 struct Compiled {
     id: Box<str>,
     effect: Effect,
+    methods: Vec<Method>,
     template: Template,
+    /// As they were written.
+    asked_roles: Vec<Box<str>>,
     /// Roles of which one is enough, those that inherit one included; none, and no role is asked for.
     roles: BTreeSet<Box<str>>,
     scopes: Box<[Box<str>]>,
-    conditions: Box<[Condition]>,
+    predicates: Box<[Predicate]>,
+    audited: bool,
 }
-
-/// A place in the tree of paths.
-#[derive(Default)]
-struct Node {
-    literals: HashMap<Box<str>, Self>,
-    parameter: Option<Box<Self>>,
-    here: Leaf,
-    rest: Leaf,
-}
-
-/// The rules of one template, by method; `None` is every method.
-#[derive(Default)]
-struct Leaf(Vec<(Option<Method>, usize)>);
 
 /// The most rules of a table.
 const MAX_RULES: usize = 10_000;
@@ -117,36 +84,147 @@ impl PolicyTable {
         PolicyTableBuilder::default()
     }
 
-    /// Decides about a request. `path` is as it was received.
+    /// Decides about a request.
     #[must_use]
-    pub fn decide<'a>(&'a self, method: &Method, path: &str, caller: Option<&Identity>) -> Decision<'a> {
-        let Some(path) = PathReadings::of(path).into_plain() else { return Decision::Ambiguous };
-        let Some(path) = path.strip_prefix('/') else { return Decision::Ambiguous };
-        let refused = |rule: Option<&'a Compiled>, why| {
-            let why = if caller.is_none() { Refused::Stranger } else { why };
-            Decision::Refused { rule: rule.map(|rule| &*rule.id), why }
+    pub fn decide(&self, context: &PolicyContext<'_>) -> Decision<'_> {
+        let Some(path) = plain_path(context.path()) else { return Decision::Ambiguous };
+        let path = path.strip_prefix('/').unwrap_or_default();
+        match self.find(context, path) {
+            Found::NoRoute => Decision::NoRoute,
+            Found::Nothing => refused(None, context.caller(), Refused::Forbidden),
+            Found::Denied(rule) => refused(Some(rule), context.caller(), Refused::Forbidden),
+            Found::Rule(rule) => rule.decide(context, path),
+        }
+    }
+
+    /// Says which rule decides about a request, and why: for people, not for each request. It names rules and what they
+    /// ask for, and nothing of the request.
+    #[must_use]
+    pub fn explain(&self, context: &PolicyContext<'_>) -> Explanation {
+        let Some(path) = plain_path(context.path()) else { return Explanation::ambiguous() };
+        let path = path.strip_prefix('/').unwrap_or_default();
+        match self.find(context, path) {
+            Found::NoRoute => Explanation::no_route(),
+            Found::Nothing => Explanation::nothing(),
+            Found::Denied(rule) => Explanation::denied(&rule.id, &rule.predicates),
+            Found::Rule(rule) => {
+                let is_allowed = matches!(rule.decide(context, path), Decision::Allowed { .. });
+                Explanation::of_rule(&rule.id, is_allowed, rule.missing(context, path))
+            }
+        }
+    }
+
+    fn find(&self, context: &PolicyContext<'_>, path: &str) -> Found<'_> {
+        let denies = |index: usize| self.rules.get(index).is_some_and(|rule| rule.all_hold(context, path));
+        let (denied, allowed) = match &self.by_route {
+            None => (
+                self.denying.find(Some(path), context.method(), &denies),
+                self.allowing.find(Some(path), context.method(), &|_| true),
+            ),
+            Some(routes) => {
+                let Some(route) = context.route() else { return Found::NoRoute };
+                let here = routes.get(route).map_or(&[][..], Vec::as_slice);
+                let of = |denying: bool, accepts: &dyn Fn(usize) -> bool| {
+                    let is_kind = |rule: &Compiled| (rule.effect == Effect::Deny) == denying;
+                    let speaks = |method: &Method, index: &usize| {
+                        let speaks = |rule: &Compiled| {
+                            is_kind(rule) && (rule.methods.is_empty() || rule.methods.contains(method))
+                        };
+                        self.rules.get(*index).is_some_and(speaks) && accepts(*index)
+                    };
+                    let by = |method: &Method| here.iter().copied().find(|index| speaks(method, index));
+                    by(context.method()).or_else(|| by(&Method::GET).filter(|_| *context.method() == Method::HEAD))
+                };
+                (of(true, &denies), of(false, &|_| true))
+            }
         };
-        let denied = self.denying.find(Some(path), method).and_then(|rule| self.rules.get(rule));
-        if let Some(rule) = denied {
-            return refused(Some(rule), Refused::Forbidden);
+        let rule = |index: Option<usize>| index.and_then(|index| self.rules.get(index));
+        match (rule(denied), rule(allowed)) {
+            (Some(rule), _) => Found::Denied(rule),
+            (None, Some(rule)) => Found::Rule(rule),
+            (None, None) => Found::Nothing,
         }
-        let Some(rule) = self.allowing.find(Some(path), method).and_then(|rule| self.rules.get(rule)) else {
-            return refused(None, Refused::Forbidden);
-        };
-        if rule.effect == Effect::Public {
-            return Decision::Allowed { rule: &rule.id };
+    }
+}
+
+/// What a table has to say of a request.
+enum Found<'a> {
+    /// It goes by routes, and the request has none.
+    NoRoute,
+    Nothing,
+    Denied(&'a Compiled),
+    Rule(&'a Compiled),
+}
+
+impl Policy for PolicyTable {
+    fn decide(&self, context: &PolicyContext<'_>) -> Decision<'_> {
+        self.decide(context)
+    }
+
+    fn effective(&self, caller: &Identity) -> Option<Identity> {
+        if self.roles.is_empty() {
+            return None;
         }
-        let Some(caller) = caller else { return refused(Some(rule), Refused::Stranger) };
-        if !rule.roles.is_empty() && !caller.roles().any(|role| rule.roles.contains(role)) {
-            return refused(Some(rule), Refused::NotTheirs);
+        let all = self.roles.of(caller.roles());
+        (all.len() > caller.roles().len()).then(|| caller.clone().with_roles(all))
+    }
+
+    fn asks_time(&self) -> bool {
+        self.asks_time
+    }
+
+    fn audits(&self, rule: &str) -> bool {
+        self.rules.iter().any(|held| held.audited && *held.id == *rule)
+    }
+}
+
+/// The path, decoded, when servers agree about it.
+fn plain_path(path: &str) -> Option<String> {
+    PathReadings::of(path).into_plain().filter(|path| path.starts_with('/'))
+}
+
+fn refused<'a>(rule: Option<&'a Compiled>, caller: Option<&Identity>, why: Refused<'a>) -> Decision<'a> {
+    let why = if caller.is_none() { Refused::Stranger } else { why };
+    Decision::Refused { rule: rule.map(|rule| &*rule.id), why }
+}
+
+impl Compiled {
+    fn decide<'a>(&'a self, context: &PolicyContext<'_>, path: &str) -> Decision<'a> {
+        let caller = context.caller();
+        if self.effect != Effect::Public && caller.is_none() {
+            return refused(Some(self), caller, Refused::Stranger);
         }
-        if !rule.conditions.iter().all(|condition| condition.holds(&rule.template, path, caller)) {
-            return refused(Some(rule), Refused::NotTheirs);
+        let has_role = |caller: &Identity| caller.roles().any(|role| self.roles.contains(role));
+        if (!self.roles.is_empty() && !caller.is_some_and(has_role)) || !self.all_hold(context, path) {
+            return refused(Some(self), caller, Refused::NotTheirs);
         }
-        if !rule.scopes.iter().all(|scope| caller.has_scope(scope)) {
-            return refused(Some(rule), Refused::Scopes(&rule.scopes));
+        if !self.scopes.iter().all(|scope| caller.is_some_and(|caller| caller.has_scope(scope))) {
+            return refused(Some(self), caller, Refused::Scopes(&self.scopes));
         }
-        Decision::Allowed { rule: &rule.id }
+        Decision::Allowed { rule: &self.id }
+    }
+
+    fn all_hold(&self, context: &PolicyContext<'_>, path: &str) -> bool {
+        let facts = Facts { context, template: &self.template, path };
+        self.predicates.iter().all(|predicate| predicate.holds(&facts))
+    }
+
+    /// What it asks for and does not find.
+    fn missing(&self, context: &PolicyContext<'_>, path: &str) -> Vec<String> {
+        let (caller, facts) = (context.caller(), Facts { context, template: &self.template, path });
+        let mut missing = Vec::new();
+        if self.effect != Effect::Public && caller.is_none() {
+            missing.push(String::from("nobody knows who asks"));
+        }
+        if !self.roles.is_empty() && !caller.is_some_and(|who| who.roles().any(|role| self.roles.contains(role))) {
+            let asked: Vec<_> = self.asked_roles.iter().map(|role| format!("`{role}`")).collect();
+            missing.push(format!("role {} is missing", asked.join(" or ")));
+        }
+        let without = self.scopes.iter().filter(|scope| !caller.is_some_and(|who| who.has_scope(scope)));
+        missing.extend(without.map(|scope| format!("scope `{scope}` is missing")));
+        let unmet = self.predicates.iter().filter(|predicate| !predicate.holds(&facts));
+        missing.extend(unmet.map(|predicate| format!("not so: {predicate}")));
+        missing
     }
 }
 
@@ -163,6 +241,24 @@ impl PolicyTableBuilder {
         self
     }
 
+    /// A role that has permissions, and so has every role that inherits it.
+    pub fn role_permissions<T: Into<Box<str>>>(
+        mut self,
+        role: impl Into<Box<str>>,
+        permissions: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.permissions.entry(role.into()).or_default().extend(permissions.into_iter().map(Into::into));
+        self
+    }
+
+    /// Compares the rules' paths with the template of the route that the framework's router chose (axum's
+    /// `MatchedPath`), letter by letter, instead of with the path. The layer must then stand where there is one
+    /// (`Router::route_layer`); a request without is refused (500), and the log says why.
+    pub const fn by_route(mut self) -> Self {
+        self.by_route = true;
+        self
+    }
+
     /// The table.
     ///
     /// # Errors
@@ -173,106 +269,59 @@ impl PolicyTableBuilder {
         if self.rules.len() > MAX_RULES {
             return Err(ConfigError::new("rules", self.rules.len(), "are too many", "write at most 10000"));
         }
-        let roles = Roles::close(&self.inherits)?;
-        let mut table = PolicyTable { allowing: Node::default(), denying: Node::default(), roles, rules: Vec::new() };
+        let roles = Roles::close(&self.inherits)?.permit(self.permissions);
+        let (allowing, denying, rules) = (Node::default(), Node::default(), Vec::new());
+        let by_route = self.by_route.then(HashMap::new);
+        let mut table = PolicyTable { allowing, denying, by_route, roles, rules, asks_time: false };
         let mut ids = BTreeSet::new();
         for rule in self.rules {
             let template = rule.check()?;
             if !ids.insert(rule.id.clone()) {
                 return Err(ConfigError::new("id", &rule.id, "is the id of two rules", "give each one of its own"));
             }
-            let index = table.rules.len();
-            let tree = if rule.effect == Effect::Deny { &mut table.denying } else { &mut table.allowing };
-            let leaf = tree.leaf(&template.segments);
-            let before =
-                leaf.0.iter().find(|(method, _)| overlaps(method.as_ref(), &rule.methods)).map(|(_, index)| *index);
-            if let Some(before) =
-                before.filter(|_| rule.effect != Effect::Deny).and_then(|before| table.rules.get(before))
-            {
-                let breach = format!("allows what `{}` allows: the same method on the same template", before.id);
-                return Err(ConfigError::new(format!("rule `{}`", rule.id), &template, breach, "put them together"));
-            }
-            match &*rule.methods {
-                [] => leaf.0.push((None, index)),
-                methods => leaf.0.extend(methods.iter().map(|method| (Some(method.clone()), index))),
-            }
-            table.rules.push(Compiled {
-                id: rule.id,
-                effect: rule.effect,
-                template,
-                roles: if rule.roles.is_empty() { BTreeSet::new() } else { table.roles.that_have(&rule.roles) },
-                scopes: rule.scopes.into(),
-                conditions: rule.conditions.into(),
-            });
+            table.add(rule, template)?;
         }
         Ok(table)
     }
 }
 
+impl PolicyTable {
+    fn add(&mut self, rule: Rule, template: Template) -> Result<(), ConfigError> {
+        let index = self.rules.len();
+        let tree = if rule.effect == Effect::Deny { &mut self.denying } else { &mut self.allowing };
+        let leaf = tree.leaf(&template.segments);
+        let overlapping = leaf.0.iter().find(|(method, _)| overlaps(method.as_ref(), &rule.methods));
+        let before = overlapping.filter(|_| rule.effect != Effect::Deny).and_then(|(_, index)| self.rules.get(*index));
+        if let Some(before) = before {
+            let breach = format!("allows what `{}` allows: the same method on the same template", before.id);
+            return Err(ConfigError::new(format!("rule `{}`", rule.id), &template, breach, "put them together"));
+        }
+        match &*rule.methods {
+            [] => leaf.0.push((None, index)),
+            methods => leaf.0.extend(methods.iter().map(|method| (Some(method.clone()), index))),
+        }
+        if let Some(routes) = &mut self.by_route {
+            routes.entry(template.to_string().into()).or_default().push(index);
+        }
+        let predicates: Box<[_]> = rule.predicates.iter().map(|predicate| predicate.widened(&self.roles)).collect();
+        self.asks_time |= predicates.iter().any(Predicate::asks_time);
+        self.rules.push(Compiled {
+            id: rule.id,
+            effect: rule.effect,
+            methods: rule.methods,
+            template,
+            roles: if rule.roles.is_empty() { BTreeSet::new() } else { self.roles.that_have(&rule.roles) },
+            asked_roles: rule.roles,
+            scopes: rule.scopes.into(),
+            predicates,
+            audited: rule.audited,
+        });
+        Ok(())
+    }
+}
+
 fn overlaps(method: Option<&Method>, methods: &[Method]) -> bool {
     method.is_none_or(|method| methods.is_empty() || methods.contains(method))
-}
-
-impl Node {
-    fn leaf(&mut self, segments: &[Segment]) -> &mut Leaf {
-        match segments.split_first() {
-            None => &mut self.here,
-            Some((Segment::Literal(literal), rest)) => self.literals.entry(literal.clone()).or_default().leaf(rest),
-            Some((Segment::Parameter(_), rest)) => self.parameter.get_or_insert_default().leaf(rest),
-            Some((Segment::Rest(_), _)) => &mut self.rest,
-        }
-    }
-
-    /// The rule of the narrowest template that speaks of this method. What is left of the path is without its slash.
-    fn find(&self, rest: Option<&str>, method: &Method) -> Option<usize> {
-        let Some(path) = rest else { return self.here.rule(method) };
-        let (segment, further) = match path.split_once('/') {
-            Some((segment, further)) => (segment, Some(further)),
-            None => (path, None),
-        };
-        let literal = self.literals.get(segment).and_then(|node| node.find(further, method));
-        let parameter = || {
-            let node = self.parameter.as_ref().filter(|_| !segment.is_empty())?;
-            node.find(further, method)
-        };
-        literal.or_else(parameter).or_else(|| self.rest.rule(method).filter(|_| !path.is_empty()))
-    }
-}
-
-impl Leaf {
-    fn rule(&self, method: &Method) -> Option<usize> {
-        let of = |method: &Method| {
-            let speaks = |held: &Option<Method>| held.as_ref().is_none_or(|held| held == method);
-            self.0.iter().find(|(held, _)| speaks(held)).map(|(_, rule)| *rule)
-        };
-        // HEAD follows GET, whose handler answers it; a rule that names HEAD itself counts for more.
-        of(method).or_else(|| if *method == Method::HEAD { of(&Method::GET) } else { None })
-    }
-}
-
-impl Condition {
-    fn holds(&self, template: &Template, path: &str, caller: &Identity) -> bool {
-        let Some(claim) = caller.claim(&self.claim) else { return false };
-        match &self.equals {
-            Operand::Text(text) => *claim == **text,
-            Operand::Path(parameter) => captured(template, path, parameter) == Some(Cow::Borrowed(claim)),
-        }
-    }
-}
-
-/// What a parameter of a template stands for in a path that it matches.
-fn captured<'a>(template: &Template, path: &'a str, name: &str) -> Option<Cow<'a, str>> {
-    let mut rest = Some(path);
-    for segment in &template.segments {
-        let path = rest?;
-        let (text, further) = path.split_once('/').map_or((path, None), |(text, further)| (text, Some(further)));
-        match segment {
-            Segment::Parameter(held) if **held == *name => return Some(text.into()),
-            Segment::Rest(held) if **held == *name => return Some(path.into()),
-            _ => rest = further,
-        }
-    }
-    None
 }
 
 impl fmt::Debug for PolicyTable {

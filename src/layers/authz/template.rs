@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use crate::spine::config::ConfigError;
 
-/// A template for request paths. `{name}` is one segment, `{*name}` all that is left, at least one; a trailing slash is
-/// a segment of its own, so `/polls/` is another path than `/polls`.
+/// A template for request paths. `{name}` is one segment, `{*name}` all that is left, at least one; `*` and `**` are the
+/// same without names. A trailing slash is a segment of its own, so `/polls/` is another path than `/polls`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Template {
     text: Box<str>,
@@ -24,12 +24,28 @@ const MAX_BYTES: usize = 1024;
 pub(super) const MAX_SEGMENTS: usize = 32;
 
 impl Template {
-    /// The names of its parameters, in order.
+    /// The names of its parameters, in order; those without one are left out.
     pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.segments.iter().filter_map(|segment| match segment {
+        let names = self.segments.iter().filter_map(|segment| match segment {
             Segment::Literal(_) => None,
             Segment::Parameter(name) | Segment::Rest(name) => Some(&**name),
-        })
+        });
+        names.filter(|name| !name.is_empty())
+    }
+
+    /// What a parameter stands for in a path that the template matches, without its first slash.
+    pub(super) fn captured<'a>(&self, path: &'a str, name: &str) -> Option<&'a str> {
+        let mut rest = Some(path);
+        for segment in &self.segments {
+            let path = rest?;
+            let (text, further) = path.split_once('/').map_or((path, None), |(text, further)| (text, Some(further)));
+            match segment {
+                Segment::Parameter(held) if **held == *name => return Some(text),
+                Segment::Rest(held) if **held == *name => return Some(path),
+                _ => rest = further,
+            }
+        }
+        None
     }
 }
 
@@ -79,8 +95,14 @@ fn segment(text: &str) -> Option<Segment> {
             None => is_name(inner).then(|| Segment::Parameter(inner.into())),
         };
     }
+    // As gRPC's people and limits' paths write it: one segment without a name, and all that is left without one.
+    match text {
+        "*" => return Some(Segment::Parameter("".into())),
+        "**" => return Some(Segment::Rest("".into())),
+        _ => {}
+    }
     // Literals are compared with decoded paths, so they are written decoded.
-    let is_plain = !text.chars().any(|c| c.is_control() || " {}?#%\\".contains(c)) && text != "." && text != "..";
+    let is_plain = !text.chars().any(|c| c.is_control() || " {}?#%\\*".contains(c)) && text != "." && text != "..";
     is_plain.then(|| Segment::Literal(text.into()))
 }
 

@@ -4,7 +4,7 @@ use std::slice;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method};
 use smallvec::SmallVec;
 
 use super::agreement::{Charge, charge_all};
@@ -364,7 +364,5 @@ impl Exemptions {
 
 /// A CORS preflight (Fetch, section 4.8), or the question about the server itself.
 fn is_preflight(request: RequestView<'_>) -> bool {
-    let headers = request.headers();
-    let asks_for_method = headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    (asks_for_method && headers.contains_key(header::ORIGIN)) || request.uri().path() == "*"
+    request.is_preflight() || request.uri().path() == "*"
 }

@@ -6,8 +6,8 @@ use crate::spine::json::Json;
 
 /// The most roles, and the most scopes, of a caller.
 const MAX_NAMES: usize = 256;
-/// The most claims that a caller is known by.
-const MAX_CLAIMS: usize = 64;
+/// The most texts of claims that a caller is known by.
+const MAX_CLAIMS: usize = 128;
 
 /// The caller that claims describe.
 pub(in crate::layers::auth) fn caller(
@@ -22,18 +22,35 @@ pub(in crate::layers::auth) fn caller(
     let roles = path(claims, roles_claim).map(names).unwrap_or_default();
     // `scope` is a list in one string (RFC 8693 section 4.2); `scp` is what others call it.
     let scopes = claims.get("scope").or_else(|| claims.get("scp")).map(names).unwrap_or_default();
-    if roles.len() > MAX_NAMES || scopes.len() > MAX_NAMES {
+    let permissions = claims.get("permissions").map(names).unwrap_or_default();
+    if roles.len() > MAX_NAMES || scopes.len() > MAX_NAMES || permissions.len() > MAX_NAMES {
         return Err(TokenFault::ClaimInvalid("roles"));
     }
-    let texts =
-        claims.members().unwrap_or_default().iter().filter_map(|(name, value)| Some((name.as_str(), value.text()?)));
-    let identity =
-        Identity::new(issuer, subject).with_roles(roles).with_scopes(scopes).with_claims(texts.take(MAX_CLAIMS));
+    let identity = Identity::new(issuer, subject)
+        .with_roles(roles)
+        .with_scopes(scopes)
+        .with_permissions(permissions)
+        .with_claims(texts(claims));
     let tenant = tenant_claim.and_then(|claim| path(claims, claim)).and_then(Json::text);
     Ok(match tenant {
         Some(tenant) => identity.with_tenant(tenant),
         None => identity,
     })
+}
+
+/// The claims that are texts, and then those that are lists of nothing but texts, as far as there is room for all of one:
+/// half a list would be another list.
+fn texts(claims: &Json) -> Vec<(&str, &str)> {
+    let members = claims.members().unwrap_or_default();
+    let mut texts: Vec<_> = members.iter().filter_map(|(name, value)| Some((name.as_str(), value.text()?))).collect();
+    texts.truncate(MAX_CLAIMS);
+    for (name, items) in members.iter().filter_map(|(name, value)| Some((name.as_str(), value.list()?))) {
+        let items: Option<Vec<_>> = items.iter().map(Json::text).collect();
+        if let Some(items) = items.filter(|items| texts.len() + items.len() <= MAX_CLAIMS) {
+            texts.extend(items.into_iter().map(|item| (name, item)));
+        }
+    }
+    texts
 }
 
 /// Whether one of an `aud` is one of ours: a string, or a list of nothing but strings (RFC 7519 section 4.1.3).

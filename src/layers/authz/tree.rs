@@ -1,0 +1,60 @@
+//! Rules by path: a tree with a leaf for each template.
+
+use std::collections::HashMap;
+
+use http::Method;
+
+use super::template::Segment;
+
+/// A place in the tree of paths.
+#[derive(Default)]
+pub(super) struct Node {
+    literals: HashMap<Box<str>, Self>,
+    parameter: Option<Box<Self>>,
+    here: Leaf,
+    rest: Leaf,
+}
+
+/// The rules of one template, by method; `None` is every method.
+#[derive(Default)]
+pub(super) struct Leaf(pub(super) Vec<(Option<Method>, usize)>);
+
+/// Whether a rule counts for a request.
+type Accepts<'a> = &'a dyn Fn(usize) -> bool;
+
+impl Node {
+    pub(super) fn leaf(&mut self, segments: &[Segment]) -> &mut Leaf {
+        match segments.split_first() {
+            None => &mut self.here,
+            Some((Segment::Literal(literal), rest)) => self.literals.entry(literal.clone()).or_default().leaf(rest),
+            Some((Segment::Parameter(_), rest)) => self.parameter.get_or_insert_default().leaf(rest),
+            Some((Segment::Rest(_), _)) => &mut self.rest,
+        }
+    }
+
+    /// The rule of the narrowest template that speaks of this method and is accepted. What is left of the path is without its slash.
+    pub(super) fn find(&self, rest: Option<&str>, method: &Method, accepts: Accepts<'_>) -> Option<usize> {
+        let Some(path) = rest else { return self.here.rule(method, accepts) };
+        let (segment, further) = match path.split_once('/') {
+            Some((segment, further)) => (segment, Some(further)),
+            None => (path, None),
+        };
+        let literal = self.literals.get(segment).and_then(|node| node.find(further, method, accepts));
+        let parameter = || {
+            let node = self.parameter.as_ref().filter(|_| !segment.is_empty())?;
+            node.find(further, method, accepts)
+        };
+        literal.or_else(parameter).or_else(|| self.rest.rule(method, accepts).filter(|_| !path.is_empty()))
+    }
+}
+
+impl Leaf {
+    fn rule(&self, method: &Method, accepts: Accepts<'_>) -> Option<usize> {
+        let of = |method: &Method| {
+            let speaks = |held: &Option<Method>| held.as_ref().is_none_or(|held| held == method);
+            self.0.iter().find(|(held, rule)| speaks(held) && accepts(*rule)).map(|(_, rule)| *rule)
+        };
+        // HEAD follows GET, whose handler answers it; a rule that names HEAD itself counts for more.
+        of(method).or_else(|| if *method == Method::HEAD { of(&Method::GET) } else { None })
+    }
+}
