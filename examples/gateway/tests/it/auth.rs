@@ -336,7 +336,7 @@ async fn rules_that_cannot_be_are_named() {
         (rule("allow = \"nobody\"\n"), "gateway.toml:5: authz.rule.allow: `nobody` is none of the choices"),
         (rule("scopes = [\"a b\"]\n"), "authz.rule.id: `a b` is no scope"),
         (rule("where = { \"claim:x\" = \"path:y\" }\n"), "`y` is no parameter of the path"),
-        (rule("where = { \"x\" = \"path:y\" }\n"), "`path:y` compares something else"),
+        (rule("where = { \"x\" = \"path:y\" }\n"), "`x` is no claim"),
         (
             format!("{}{}", rule("allow = \"public\"\n"), rule("allow = \"public\"\n")),
             "authz, id: `a` is the id of two rules",
