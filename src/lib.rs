@@ -49,6 +49,8 @@ pub mod classify {
 pub use self::layers::rate_limit;
 #[cfg(feature = "security-headers")]
 pub use self::layers::security_headers;
+#[cfg(feature = "validate")]
+pub use self::layers::validate;
 #[cfg(feature = "_auth")]
 pub use self::layers::{auth, authz};
 

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 #[cfg(feature = "rate-limit")]
 use std::sync::Arc;
-#[cfg(any(feature = "_auth", feature = "rate-limit"))]
+#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
 use std::time::Duration;
 
 use http::Extensions;
@@ -49,7 +49,7 @@ pub(crate) fn framework_route(extensions: &Extensions) -> Option<&str> {
 }
 
 /// The path that was asked for, where a framework has cut off the part that led to a nested router.
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "validate"))]
 #[cfg_attr(not(feature = "axum"), allow(unused_variables, reason = "no framework cuts paths"))]
 pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
     #[cfg(feature = "axum")]
@@ -61,11 +61,11 @@ pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
 
 #[cfg(feature = "_auth")]
 pub(crate) use crate::integration::spawn::{Task, can_spawn, spawn};
-#[cfg(any(feature = "_auth", feature = "rate-limit"))]
+#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
 pub(crate) use crate::integration::timer::Timer;
 
 /// A timer of the runtime that polls; `None` outside of one.
-#[cfg(any(feature = "_auth", feature = "rate-limit"))]
+#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
 pub(crate) fn timer(wait: Duration) -> Option<Timer> {
     crate::integration::timer::start(wait)
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 #[cfg(feature = "security-headers")]
 use std::sync::atomic::AtomicBool;
 
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "validate"))]
 use ::axum::extract::OriginalUri;
 use ::axum::extract::connect_info::MockConnectInfo;
 use ::axum::extract::{ConnectInfo, MatchedPath};
@@ -35,7 +35,7 @@ pub(crate) fn matched_path(extensions: &Extensions) -> Option<&str> {
 }
 
 /// The path before nested routers cut off what led to them.
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "validate"))]
 pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
     extensions.get::<OriginalUri>().map(|OriginalUri(uri)| uri.path())
 }

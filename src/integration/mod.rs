@@ -10,7 +10,7 @@ mod https;
 pub(crate) mod metrics;
 #[cfg(feature = "_auth")]
 pub(crate) mod spawn;
-#[cfg(any(feature = "_auth", feature = "rate-limit"))]
+#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
 pub(crate) mod timer;
 #[cfg(feature = "tonic")]
 pub(crate) mod tonic;

@@ -8,3 +8,5 @@ pub mod authz;
 pub mod rate_limit;
 #[cfg(feature = "security-headers")]
 pub mod security_headers;
+#[cfg(feature = "validate")]
+pub mod validate;

@@ -72,6 +72,8 @@ origins! { $
     RateLimit = "rate_limit";
     /// The security headers layer.
     SecurityHeaders = "security_headers";
+    /// The validation layer.
+    Validate = "validate";
 }
 
 /// Reports a refusal: always counted, logged as far as the sampler lets it.
@@ -187,6 +189,18 @@ pub(crate) fn fault_once_with(said: &AtomicBool, origin: Origin, event: &'static
     if !said.load(Ordering::Relaxed) {
         fault_once(said, origin, event, &mend());
     }
+}
+
+/// Says which check a request failed: as far as the sampler lets it where that is only reported, at debug where it is
+/// refused, which is reported by itself.
+#[cfg(feature = "validate")]
+pub(crate) fn validation_failed(check: &str, pointer: Option<&str>, reported: bool, sampler: &Sampler, clock: &Clock) {
+    if !reported {
+        report!(debug, Origin::Validate, event = "input_validation_fail", check, pointer, "");
+        return;
+    }
+    let Some(suppressed) = sampler.admit(clock.now()) else { return };
+    report!(warn, Origin::Validate, event = "input_validation_reported", check, pointer, suppressed, "");
 }
 
 /// What happens to a limiter's policy beside refusals.

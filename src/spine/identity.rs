@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::spine::request::RequestView;
+use crate::spine::texts::Texts;
 
 /// Who a request comes from, established by an authentication layer and read by those further in.
 ///
@@ -25,10 +26,11 @@ struct Caller {
     issuer: Box<str>,
     subject: Box<str>,
     tenant: Option<Box<str>>,
-    roles: Box<[Box<str>]>,
-    scopes: Box<[Box<str>]>,
-    permissions: Box<[Box<str>]>,
-    claims: Box<[(Box<str>, Box<str>)]>,
+    roles: Texts,
+    scopes: Texts,
+    permissions: Texts,
+    /// Names and values by turns.
+    claims: Texts,
     expires: Option<SystemTime>,
 }
 
@@ -40,10 +42,10 @@ impl Identity {
             issuer: issuer.into(),
             subject: subject.into(),
             tenant: None,
-            roles: Box::default(),
-            scopes: Box::default(),
-            permissions: Box::default(),
-            claims: Box::default(),
+            roles: Texts::default(),
+            scopes: Texts::default(),
+            permissions: Texts::default(),
+            claims: Texts::default(),
             expires: None,
         }))
     }
@@ -56,22 +58,22 @@ impl Identity {
 
     /// Replaces the roles.
     #[must_use]
-    pub fn with_roles<T: Into<Box<str>>>(mut self, roles: impl IntoIterator<Item = T>) -> Self {
-        Arc::make_mut(&mut self.0).roles = roles.into_iter().map(Into::into).collect();
+    pub fn with_roles<T: AsRef<str>>(mut self, roles: impl IntoIterator<Item = T>) -> Self {
+        Arc::make_mut(&mut self.0).roles = roles.into_iter().collect();
         self
     }
 
     /// Replaces the scopes.
     #[must_use]
-    pub fn with_scopes<T: Into<Box<str>>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
-        Arc::make_mut(&mut self.0).scopes = scopes.into_iter().map(Into::into).collect();
+    pub fn with_scopes<T: AsRef<str>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
+        Arc::make_mut(&mut self.0).scopes = scopes.into_iter().collect();
         self
     }
 
     /// Replaces the permissions.
     #[must_use]
-    pub fn with_permissions<T: Into<Box<str>>>(mut self, permissions: impl IntoIterator<Item = T>) -> Self {
-        Arc::make_mut(&mut self.0).permissions = permissions.into_iter().map(Into::into).collect();
+    pub fn with_permissions<T: AsRef<str>>(mut self, permissions: impl IntoIterator<Item = T>) -> Self {
+        Arc::make_mut(&mut self.0).permissions = permissions.into_iter().collect();
         self
     }
 
@@ -86,11 +88,24 @@ impl Identity {
     #[must_use]
     pub fn with_claims<N, V>(mut self, claims: impl IntoIterator<Item = (N, V)>) -> Self
     where
-        N: Into<Box<str>>,
-        V: Into<Box<str>>,
+        N: AsRef<str>,
+        V: AsRef<str>,
     {
-        let claims = claims.into_iter().map(|(name, value)| (name.into(), value.into()));
-        Arc::make_mut(&mut self.0).claims = claims.collect();
+        /// A name or a value.
+        enum Half<N, V> {
+            Name(N),
+            Value(V),
+        }
+        impl<N: AsRef<str>, V: AsRef<str>> AsRef<str> for Half<N, V> {
+            fn as_ref(&self) -> &str {
+                match self {
+                    Self::Name(name) => name.as_ref(),
+                    Self::Value(value) => value.as_ref(),
+                }
+            }
+        }
+        let halves = claims.into_iter().flat_map(|(name, value)| [Half::Name(name), Half::Value(value)]);
+        Arc::make_mut(&mut self.0).claims = halves.collect();
         self
     }
 
@@ -117,7 +132,9 @@ impl Identity {
 
     /// The texts of a claim: of a list, all of them.
     pub fn claims(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.claims.iter().filter(move |(held, _)| **held == *name).map(|(_, value)| &**value)
+        let mut halves = self.0.claims.iter();
+        let pairs = std::iter::from_fn(move || Some((halves.next()?, halves.next()?)));
+        pairs.filter(move |(held, _)| *held == name).map(|(_, value)| value)
     }
 
     /// Who vouches for the caller.
@@ -139,18 +156,21 @@ impl Identity {
     }
 
     /// The roles, inherited ones included.
+    #[must_use]
     pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.0.roles.iter().map(AsRef::as_ref)
+        self.0.roles.iter()
     }
 
     /// The scopes.
+    #[must_use]
     pub fn scopes(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.0.scopes.iter().map(AsRef::as_ref)
+        self.0.scopes.iter()
     }
 
     /// What the caller may do, as its credential says; roles may permit more.
+    #[must_use]
     pub fn permissions(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.0.permissions.iter().map(AsRef::as_ref)
+        self.0.permissions.iter()
     }
 
     /// Whether the caller has this permission.

@@ -4,24 +4,31 @@
 //! surrogates, nothing after the value, bounded depth and size. It lives in the spine because tokens and requests are
 //! read by the same rules. No library reads so: those that keep the last of two members keep what another one dropped.
 
+#[cfg(feature = "_auth")]
 mod deserialize;
 mod reader;
 
+#[cfg(feature = "_auth")]
 pub(crate) use self::deserialize::from_json;
-pub(crate) use self::reader::{JsonLimits, read};
+pub(crate) use self::reader::JsonLimits;
+#[cfg(feature = "_auth")]
+pub(crate) use self::reader::read;
+#[cfg(feature = "validate")]
+pub(crate) use self::reader::{Nothing, read_as};
 
+use std::borrow::Cow;
 use std::fmt;
 
-/// A value.
+/// A value. Texts without escapes are those of the document, not copied.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Json {
+pub(crate) enum Json<'a> {
     Null,
     Flag(bool),
     Number(Number),
-    Text(String),
+    Text(Cow<'a, str>),
     List(Vec<Self>),
     /// Members in the order in which they stand; no name twice.
-    Object(Vec<(String, Self)>),
+    Object(Vec<(Cow<'a, str>, Self)>),
 }
 
 /// A number, whole if it was written without fraction and exponent and fits.
@@ -49,6 +56,12 @@ pub enum JsonFault {
     MemberTwice,
     /// Something follows the value.
     TrailingData,
+    /// A text, or a member's name, is longer than is read.
+    TextTooLong,
+    /// A number has more digits than are read.
+    NumberTooLong,
+    /// A text has a NUL in it.
+    Nul,
 }
 
 impl fmt::Display for JsonFault {
@@ -61,17 +74,20 @@ impl fmt::Display for JsonFault {
             Self::TooManyValues => "it has too many values",
             Self::MemberTwice => "an object has a member twice",
             Self::TrailingData => "something follows the value",
+            Self::TextTooLong => "a text is too long",
+            Self::NumberTooLong => "a number is too long",
+            Self::Nul => "a text has a NUL in it",
         })
     }
 }
 
-impl Json {
+impl<'a> Json<'a> {
     /// A member of an object.
     pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         self.members()?.iter().find(|(held, _)| held == name).map(|(_, value)| value)
     }
 
-    pub(crate) fn members(&self) -> Option<&[(String, Self)]> {
+    pub(crate) fn members(&self) -> Option<&[(Cow<'a, str>, Self)]> {
         match self {
             Self::Object(members) => Some(members),
             _ => None,

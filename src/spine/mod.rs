@@ -12,7 +12,7 @@ pub(crate) mod event;
 #[cfg(feature = "_auth")]
 pub(crate) mod gate;
 pub(crate) mod identity;
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "validate"))]
 pub(crate) mod json;
 pub mod key;
 #[cfg(feature = "security-headers")]
@@ -22,5 +22,8 @@ pub mod problem;
 pub(crate) mod rejection;
 pub(crate) mod request;
 pub(crate) mod response;
+#[cfg(any(feature = "_auth", feature = "validate"))]
+pub(crate) mod route;
 #[cfg(feature = "_auth")]
 pub(crate) mod signal;
+pub(crate) mod texts;

@@ -225,7 +225,7 @@ impl<'a> PathReadings<'a> {
     }
 
     /// The path, decoded, when servers agree about it.
-    #[cfg(feature = "_auth")]
+    #[cfg(any(feature = "_auth", feature = "validate"))]
     pub(crate) fn into_plain(self) -> Option<String> {
         match self {
             Self::Plain(path) => String::from_utf8(path.into_owned()).ok(),

@@ -1,7 +1,7 @@
 //! The authentication layer through its public API.
 //!
 //! Both of jsonwebtoken's providers are compiled in here, at which its own `decode` panics. Ours must not.
-#![cfg(feature = "auth")]
+#![cfg(feature = "_auth")]
 
 mod api_key;
 mod attacks;
@@ -18,4 +18,5 @@ mod refresh;
 mod remote;
 mod resource;
 mod rfc8725;
+mod sockets;
 mod support;

@@ -374,6 +374,26 @@ async fn metadata_of_another_issuer_are_not_believed() {
     }
 }
 
+/// A token that one verifier knows is nothing that another one knows, whose keys are others.
+#[tokio::test]
+async fn adopted_keys_are_asked_anew() {
+    let (ours, others) = (Authority::new(ISSUER, "api"), Authority::new(ISSUER, "api"));
+    let of = |idp: &Authority| {
+        let keys = RemoteKeys::at("https://idp.test/jwks.json", idp.client()).unwrap();
+        JwtVerifier::new([issuer(keys)]).unwrap()
+    };
+    let (one, other) = (of(&ours), of(&others));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let (token, now) = (ours.token("alice").sign(), SystemTime::now());
+    assert!(one.verify(token.as_bytes(), now).is_ok());
+    let adopted = one.clone().adopt_keys(&other);
+    assert!(adopted.verify(token.as_bytes(), now).is_err());
+    assert!(one.verify(token.as_bytes(), now).is_ok());
+    assert!(adopted.verify(others.token("alice").sign().as_bytes(), now).is_ok());
+}
+
 #[test]
 fn addresses_that_cannot_be_trusted_are_errors() {
     let client = || Authority::new(ISSUER, "api").client();

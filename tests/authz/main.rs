@@ -1,5 +1,5 @@
 //! The authorization layer through its public API.
-#![cfg(feature = "auth")]
+#![cfg(feature = "_auth")]
 
 mod config;
 mod layer;

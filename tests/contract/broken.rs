@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tower::{Layer, Service};
 
-use crate::checks::{self, Verdict};
+use crate::checks::{self, NoBody, Verdict};
 use crate::probe::{ProbeError, Torn};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,9 +92,9 @@ struct Broken<S> {
     layer: BrokenLayer,
 }
 
-impl<S, B> Service<Request<()>> for Broken<S>
+impl<S, B> Service<Request<NoBody>> for Broken<S>
 where
-    S: Service<Request<()>, Response = Response<B>, Error = ProbeError> + Clone,
+    S: Service<Request<NoBody>, Response = Response<B>, Error = ProbeError> + Clone,
     S::Future: 'static,
 {
     type Response = Response<BrokenBody<B>>;
@@ -112,7 +112,7 @@ where
         }
     }
 
-    fn call(&mut self, request: Request<()>) -> Self::Future {
+    fn call(&mut self, request: Request<NoBody>) -> Self::Future {
         let future = match self.layer.fault {
             Fault::CallsAFreshClone => self.inner.clone().call(request),
             _ => self.inner.call(request),

@@ -15,8 +15,11 @@ use crate::probe::{Probe, ProbeBody, ProbeError, Readiness, Torn, Unfree, Watch,
 
 pub(crate) type Verdict = Result<(), String>;
 
+/// The body of the suite's requests: layers may ask that it is one.
+pub(crate) type NoBody = http_body_util::Empty<Bytes>;
+
 /// A layer over probes, for requests with a body `R`. Blanket, so that the checks' signatures stay readable.
-pub(crate) trait Layered<M = (), R = ()>: Layer<Probe<M>, Service = Self::Outer> {
+pub(crate) trait Layered<M = (), R = NoBody>: Layer<Probe<M>, Service = Self::Outer> {
     type Outer: Service<Request<R>, Response = Response<Self::Body>, Error = ProbeError>;
     type Body: Body<Data = Bytes, Error = Torn>;
 }
@@ -35,11 +38,11 @@ fn ensure(holds: bool, what: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { Err(what()) }
 }
 
-fn request() -> Request<()> {
-    Request::get("http://localhost/").body(()).unwrap()
+fn request() -> Request<NoBody> {
+    Request::get("http://localhost/").body(NoBody::new()).unwrap()
 }
 
-fn poll_ready<S: Service<Request<()>>>(service: &mut S) -> Poll<Result<(), S::Error>> {
+fn poll_ready<S: Service<Request<NoBody>>>(service: &mut S) -> Poll<Result<(), S::Error>> {
     service.poll_ready(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -70,7 +73,7 @@ fn finish<F: Future>(future: F) -> Result<F::Output, String> {
 
 fn answer<S, B>(service: &mut S) -> Result<Response<B>, String>
 where
-    S: Service<Request<()>, Response = Response<B>, Error = ProbeError>,
+    S: Service<Request<NoBody>, Response = Response<B>, Error = ProbeError>,
 {
     match poll_ready(service) {
         Poll::Ready(Ok(())) => {}
@@ -312,7 +315,7 @@ fn allocations<L: Layered>(layer: &L, short_head: bool) -> Result<u64, String> {
     let mut bare = Probe::<()>::new(&watch);
     let mut layered = layer.layer(Probe::new(&watch));
     answer(&mut layered)?;
-    let count = |run: &mut dyn FnMut(Request<()>)| {
+    let count = |run: &mut dyn FnMut(Request<NoBody>)| {
         let mut requests: Vec<_> = (0..CALLS).map(|_| request()).collect();
         allocation_counter::measure(|| {
             while let Some(request) = requests.pop() {
@@ -337,7 +340,7 @@ pub(crate) fn auto_traits<L>(_: &L)
 where
     L: Layered + Clone + std::fmt::Debug + Send + Sync + 'static,
     L::Outer: Clone + Send + Sync + 'static,
-    <L::Outer as Service<Request<()>>>::Future: Send + 'static,
+    <L::Outer as Service<Request<NoBody>>>::Future: Send + 'static,
 {
 }
 

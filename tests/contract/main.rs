@@ -12,13 +12,45 @@ mod peer;
 mod probe;
 mod refusal;
 
-/// A layer that says so may ask for an inner service that can be cloned.
+/// A layer that says so may ask for an inner service that can be cloned; one that reads bodies, for one that takes a body
+/// of its own kind, too.
 macro_rules! asks_for_nothing {
     ($layer:expr) => {
         let owner = std::rc::Rc::default();
         checks::asks_for_nothing(&$layer, &owner).unwrap();
     };
-    ($layer:expr, Clone) => {};
+    ($layer:expr, $needs:ident) => {};
+}
+
+/// Handlers and clients whose request body is of one type: a layer that changes it stands before others.
+macro_rules! keeps_the_body {
+    ($layer:expr) => {
+        #[tokio::test]
+        async fn it_runs_on_hyper() {
+            let layer = $layer;
+            let address = frameworks::serve_hyper(move |handler| tower::Layer::layer(&layer, handler)).await;
+            frameworks::check_http(address, "/").await;
+        }
+
+        #[tokio::test]
+        async fn it_runs_around_a_hyper_client() {
+            let address = frameworks::serve_hyper(|handler| handler).await;
+            frameworks::check_client(tower::Layer::layer(&$layer, frameworks::hyper_client()), address).await;
+        }
+
+        #[tokio::test]
+        async fn it_runs_around_a_tonic_channel() {
+            let (listener, address) = frameworks::listen().await;
+            let server = ::tonic::transport::Server::builder().add_service(frameworks::health().await);
+            tokio::spawn(server.serve_with_incoming(frameworks::incoming(listener)));
+            let channel = frameworks::channel(address).await;
+            frameworks::check_grpc(tower::Layer::layer(&$layer, channel)).await;
+        }
+    };
+    ($layer:expr, Clone) => {
+        keeps_the_body!($layer);
+    };
+    ($layer:expr, Body) => {};
 }
 
 /// Puts a layer under the contract: `allocations` is the most it may allocate on the way through, beside one
@@ -125,27 +157,7 @@ macro_rules! contract {
                 frameworks::check_grpc(frameworks::channel(address).await).await;
             }
 
-            #[tokio::test]
-            async fn it_runs_on_hyper() {
-                let layer = $layer;
-                let address = frameworks::serve_hyper(move |handler| tower::Layer::layer(&layer, handler)).await;
-                frameworks::check_http(address, "/").await;
-            }
-
-            #[tokio::test]
-            async fn it_runs_around_a_hyper_client() {
-                let address = frameworks::serve_hyper(|handler| handler).await;
-                frameworks::check_client(tower::Layer::layer(&$layer, frameworks::hyper_client()), address).await;
-            }
-
-            #[tokio::test]
-            async fn it_runs_around_a_tonic_channel() {
-                let (listener, address) = frameworks::listen().await;
-                let server = ::tonic::transport::Server::builder().add_service(frameworks::health().await);
-                tokio::spawn(server.serve_with_incoming(frameworks::incoming(listener)));
-                let channel = frameworks::channel(address).await;
-                frameworks::check_grpc(tower::Layer::layer(&$layer, channel)).await;
-            }
+            keeps_the_body!($layer $(, $needs)?);
         }
     };
 }
@@ -228,4 +240,25 @@ mod security_headers {
     contract!(owasp: SecurityHeadersLayer::owasp(), allocations = [2, 3]);
     // And for the nonce a cell, and the request's extensions that hold it.
     contract!(web: SecurityHeadersLayer::web(), allocations = [6, 7]);
+}
+
+#[cfg(feature = "validate")]
+mod validate {
+    use http::Method;
+    use tower_rampart::validate::{Route, Validate, ValidateLayer};
+
+    use super::*;
+
+    // Who reads a body before it calls the inner service needs a clone of that, which takes what was read.
+    contract!(empty: ValidateLayer::empty(), allocations = [0, 0], needs = Body);
+    contract!(hardening: Validate::new().build().unwrap(), allocations = [0, 0], needs = Body);
+    contract!(reporting: Validate::new().methods([Method::PUT]).report_all().build().unwrap(), allocations = [1, 1], needs = Body);
+    // The path, decoded.
+    contract!(described: Validate::new()
+        .add_route(Route::new(Method::GET, "/{*rest}"))
+        .add_route(Route::new(Method::GET, "/"))
+        .add_route(Route::new(Method::POST, "/**").any_body())
+        .read_all_bodies(true)
+        .build()
+        .unwrap(), allocations = [1, 1], needs = Body);
 }

@@ -1,5 +1,5 @@
 //! Contenders that do the same work: here those that put the same security headers on the same response, and in
-//! [`limits`] those that limit the same clients.
+//! [`limits`] those that limit the same clients, in [`tokens`] those that check the same token.
 //!
 //! Each is a service whose handler has its response ready, so that a measurement sees the layer alone.
 
@@ -14,6 +14,7 @@ use http_body_util::Full;
 use tower::{Layer, Service};
 
 pub mod limits;
+pub mod tokens;
 
 pub type Body = Full<Bytes>;
 

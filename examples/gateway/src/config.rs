@@ -12,10 +12,13 @@ use serde::{Deserialize, Deserializer};
 use tower_rampart::ConfigError;
 use tower_rampart::auth::AuthLayer;
 use tower_rampart::authz::AuthzLayer;
-use tower_rampart::config::{self, AuthConfig, AuthzConfig, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig};
+use tower_rampart::config::{
+    self, AuthConfig, AuthzConfig, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig, ValidateConfig,
+};
 use tower_rampart::key::ClientIp;
 use tower_rampart::rate_limit::ThrottleLayer;
 use tower_rampart::security_headers::SecurityHeadersLayer;
+use tower_rampart::validate::ValidateLayer;
 
 use crate::tls::{self, TlsConfig};
 
@@ -51,6 +54,7 @@ pub struct Config {
     pub rate_limit: RateLimitConfig,
     pub auth: Option<AuthConfig>,
     pub authz: Option<AuthzConfig>,
+    pub validate: Option<ValidateConfig>,
 }
 
 impl Default for Config {
@@ -66,6 +70,7 @@ impl Default for Config {
             rate_limit: RateLimitConfig::default(),
             auth: None,
             authz: None,
+            validate: None,
         }
     }
 }
@@ -81,6 +86,7 @@ pub struct Loaded {
     pub limits: [ThrottleLayer; 2],
     pub auth: AuthLayer,
     pub authz: AuthzLayer,
+    pub validate: ValidateLayer,
 }
 
 /// The most bytes of a configuration file that are read.
@@ -126,7 +132,11 @@ impl Loaded {
             }
             None => AuthzLayer::empty(),
         };
-        Ok(Self { config, tls, client_ip, headers, limits, auth, authz })
+        let validate = match &config.validate {
+            Some(table) => table.to_layer()?,
+            None => ValidateLayer::empty(),
+        };
+        Ok(Self { config, tls, client_ip, headers, limits, auth, authz, validate })
     }
 }
 

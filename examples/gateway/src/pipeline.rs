@@ -12,6 +12,7 @@ use tower_rampart::auth::{AuthLayer, AuthService};
 use tower_rampart::authz::AuthzService;
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleService};
 use tower_rampart::security_headers::SecurityHeadersService;
+use tower_rampart::validate::ValidateService;
 use tower_rampart::{Refuser, RequestId, RequestView, ResponseBody};
 use uuid::Uuid;
 
@@ -20,7 +21,9 @@ use crate::proxy::Proxy;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Incoming>>>>>>;
+type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Incoming>>>>>>>;
+type Stack =
+    SecurityHeadersService<ThrottleService<AuthService<ThrottleService<AuthzService<ValidateService<Proxy>>>>>>;
 
 /// See the module.
 pub struct Pipeline {
@@ -28,13 +31,14 @@ pub struct Pipeline {
     pub tls: Option<Arc<ServerConfig>>,
     pub limits: [RateLimitHandle; 2],
     pub auth: AuthLayer,
-    stack: SecurityHeadersService<ThrottleService<AuthService<ThrottleService<AuthzService<Proxy>>>>>,
+    stack: Stack,
 }
 
 impl Pipeline {
     /// A pipeline that begins anew, or goes on with the counts and the fetched keys of one that runs.
     pub fn new(loaded: Loaded, refuser: Refuser, running: Option<&Self>) -> Self {
-        let Loaded { config, tls, client_ip, headers, limits: [mut strangers, mut callers], mut auth, authz } = loaded;
+        let Loaded { config, tls, client_ip, headers, limits: [mut strangers, mut callers], mut auth, authz, validate } =
+            loaded;
         if let Some(running) = running {
             auth = auth.adopt_keys(&running.auth);
             // A table may have moved from one place to the other, by a key that asks for the caller.
@@ -51,7 +55,7 @@ impl Pipeline {
             config,
             tls,
             limits,
-            stack: headers.layer(strangers.layer(auth.layer(callers.layer(authz.layer(proxy))))),
+            stack: headers.layer(strangers.layer(auth.layer(callers.layer(authz.layer(validate.layer(proxy)))))),
             auth,
         }
     }

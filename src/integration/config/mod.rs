@@ -29,7 +29,7 @@ mod authz;
 #[cfg(feature = "_auth")]
 mod authz_condition;
 mod client_ip;
-#[cfg(any(feature = "_auth", feature = "rate-limit"))]
+#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
 mod duration;
 #[cfg(feature = "rate-limit")]
 mod key_part;
@@ -38,6 +38,10 @@ mod parse;
 mod rate_limit;
 #[cfg(feature = "security-headers")]
 mod security_headers;
+#[cfg(feature = "validate")]
+mod size;
+#[cfg(feature = "validate")]
+mod validate;
 
 #[cfg(feature = "_auth")]
 pub use self::auth::AuthConfig;
@@ -49,3 +53,5 @@ pub use self::parse::{carry, parse};
 pub use self::rate_limit::RateLimitConfig;
 #[cfg(feature = "security-headers")]
 pub use self::security_headers::SecurityHeadersConfig;
+#[cfg(feature = "validate")]
+pub use self::validate::ValidateConfig;

@@ -40,9 +40,11 @@ pub(super) trait TypedClaims: Send + Sync {
 }
 
 /// Reads claims into a type, if they fit.
-pub(super) type ReadClaims = fn(&Json) -> Option<Arc<dyn TypedClaims>>;
+pub(super) type ReadClaims = fn(&Json<'_>) -> Option<Arc<dyn TypedClaims>>;
 
-pub(super) fn read_claims<C: DeserializeOwned + Send + Sync + 'static>(claims: &Json) -> Option<Arc<dyn TypedClaims>> {
+pub(super) fn read_claims<C: DeserializeOwned + Send + Sync + 'static>(
+    claims: &Json<'_>,
+) -> Option<Arc<dyn TypedClaims>> {
     Some(Arc::new(Claims(Arc::new(from_json::<C>(claims)?))))
 }
 

@@ -29,7 +29,8 @@ use crate::spine::identity::Identity;
     note = "implement `Policy`, or build a `PolicyTable` with `PolicyTable::new().add_rule(..).build()?`"
 )]
 pub trait Policy: Send + Sync + 'static {
-    /// Decides about a request, at once and without a panic: what cannot be decided is refused.
+    /// Decides about a request, at once and without a panic: what cannot be decided is refused. The path is as it was
+    /// received; one that servers may read in several ways is the policy's to refuse, with [`Decision::Ambiguous`].
     fn decide(&self, context: &PolicyContext<'_>) -> Decision<'_>;
 
     /// The caller as handlers are to see it, when it has more roles than its credential says.

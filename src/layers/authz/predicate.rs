@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::context::PolicyContext;
 use super::roles::Roles;
-use super::template::Template;
 use super::time_window::TimeWindow;
 use crate::spine::config::ConfigError;
 use crate::spine::identity::Identity;
 use crate::spine::key::Cidr;
+use crate::spine::route::Template;
 
 /// Something that must be so, put together with `all`, `any` and `not`.
 ///

@@ -3,8 +3,8 @@
 use http::Method;
 
 use super::predicate::Predicate;
-use super::template::Template;
 use crate::spine::config::ConfigError;
+use crate::spine::route::Template;
 
 /// One rule of a policy table.
 ///

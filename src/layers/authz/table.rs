@@ -11,11 +11,9 @@ use super::policy::{Decision, Policy, Refused};
 use super::predicate::{Facts, Predicate};
 use super::roles::Roles;
 use super::rule::{Effect, Rule};
-use super::template::Template;
-use super::tree::Node;
 use crate::spine::config::ConfigError;
 use crate::spine::identity::Identity;
-use crate::spine::path::PathReadings;
+use crate::spine::route::{Node, Template, plain_path};
 
 /// What may be done by whom: deny unless a rule allows.
 ///
@@ -176,11 +174,6 @@ impl Policy for PolicyTable {
     fn audits(&self, rule: &str) -> bool {
         self.rules.iter().any(|held| held.audited && *held.id == *rule)
     }
-}
-
-/// The path, decoded, when servers agree about it.
-fn plain_path(path: &str) -> Option<String> {
-    PathReadings::of(path).into_plain().filter(|path| path.starts_with('/'))
 }
 
 fn refused<'a>(rule: Option<&'a Compiled>, caller: Option<&Identity>, why: Refused<'a>) -> Decision<'a> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 use super::{Json, Number};
 
 /// Fills a type from a value; `None` when it does not fit.
-pub(crate) fn from_json<'de, T: Deserialize<'de>>(value: &'de Json) -> Option<T> {
+pub(crate) fn from_json<'de, T: Deserialize<'de>>(value: &'de Json<'_>) -> Option<T> {
     T::deserialize(value).ok()
 }
 
@@ -31,7 +31,7 @@ impl serde::de::Error for Misfit {
     }
 }
 
-impl<'de> IntoDeserializer<'de, Misfit> for &'de Json {
+impl<'de> IntoDeserializer<'de, Misfit> for &'de Json<'_> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -39,7 +39,7 @@ impl<'de> IntoDeserializer<'de, Misfit> for &'de Json {
     }
 }
 
-impl<'de> Deserializer<'de> for &'de Json {
+impl<'de> Deserializer<'de> for &'de Json<'_> {
     type Error = Misfit;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
@@ -55,7 +55,7 @@ impl<'de> Deserializer<'de> for &'de Json {
                 items.end().map(|()| value)
             }
             Json::Object(members) => {
-                let members = members.iter().map(|(name, value)| (name.as_str(), value));
+                let members = members.iter().map(|(name, value)| (&**name, value));
                 let mut members = MapDeserializer::new(members);
                 let value = visitor.visit_map(&mut members)?;
                 members.end().map(|()| value)
@@ -99,7 +99,7 @@ impl<'de> Deserializer<'de> for &'de Json {
 
 struct Variant<'de> {
     name: &'de str,
-    content: Option<&'de Json>,
+    content: Option<&'de Json<'de>>,
 }
 
 impl<'de> EnumAccess<'de> for Variant<'de> {

@@ -1,5 +1,7 @@
 //! The reader: one pass, recursive as far as the limit allows.
 
+use std::borrow::Cow;
+
 use super::{Json, JsonFault, Number};
 
 /// How much is read.
@@ -10,96 +12,257 @@ pub(crate) struct JsonLimits {
     pub(crate) max_depth: usize,
     /// Values in all, members' included.
     pub(crate) max_values: usize,
+    /// Bytes of one text, and of one name, after unescaping.
+    pub(crate) max_text_bytes: usize,
+    pub(crate) max_name_bytes: usize,
+    /// Characters of one number.
+    pub(crate) max_number_bytes: usize,
+    /// Whether texts may have a NUL in them, at which other languages and databases stop.
+    pub(crate) allows_nul: bool,
+}
+
+impl JsonLimits {
+    /// Limits on the whole; what one text may be follows from it.
+    pub(crate) const fn of_whole(max_bytes: usize, max_depth: usize, max_values: usize) -> Self {
+        let (max_text_bytes, max_name_bytes, max_number_bytes) = (max_bytes, max_bytes, max_bytes);
+        Self { max_bytes, max_depth, max_values, max_text_bytes, max_name_bytes, max_number_bytes, allows_nul: true }
+    }
+}
+
+/// What becomes of what is read.
+pub(crate) trait Build<'a>: Sized {
+    fn null() -> Self;
+    fn flag(flag: bool) -> Self;
+    fn number(number: Number) -> Self;
+    fn text(text: Cow<'a, str>) -> Self;
+    fn list(items: Vec<Self>) -> Self;
+    fn object(members: Vec<(Cow<'a, str>, Self)>) -> Self;
+}
+
+impl<'a> Build<'a> for Json<'a> {
+    fn null() -> Self {
+        Self::Null
+    }
+
+    fn flag(flag: bool) -> Self {
+        Self::Flag(flag)
+    }
+
+    fn number(number: Number) -> Self {
+        Self::Number(number)
+    }
+
+    fn text(text: Cow<'a, str>) -> Self {
+        Self::Text(text)
+    }
+
+    fn list(items: Vec<Self>) -> Self {
+        Self::List(items)
+    }
+
+    fn object(members: Vec<(Cow<'a, str>, Self)>) -> Self {
+        Self::Object(members)
+    }
+}
+
+/// Nothing is made of it: it is read to see whether it can be.
+#[cfg(feature = "validate")]
+#[derive(Debug)]
+pub(crate) struct Nothing;
+
+#[cfg(feature = "validate")]
+impl<'a> Build<'a> for Nothing {
+    fn null() -> Self {
+        Self
+    }
+
+    fn flag(_: bool) -> Self {
+        Self
+    }
+
+    fn number(_: Number) -> Self {
+        Self
+    }
+
+    fn text(_: Cow<'a, str>) -> Self {
+        Self
+    }
+
+    fn list(_: Vec<Self>) -> Self {
+        Self
+    }
+
+    fn object(_: Vec<(Cow<'a, str>, Self)>) -> Self {
+        Self
+    }
+}
+
+/// Why reading stopped, and where.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) fault: JsonFault,
+    /// The way to the value at fault, from the inside.
+    way: Vec<Step>,
+}
+
+#[derive(Debug)]
+#[cfg_attr(not(feature = "validate"), expect(dead_code, reason = "only validation tells where"))]
+enum Step {
+    Member(String),
+    Item(usize),
+}
+
+/// The most characters of a name that a pointer shows: names are the sender's.
+#[cfg(feature = "validate")]
+const MAX_SHOWN_CHARS: usize = 64;
+
+impl Stop {
+    /// The way to the value at fault, as a JSON pointer (RFC 6901), without control characters and cut where a name is long.
+    #[cfg(feature = "validate")]
+    pub(crate) fn pointer(&self) -> String {
+        let mut pointer = String::from("#");
+        for step in self.way.iter().rev() {
+            pointer.push('/');
+            match step {
+                Step::Item(at) => pointer.push_str(&at.to_string()),
+                Step::Member(name) => {
+                    for c in name.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_CHARS) {
+                        match c {
+                            '~' => pointer.push_str("~0"),
+                            '/' => pointer.push_str("~1"),
+                            c => pointer.push(c),
+                        }
+                    }
+                }
+            }
+        }
+        pointer
+    }
+}
+
+impl From<JsonFault> for Box<Stop> {
+    fn from(fault: JsonFault) -> Self {
+        Self::new(Stop { fault, way: Vec::new() })
+    }
 }
 
 /// Reads one value and nothing else.
-pub(crate) fn read(bytes: &[u8], limits: JsonLimits) -> Result<Json, JsonFault> {
-    if bytes.len() > limits.max_bytes {
-        return Err(JsonFault::TooLong);
-    }
-    let text = std::str::from_utf8(bytes).map_err(|_| JsonFault::NotUtf8)?;
-    let mut reader = Reader { text, at: 0, values_left: limits.max_values };
-    let value = reader.value(limits.max_depth)?;
-    reader.skip_space();
-    if reader.at == text.len() { Ok(value) } else { Err(JsonFault::TrailingData) }
+#[cfg(feature = "_auth")]
+pub(crate) fn read(bytes: &[u8], limits: JsonLimits) -> Result<Json<'_>, JsonFault> {
+    read_as(bytes, &limits).map_err(|stop| stop.fault)
 }
 
-struct Reader<'a> {
+/// The same, into anything, with the way to what is wrong.
+pub(crate) fn read_as<'a, V: Build<'a>>(bytes: &'a [u8], limits: &JsonLimits) -> Result<V, Box<Stop>> {
+    if bytes.len() > limits.max_bytes {
+        return Err(JsonFault::TooLong.into());
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| JsonFault::NotUtf8)?;
+    let mut reader = Reader { text, at: 0, limits, values_left: limits.max_values };
+    let value = reader.value(limits.max_depth)?;
+    reader.skip_space();
+    if reader.at == text.len() { Ok(value) } else { Err(JsonFault::TrailingData.into()) }
+}
+
+struct Reader<'a, 'l> {
     text: &'a str,
     at: usize,
+    limits: &'l JsonLimits,
     values_left: usize,
 }
 
-impl Reader<'_> {
-    fn value(&mut self, depth_left: usize) -> Result<Json, JsonFault> {
+type Read<T> = Result<T, Box<Stop>>;
+
+impl<'a> Reader<'a, '_> {
+    fn value<V: Build<'a>>(&mut self, depth_left: usize) -> Read<V> {
         self.values_left = self.values_left.checked_sub(1).ok_or(JsonFault::TooManyValues)?;
         self.skip_space();
         match self.peek() {
             Some(b'{') => self.object(depth_left.checked_sub(1).ok_or(JsonFault::TooDeep)?),
             Some(b'[') => self.list(depth_left.checked_sub(1).ok_or(JsonFault::TooDeep)?),
-            Some(b'"') => self.string().map(Json::Text),
-            Some(b't') => self.word("true", Json::Flag(true)),
-            Some(b'f') => self.word("false", Json::Flag(false)),
-            Some(b'n') => self.word("null", Json::Null),
-            Some(b'-' | b'0'..=b'9') => self.number().map(Json::Number),
-            _ => Err(JsonFault::Syntax),
+            Some(b'"') => Ok(V::text(self.string(self.limits.max_text_bytes)?)),
+            Some(b't') => self.word("true", V::flag(true)),
+            Some(b'f') => self.word("false", V::flag(false)),
+            Some(b'n') => self.word("null", V::null()),
+            Some(b'-' | b'0'..=b'9') => Ok(V::number(self.number()?)),
+            _ => Err(JsonFault::Syntax.into()),
         }
     }
 
-    fn object(&mut self, depth_left: usize) -> Result<Json, JsonFault> {
-        let mut members: Vec<(String, Json)> = Vec::new();
+    fn object<V: Build<'a>>(&mut self, depth_left: usize) -> Read<V> {
         self.at += 1;
         if self.after_space(b'}') {
-            return Ok(Json::Object(members));
+            return Ok(V::object(Vec::new()));
         }
+        // What most objects have, so that they do not grow from nothing.
+        let mut members: Vec<(Cow<'a, str>, V)> = Vec::with_capacity(8);
         loop {
             self.skip_space();
-            let name = self.string()?;
+            let name = self.string(self.limits.max_name_bytes)?;
             if !self.after_space(b':') {
-                return Err(JsonFault::Syntax);
+                return Err(JsonFault::Syntax.into());
             }
-            members.push((name, self.value(depth_left)?));
+            match self.value(depth_left) {
+                Ok(value) => members.push((name, value)),
+                Err(mut stop) => {
+                    stop.way.push(Step::Member(name.into_owned()));
+                    return Err(stop);
+                }
+            }
             if self.after_space(b'}') {
-                return if has_twice(&members) { Err(JsonFault::MemberTwice) } else { Ok(Json::Object(members)) };
+                return if has_twice(&members) { Err(JsonFault::MemberTwice.into()) } else { Ok(V::object(members)) };
             }
             if !self.after_space(b',') {
-                return Err(JsonFault::Syntax);
+                return Err(JsonFault::Syntax.into());
             }
         }
     }
 
-    fn list(&mut self, depth_left: usize) -> Result<Json, JsonFault> {
+    fn list<V: Build<'a>>(&mut self, depth_left: usize) -> Read<V> {
         let mut items = Vec::new();
         self.at += 1;
         if self.after_space(b']') {
-            return Ok(Json::List(items));
+            return Ok(V::list(items));
         }
         loop {
-            items.push(self.value(depth_left)?);
+            match self.value(depth_left) {
+                Ok(value) => items.push(value),
+                Err(mut stop) => {
+                    stop.way.push(Step::Item(items.len()));
+                    return Err(stop);
+                }
+            }
             if self.after_space(b']') {
-                return Ok(Json::List(items));
+                return Ok(V::list(items));
             }
             if !self.after_space(b',') {
-                return Err(JsonFault::Syntax);
+                return Err(JsonFault::Syntax.into());
             }
         }
     }
 
-    fn string(&mut self) -> Result<String, JsonFault> {
+    fn string(&mut self, max_bytes: usize) -> Result<Cow<'a, str>, JsonFault> {
         if self.peek() != Some(b'"') {
             return Err(JsonFault::Syntax);
         }
         self.at += 1;
-        let mut text = String::new();
+        // Most have no escape, and are a part of the document.
+        let mut text = Cow::Borrowed("");
         loop {
             let rest = self.text.get(self.at..).unwrap_or_default();
             let run =
                 rest.bytes().position(|byte| byte == b'"' || byte == b'\\' || byte < b' ').ok_or(JsonFault::Syntax)?;
-            text.push_str(rest.get(..run).unwrap_or_default());
+            if text.len() + run > max_bytes {
+                return Err(JsonFault::TextTooLong);
+            }
+            text += rest.get(..run).unwrap_or_default();
             self.at += run + 1;
             match rest.as_bytes().get(run) {
                 Some(b'"') => return Ok(text),
-                Some(b'\\') => text.push(self.escape()?),
+                Some(b'\\') => match self.escape()? {
+                    '\0' if !self.limits.allows_nul => return Err(JsonFault::Nul),
+                    c => text.to_mut().push(c),
+                },
                 _ => return Err(JsonFault::Syntax),
             }
         }
@@ -171,6 +334,9 @@ impl Reader<'_> {
             }
         }
         let text = self.text.get(start..self.at).unwrap_or_default();
+        if text.len() > self.limits.max_number_bytes {
+            return Err(JsonFault::NumberTooLong);
+        }
         match text.parse() {
             Ok(number) if whole => Ok(Number::Whole(number)),
             // Digits beyond a double's are lost here as everywhere; an exponent beyond it is refused.
@@ -185,12 +351,12 @@ impl Reader<'_> {
         count
     }
 
-    fn word(&mut self, word: &str, value: Json) -> Result<Json, JsonFault> {
+    fn word<V>(&mut self, word: &str, value: V) -> Read<V> {
         if self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
             self.at += word.len();
             return Ok(value);
         }
-        Err(JsonFault::Syntax)
+        Err(JsonFault::Syntax.into())
     }
 
     fn peek(&self) -> Option<u8> {
@@ -216,7 +382,7 @@ impl Reader<'_> {
 }
 
 /// Whether a name stands twice. Few members are compared with each other, many are sorted.
-fn has_twice(members: &[(String, Json)]) -> bool {
+fn has_twice<V>(members: &[(Cow<'_, str>, V)]) -> bool {
     const FEW: usize = 12;
     if members.len() <= FEW {
         return members
@@ -224,7 +390,7 @@ fn has_twice(members: &[(String, Json)]) -> bool {
             .enumerate()
             .any(|(at, (name, _))| members.iter().take(at).any(|(before, _)| before == name));
     }
-    let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+    let mut names: Vec<&str> = members.iter().map(|(name, _)| &**name).collect();
     names.sort_unstable();
     names.windows(2).any(|pair| pair.first() == pair.last())
 }

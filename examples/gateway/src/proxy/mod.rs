@@ -18,6 +18,7 @@ use tower::Service;
 use tower_rampart::config::AuthConfig;
 use tower_rampart::key::ClientIp;
 use tower_rampart::problem::{Problem, ProblemKind};
+use tower_rampart::validate::CheckedBody;
 use tower_rampart::{Origin, Refuser, Rejection, RequestFacts, RequestView, ResponseBody};
 
 use self::sent::Sent;
@@ -45,7 +46,7 @@ impl Proxy {
 
 type Answer = Response<ResponseBody<Incoming>>;
 
-impl Service<Request<Incoming>> for Proxy {
+impl Service<Request<CheckedBody<Incoming>>> for Proxy {
     type Response = Answer;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
@@ -54,14 +55,14 @@ impl Service<Request<Incoming>> for Proxy {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<CheckedBody<Incoming>>) -> Self::Future {
         let inner = Arc::clone(&self.0);
         Box::pin(async move { Ok(inner.answer(request).await) })
     }
 }
 
 impl Inner {
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
+    async fn answer(&self, request: Request<CheckedBody<Incoming>>) -> Answer {
         let facts = RequestFacts::of(RequestView::of(&request));
         match self.forward(request).await {
             Ok(response) => response.map(ResponseBody::inner),
@@ -69,7 +70,7 @@ impl Inner {
         }
     }
 
-    async fn forward(&self, mut request: Request<Incoming>) -> Result<Response<Incoming>, Problem> {
+    async fn forward(&self, mut request: Request<CheckedBody<Incoming>>) -> Result<Response<Incoming>, Problem> {
         let host = target::host(&request)?;
         let path = target::path(&request);
         headers::rewrite_request(&mut request, &self.client_ip, self.forward_credentials);

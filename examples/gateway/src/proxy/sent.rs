@@ -6,23 +6,24 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tower_rampart::validate::CheckedBody;
 
 use super::headers::is_identity;
 
 /// See the module.
-pub struct Sent(Incoming);
+pub struct Sent(CheckedBody<Incoming>);
 
 impl Sent {
-    pub const fn new(body: Incoming) -> Self {
+    pub const fn new(body: CheckedBody<Incoming>) -> Self {
         Self(body)
     }
 }
 
 impl Body for Sent {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = <CheckedBody<Incoming> as Body>::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let polled = Pin::new(&mut self.0).poll_frame(cx);
         polled.map_ok(|mut frame| {
             if let Some(trailers) = frame.trailers_mut() {

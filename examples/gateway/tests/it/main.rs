@@ -9,3 +9,4 @@ mod lifecycle;
 mod limits;
 mod proxying;
 mod support;
+mod validation;

@@ -6,7 +6,7 @@ use crate::spine::identity::Identity;
 use crate::spine::json::{Json, JsonLimits, read};
 
 /// How answers are read.
-const LIMITS: JsonLimits = JsonLimits { max_bytes: 64 << 10, max_depth: 16, max_values: 4096 };
+const LIMITS: JsonLimits = JsonLimits::of_whole(64 << 10, 16, 4096);
 
 /// What answers must say.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ pub(in crate::layers::auth) fn caller(
     issuer: &str,
     roles_claim: &str,
     tenant_claim: Option<&str>,
-    claims: &Json,
+    claims: &Json<'_>,
 ) -> Result<Identity, TokenFault> {
     let text = |name: &str| claims.get(name).and_then(Json::text);
     // A token of a client for itself may name no other subject.
@@ -40,11 +40,11 @@ pub(in crate::layers::auth) fn caller(
 
 /// The claims that are texts, and then those that are lists of nothing but texts, as far as there is room for all of one:
 /// half a list would be another list.
-fn texts(claims: &Json) -> Vec<(&str, &str)> {
+fn texts<'a>(claims: &'a Json<'_>) -> Vec<(&'a str, &'a str)> {
     let members = claims.members().unwrap_or_default();
-    let mut texts: Vec<_> = members.iter().filter_map(|(name, value)| Some((name.as_str(), value.text()?))).collect();
+    let mut texts: Vec<_> = members.iter().filter_map(|(name, value)| Some((&**name, value.text()?))).collect();
     texts.truncate(MAX_CLAIMS);
-    for (name, items) in members.iter().filter_map(|(name, value)| Some((name.as_str(), value.list()?))) {
+    for (name, items) in members.iter().filter_map(|(name, value)| Some((&**name, value.list()?))) {
         let items: Option<Vec<_>> = items.iter().map(Json::text).collect();
         if let Some(items) = items.filter(|items| texts.len() + items.len() <= MAX_CLAIMS) {
             texts.extend(items.into_iter().map(|item| (name, item)));
@@ -54,7 +54,7 @@ fn texts(claims: &Json) -> Vec<(&str, &str)> {
 }
 
 /// Whether one of an `aud` is one of ours: a string, or a list of nothing but strings (RFC 7519 section 4.1.3).
-pub(in crate::layers::auth) fn audience_is_among(audience: &Json, ours: &[Box<str>]) -> bool {
+pub(in crate::layers::auth) fn audience_is_among(audience: &Json<'_>, ours: &[Box<str>]) -> bool {
     let is_ours = |audience: &str| ours.iter().any(|ours| **ours == *audience);
     match audience {
         Json::Text(audience) => is_ours(audience),
@@ -67,12 +67,12 @@ pub(in crate::layers::auth) fn audience_is_among(audience: &Json, ours: &[Box<st
 }
 
 /// A claim, through objects where its name has dots and no claim has the whole name.
-fn path<'a>(claims: &'a Json, name: &str) -> Option<&'a Json> {
+fn path<'a, 'b>(claims: &'a Json<'b>, name: &str) -> Option<&'a Json<'b>> {
     claims.get(name).or_else(|| name.split('.').try_fold(claims, |value, name| value.get(name)))
 }
 
 /// The names in a list, or in a string with spaces between them.
-fn names(claim: &Json) -> Vec<&str> {
+fn names<'a>(claim: &'a Json<'_>) -> Vec<&'a str> {
     match claim {
         Json::Text(text) => text.split(' ').filter(|name| !name.is_empty()).collect(),
         Json::List(items) => items.iter().filter_map(Json::text).collect(),

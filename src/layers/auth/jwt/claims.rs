@@ -83,7 +83,7 @@ fn bare(typ: &str) -> &str {
 
 impl ClaimRules {
     /// Checks the claims of a token whose signature is good.
-    pub(super) fn check(&self, claims: &Json, now: f64) -> Result<Dates, TokenFault> {
+    pub(super) fn check(&self, claims: &Json<'_>, now: f64) -> Result<Dates, TokenFault> {
         match claims.get("iss") {
             None => return Err(TokenFault::ClaimMissing("iss")),
             // One string, compared byte by byte: a list is not.
@@ -140,7 +140,7 @@ impl ClaimRules {
         Ok(())
     }
 
-    fn check_audience(&self, claims: &Json) -> Result<(), TokenFault> {
+    fn check_audience(&self, claims: &Json<'_>) -> Result<(), TokenFault> {
         let meant = claims.get("aud").ok_or(TokenFault::ClaimMissing("aud"));
         if self.audiences.is_empty() {
             return Ok(());
@@ -151,7 +151,7 @@ impl ClaimRules {
 }
 
 /// A NumericDate (RFC 7519 section 2): seconds, perhaps with a fraction, within the calendar.
-pub(in crate::layers::auth) fn date(claims: &Json, name: &'static str) -> Result<Option<f64>, TokenFault> {
+pub(in crate::layers::auth) fn date(claims: &Json<'_>, name: &'static str) -> Result<Option<f64>, TokenFault> {
     let seconds = match claims.get(name) {
         None => return Ok(None),
         Some(Json::Number(Number::Whole(seconds))) => *seconds as f64,

@@ -114,7 +114,7 @@ impl VerifyingKey {
     }
 
     /// A public key of a set (RFC 7517). A symmetric one is no public key, and is never taken from a set.
-    pub(super) fn from_jwk(jwk: &Json) -> Result<Self, Unusable> {
+    pub(super) fn from_jwk(jwk: &Json<'_>) -> Result<Self, Unusable> {
         let text = |name: &str| jwk.get(name).and_then(Json::text);
         let (key, family) = match text("kty").ok_or(Unusable::Kind)? {
             "RSA" => (rsa(&member(jwk, "n")?, &member(jwk, "e")?)?, Family::Rsa),
@@ -150,7 +150,7 @@ impl VerifyingKey {
 }
 
 /// The algorithms that a key's own members leave (RFC 7517 sections 4.2 to 4.4).
-fn allowed_by(jwk: &Json) -> Result<Algorithms, Unusable> {
+fn allowed_by(jwk: &Json<'_>) -> Result<Algorithms, Unusable> {
     if jwk.get("use").is_some_and(|purpose| purpose.text() != Some("sig")) {
         return Err(Unusable::Use);
     }
@@ -174,7 +174,7 @@ fn allowed_by(jwk: &Json) -> Result<Algorithms, Unusable> {
 }
 
 /// The bytes of a member in base64url.
-fn member(jwk: &Json, name: &str) -> Result<Vec<u8>, Unusable> {
+fn member(jwk: &Json<'_>, name: &str) -> Result<Vec<u8>, Unusable> {
     let text = jwk.get(name).and_then(Json::text).ok_or(Unusable::Material)?;
     URL_SAFE_NO_PAD.decode(text).map_err(|_| Unusable::Material)
 }

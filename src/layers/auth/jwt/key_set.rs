@@ -22,7 +22,7 @@ pub struct KeySet {
 }
 
 /// How a set is read.
-const LIMITS: JsonLimits = JsonLimits { max_bytes: 256 << 10, max_depth: 8, max_values: 20_000 };
+const LIMITS: JsonLimits = JsonLimits::of_whole(256 << 10, 8, 20_000);
 /// The most keys of a set: each is tried where tokens name none.
 const MAX_KEYS: usize = 100;
 

@@ -9,9 +9,9 @@ use super::key::MAX_KEY_ID_BYTES;
 use crate::spine::json::{Json, JsonLimits, read};
 
 /// How a header is read: it is small and flat.
-const HEADER_LIMITS: JsonLimits = JsonLimits { max_bytes: 4096, max_depth: 4, max_values: 64 };
+const HEADER_LIMITS: JsonLimits = JsonLimits::of_whole(4096, 4, 64);
 /// How claims are read.
-const CLAIMS_LIMITS: JsonLimits = JsonLimits { max_bytes: 1 << 20, max_depth: 16, max_values: 4096 };
+const CLAIMS_LIMITS: JsonLimits = JsonLimits::of_whole(1 << 20, 16, 4096);
 
 /// A token whose form is sound, and nothing else.
 pub(super) struct Token<'a> {
@@ -62,12 +62,12 @@ impl<'a> Token<'a> {
     pub(super) fn payload(&self) -> Result<Vec<u8>, TokenFault> {
         decode(self.payload)
     }
+}
 
-    /// The claims, whoever wrote them.
-    pub(super) fn claims(&self) -> Result<Json, TokenFault> {
-        let claims = read(&self.payload()?, CLAIMS_LIMITS).map_err(TokenFault::Claims)?;
-        if claims.members().is_some() { Ok(claims) } else { Err(TokenFault::ClaimsForm) }
-    }
+/// The claims in a payload, whoever wrote them.
+pub(super) fn claims_in(payload: &[u8]) -> Result<Json<'_>, TokenFault> {
+    let claims = read(payload, CLAIMS_LIMITS).map_err(TokenFault::Claims)?;
+    if claims.members().is_some() { Ok(claims) } else { Err(TokenFault::ClaimsForm) }
 }
 
 /// base64url without padding, in its one form: unused bits are zero.
@@ -81,18 +81,19 @@ impl Header {
         let members = header.members().ok_or(TokenFault::HeaderForm)?;
         // Extensions that must be understood (RFC 7515 section 4.1.11), payloads that are not encoded (RFC 7797), and
         // what belongs to encryption. Keys and their addresses (`jwk`, `jku`, `x5u`, ...) are never looked at.
-        if members.iter().any(|(name, _)| matches!(name.as_str(), "crit" | "b64" | "zip" | "enc")) {
+        if members.iter().any(|(name, _)| matches!(&**name, "crit" | "b64" | "zip" | "enc")) {
             return Err(TokenFault::Extension);
         }
         let text = |name: &str| match header.get(name) {
             None => Ok(None),
-            Some(value) => value.text().map(|text| Some(text.to_owned())).ok_or(TokenFault::HeaderForm),
+            Some(value) => value.text().map(Some).ok_or(TokenFault::HeaderForm),
         };
         let algorithm = text("alg")?.ok_or(TokenFault::HeaderForm)?;
         let key_id = text("kid")?;
-        if key_id.as_ref().is_some_and(|id| id.len() > MAX_KEY_ID_BYTES) {
+        if key_id.is_some_and(|id| id.len() > MAX_KEY_ID_BYTES) {
             return Err(TokenFault::HeaderForm);
         }
-        Ok(Self { algorithm: Algorithm::of_name(&algorithm).ok_or(TokenFault::Algorithm)?, key_id, typ: text("typ")? })
+        let algorithm = Algorithm::of_name(algorithm).ok_or(TokenFault::Algorithm)?;
+        Ok(Self { algorithm, key_id: key_id.map(str::to_owned), typ: text("typ")?.map(str::to_owned) })
     }
 }

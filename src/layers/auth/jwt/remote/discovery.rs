@@ -6,7 +6,7 @@ use crate::layers::auth::http::{is_trustworthy, origin_and_path};
 use crate::spine::json::{Json, JsonLimits, read};
 
 /// How an issuer's metadata is read.
-const LIMITS: JsonLimits = JsonLimits { max_bytes: 64 << 10, max_depth: 8, max_values: 4096 };
+const LIMITS: JsonLimits = JsonLimits::of_whole(64 << 10, 8, 4096);
 
 /// The documents that may describe an issuer, in the order in which they are asked for: OpenID Connect appends to its
 /// path, RFC 8414 puts its own before it.

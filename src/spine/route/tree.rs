@@ -8,7 +8,7 @@ use super::template::Segment;
 
 /// A place in the tree of paths.
 #[derive(Default)]
-pub(super) struct Node {
+pub(crate) struct Node {
     literals: HashMap<Box<str>, Self>,
     parameter: Option<Box<Self>>,
     here: Leaf,
@@ -17,13 +17,13 @@ pub(super) struct Node {
 
 /// The rules of one template, by method; `None` is every method.
 #[derive(Default)]
-pub(super) struct Leaf(pub(super) Vec<(Option<Method>, usize)>);
+pub(crate) struct Leaf(pub(crate) Vec<(Option<Method>, usize)>);
 
 /// Whether a rule counts for a request.
 type Accepts<'a> = &'a dyn Fn(usize) -> bool;
 
 impl Node {
-    pub(super) fn leaf(&mut self, segments: &[Segment]) -> &mut Leaf {
+    pub(crate) fn leaf(&mut self, segments: &[Segment]) -> &mut Leaf {
         match segments.split_first() {
             None => &mut self.here,
             Some((Segment::Literal(literal), rest)) => self.literals.entry(literal.clone()).or_default().leaf(rest),
@@ -33,7 +33,7 @@ impl Node {
     }
 
     /// The rule of the narrowest template that speaks of this method and is accepted. What is left of the path is without its slash.
-    pub(super) fn find(&self, rest: Option<&str>, method: &Method, accepts: Accepts<'_>) -> Option<usize> {
+    pub(crate) fn find(&self, rest: Option<&str>, method: &Method, accepts: Accepts<'_>) -> Option<usize> {
         let Some(path) = rest else { return self.here.rule(method, accepts) };
         let (segment, further) = match path.split_once('/') {
             Some((segment, further)) => (segment, Some(further)),

@@ -8,24 +8,24 @@ use crate::spine::config::ConfigError;
 /// A template for request paths. `{name}` is one segment, `{*name}` all that is left, at least one; `*` and `**` are the
 /// same without names. A trailing slash is a segment of its own, so `/polls/` is another path than `/polls`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Template {
+pub(crate) struct Template {
     text: Box<str>,
-    pub(super) segments: Box<[Segment]>,
+    pub(crate) segments: Box<[Segment]>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Segment {
+pub(crate) enum Segment {
     Literal(Box<str>),
     Parameter(Box<str>),
     Rest(Box<str>),
 }
 
 const MAX_BYTES: usize = 1024;
-pub(super) const MAX_SEGMENTS: usize = 32;
+pub(crate) const MAX_SEGMENTS: usize = 32;
 
 impl Template {
     /// The names of its parameters, in order; those without one are left out.
-    pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &str> {
         let names = self.segments.iter().filter_map(|segment| match segment {
             Segment::Literal(_) => None,
             Segment::Parameter(name) | Segment::Rest(name) => Some(&**name),
@@ -34,7 +34,7 @@ impl Template {
     }
 
     /// What a parameter stands for in a path that the template matches, without its first slash.
-    pub(super) fn captured<'a>(&self, path: &'a str, name: &str) -> Option<&'a str> {
+    pub(crate) fn captured<'a>(&self, path: &'a str, name: &str) -> Option<&'a str> {
         let mut rest = Some(path);
         for segment in &self.segments {
             let path = rest?;

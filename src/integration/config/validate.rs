@@ -1,0 +1,190 @@
+//! `[validate]`.
+
+use std::time::Duration;
+
+use http::Method;
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+use super::parse::carry_from;
+use super::{duration, size};
+use crate::layers::validate::{Limits, Route, UnknownPaths, Validate, ValidateLayer};
+use crate::spine::config::ConfigError;
+
+/// The `[validate]` table, with `[[validate.route]]`.
+///
+/// | key | meaning | default |
+/// |---|---|---|
+/// | `uri_bytes` | the longest target | `8KiB` |
+/// | `body_bytes` | the longest body | `64KiB` |
+/// | `body_timeout` | how long a body may take to arrive | `10s` |
+/// | `buffer_bytes` | all bodies that are read together; beyond, 503 | `64MiB` |
+/// | `json_depth` | objects and lists within each other | 32 |
+/// | `json_items` | elements and members of a document | 10000 |
+/// | `json_string_bytes` | the longest string | `16KiB` |
+/// | `form_fields` | fields of a form | 1000 |
+/// | `content_encodings` | encodings that bodies may have; those but `identity` stream through unread | `["identity"]` |
+/// | `unknown_paths` | `pass`, or `refuse` (404), what no route describes | `pass` |
+/// | `mode` | `enforce`, or `report`: let through, log | `enforce` |
+/// | `route.method`, `.path` | a request that is described: `/polls/{id}` | |
+/// | `route.body` | `none`, `json`, `form` or `any` | `none` |
+/// | `route.body_bytes` | its longest body | |
+///
+/// ```
+/// use tower_rampart::config::{self, ValidateConfig};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Config {
+///     validate: ValidateConfig,
+/// }
+///
+/// let config: Config = config::parse("[validate]\nbody_bytes = \"1MiB\"\n", "app.toml")?;
+/// let layer = config.validate.to_layer()?;
+/// # Ok::<(), tower_rampart::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ValidateConfig {
+    uri_bytes: Option<Size>,
+    body_bytes: Option<Size>,
+    body_timeout: Option<Time>,
+    buffer_bytes: Option<Size>,
+    json_depth: Option<usize>,
+    json_items: Option<usize>,
+    json_string_bytes: Option<Size>,
+    form_fields: Option<usize>,
+    content_encodings: Vec<String>,
+    unknown_paths: Unknown,
+    mode: Mode,
+    route: Vec<RouteTable>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Size(usize);
+
+#[derive(Debug, Clone, Copy)]
+struct Time(Duration);
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Unknown {
+    #[default]
+    Pass,
+    Refuse,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Mode {
+    #[default]
+    Enforce,
+    Report,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouteTable {
+    method: Verb,
+    path: String,
+    #[serde(default)]
+    body: BodyTable,
+    body_bytes: Option<Size>,
+}
+
+#[derive(Debug, Clone)]
+struct Verb(Method);
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum BodyTable {
+    #[default]
+    None,
+    Json,
+    Form,
+    Any,
+}
+
+impl ValidateConfig {
+    /// The layer that the table describes.
+    ///
+    /// # Errors
+    ///
+    /// Limits that let nothing through, a path that is no template, two routes for one method and path.
+    pub fn to_layer(&self) -> Result<ValidateLayer, ConfigError> {
+        let mut limits = Limits::new();
+        let size = |size: Option<Size>, limits: Limits, set: fn(Limits, usize) -> Limits| {
+            size.map_or(limits, |Size(bytes)| set(limits, bytes))
+        };
+        let count = |count: Option<usize>, limits: Limits, set: fn(Limits, usize) -> Limits| {
+            count.map_or(limits, |count| set(limits, count))
+        };
+        limits = size(self.uri_bytes, limits, Limits::uri_bytes);
+        limits = size(self.body_bytes, limits, Limits::body_bytes);
+        limits = size(self.buffer_bytes, limits, Limits::buffer_bytes);
+        limits = size(self.json_string_bytes, limits, Limits::json_string_bytes);
+        limits = count(self.json_depth, limits, Limits::json_depth);
+        limits = count(self.json_items, limits, Limits::json_items);
+        limits = count(self.form_fields, limits, Limits::form_fields);
+        if let Some(Time(timeout)) = self.body_timeout {
+            limits = limits.body_timeout(timeout);
+        }
+        let unknown = match self.unknown_paths {
+            Unknown::Pass => UnknownPaths::Pass,
+            Unknown::Refuse => UnknownPaths::Refuse,
+        };
+        let validate = Validate::new()
+            .limits(limits)
+            .content_encodings(self.content_encodings.iter().map(String::as_str))
+            .unknown_paths(unknown)
+            .read_all_bodies(false);
+        let validate = self.route.iter().fold(validate, |validate, table| validate.add_route(table.to_route()));
+        let validate = if self.mode == Mode::Report { validate.report_all() } else { validate };
+        validate.build().map_err(|error| {
+            let setting = format!("validate, {}", error.setting());
+            error.for_setting(setting)
+        })
+    }
+}
+
+impl RouteTable {
+    fn to_route(&self) -> Route {
+        let route = Route::new(self.method.0.clone(), self.path.as_str());
+        let route = match self.body {
+            BodyTable::None => route,
+            BodyTable::Json => route.json(),
+            BodyTable::Form => route.form(),
+            BodyTable::Any => route.any_body(),
+        };
+        match self.body_bytes {
+            Some(Size(bytes)) => route.body_bytes(bytes),
+            None => route,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Spanned::<String>::deserialize(deserializer)?;
+        size::parse("size", text.get_ref()).map(Self).map_err(|error| carry_from(text.span(), &error))
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Spanned::<String>::deserialize(deserializer)?;
+        duration::parse("duration", text.get_ref()).map(Self).map_err(|error| carry_from(text.span(), &error))
+    }
+}
+
+impl<'de> Deserialize<'de> for Verb {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Spanned::<String>::deserialize(deserializer)?;
+        let name = text.get_ref();
+        // Methods are compared as they stand, and those there are, are in capitals.
+        let method =
+            Method::from_bytes(name.as_bytes()).ok().filter(|_| !name.bytes().any(|byte| byte.is_ascii_lowercase()));
+        method.map(Self).ok_or_else(|| {
+            carry_from(text.span(), &ConfigError::new("method", name, "is no method", "write one such as `GET`"))
+        })
+    }
+}

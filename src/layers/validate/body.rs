@@ -1,0 +1,206 @@
+//! The body that the inner service gets: watched, held, or as it came.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::budget::Held;
+use crate::spine::clock::{Clock, Sleep};
+
+pin_project! {
+    /// A request's body behind this layer: exactly the bytes and trailers that were sent, whether they were read here or
+    /// stream through.
+    ///
+    /// One that streams ends with an error where it is too long or too slow; the layer then answers 413 or 408 in the
+    /// stead of whatever the inner service makes of that, as long as it has not answered before.
+    pub struct CheckedBody<B> {
+        #[pin]
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    #[project = KindProjection]
+    enum Kind<B> {
+        Passed { #[pin] body: B },
+        Watched { #[pin] body: B, watch: Watch },
+        Held { data: Option<Bytes>, trailers: Option<HeaderMap>, held: Option<Held> },
+        Resumed { read: Option<Bytes>, body: Pin<Box<B>> },
+    }
+}
+
+/// What a body that streams through may still do.
+pub(super) struct Watch {
+    pub(super) left_bytes: usize,
+    /// Whether a body that is too long is told of, and goes on.
+    pub(super) reports_length: bool,
+    pub(super) reports_time: bool,
+    pub(super) since: Instant,
+    pub(super) timeout: Duration,
+    pub(super) clock: Clock,
+    pub(super) sleep: Option<Sleep>,
+    pub(super) end: Arc<End>,
+}
+
+/// How a body that was watched has ended, for whoever answers.
+#[derive(Debug, Default)]
+pub(super) struct End(AtomicU8);
+
+/// Why a body was ended here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    TooLong,
+    TooSlow,
+}
+
+impl End {
+    fn set(&self, cut: Cut) {
+        self.0.store(if cut == Cut::TooLong { 1 } else { 2 }, Ordering::Release);
+    }
+
+    pub(super) fn get(&self) -> Option<Cut> {
+        match self.0.load(Ordering::Acquire) {
+            1 => Some(Cut::TooLong),
+            2 => Some(Cut::TooSlow),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the body is longer than allowed",
+            Self::TooSlow => "the body did not arrive in time",
+        })
+    }
+}
+
+impl std::error::Error for Cut {}
+
+impl<B> CheckedBody<B> {
+    pub(super) const fn passed(body: B) -> Self {
+        Self { kind: Kind::Passed { body } }
+    }
+
+    pub(super) const fn watched(body: B, watch: Watch) -> Self {
+        Self { kind: Kind::Watched { body, watch } }
+    }
+
+    pub(super) fn held(data: Bytes, trailers: Option<HeaderMap>, held: Held) -> Self {
+        let data = (!data.is_empty()).then_some(data);
+        Self { kind: Kind::Held { data, trailers, held: Some(held) } }
+    }
+
+    /// A body of which a part was read, and no more is.
+    pub(super) fn resumed(read: Bytes, body: Pin<Box<B>>) -> Self {
+        Self { kind: Kind::Resumed { read: (!read.is_empty()).then_some(read), body } }
+    }
+}
+
+impl Watch {
+    /// What a frame of so many bytes comes to.
+    fn admit(&mut self, bytes: usize) -> Result<(), Cut> {
+        match self.left_bytes.checked_sub(bytes) {
+            Some(left) => {
+                self.left_bytes = left;
+                Ok(())
+            }
+            None => {
+                self.end.set(Cut::TooLong);
+                self.left_bytes = usize::MAX;
+                if self.reports_length { Ok(()) } else { Err(Cut::TooLong) }
+            }
+        }
+    }
+
+    /// Waits for the end of the time there is, while the body has nothing to say.
+    fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<Cut> {
+        if self.sleep.is_none() {
+            let passed = self.clock.now().saturating_duration_since(self.since);
+            self.sleep = self.clock.sleep(self.timeout.saturating_sub(passed));
+        }
+        // Outside of a runtime nobody can wake us; the server has timeouts of its own.
+        let Some(sleep) = &mut self.sleep else { return Poll::Pending };
+        ready!(Pin::new(sleep).poll(cx));
+        self.end.set(Cut::TooSlow);
+        if self.reports_time {
+            (self.timeout, self.sleep) = (Duration::MAX, None);
+            return Poll::Pending;
+        }
+        Poll::Ready(Cut::TooSlow)
+    }
+}
+
+impl<B> Body for CheckedBody<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.project().kind.project() {
+            KindProjection::Passed { body } => body.poll_frame(cx).map_err(Into::into),
+            KindProjection::Watched { body, watch } => match body.poll_frame(cx) {
+                Poll::Pending => Poll::Ready(Some(Err(ready!(watch.poll_timeout(cx)).into()))),
+                Poll::Ready(Some(Ok(frame))) => {
+                    let admitted = watch.admit(frame.data_ref().map_or(0, Bytes::len));
+                    Poll::Ready(Some(admitted.map(|()| frame).map_err(Into::into)))
+                }
+                Poll::Ready(end) => Poll::Ready(end.map(|frame| frame.map_err(Into::into))),
+            },
+            KindProjection::Held { data, trailers, held } => {
+                if let Some(data) = data.take() {
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                // Whoever has the data answers for it from here on.
+                *held = None;
+                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+            }
+            KindProjection::Resumed { read, body } => match read.take() {
+                Some(read) => Poll::Ready(Some(Ok(Frame::data(read)))),
+                None => body.as_mut().poll_frame(cx).map_err(Into::into),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Passed { body } | Kind::Watched { body, .. } => body.is_end_stream(),
+            Kind::Held { data, trailers, .. } => data.is_none() && trailers.is_none(),
+            Kind::Resumed { read, body } => read.is_none() && body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Passed { body } | Kind::Watched { body, .. } => body.size_hint(),
+            Kind::Held { data, .. } => SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64)),
+            Kind::Resumed { read, body } => {
+                let (read, rest) = (read.as_ref().map_or(0, |read| read.len() as u64), body.size_hint());
+                let mut hint = SizeHint::new();
+                hint.set_lower(rest.lower().saturating_add(read));
+                if let Some(upper) = rest.upper() {
+                    hint.set_upper(upper.saturating_add(read));
+                }
+                hint
+            }
+        }
+    }
+}
+
+impl<B> fmt::Debug for CheckedBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckedBody").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,138 @@
+//! What is wrong with a request, in words that hold nothing of it.
+
+use std::borrow::Cow;
+
+use crate::spine::problem::{Member, Problem, ProblemKind};
+
+/// What is checked, for reports and for rules that are only reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Check {
+    /// The method is one that is allowed.
+    Method,
+    /// The target is not too long.
+    UriLength,
+    /// Everybody reads the path in the same way.
+    Path,
+    /// The query has not too many parameters, nor too long ones, and can be decoded.
+    Query,
+    /// Header fields are not too many or too long, and what stands once stands once.
+    Headers,
+    /// No field names another method than the request.
+    MethodOverride,
+    /// The body is of a type that is taken, in UTF-8.
+    ContentType,
+    /// The body is encoded in a way that is taken.
+    ContentEncoding,
+    /// There is a body where one must be, and none where none may be.
+    BodyPresence,
+    /// The body is not too long.
+    BodyBytes,
+    /// The body arrives in time.
+    BodyTimeout,
+    /// JSON is what everybody reads in the same way, and not too deep or large.
+    Json,
+    /// A form is not too large, and can be decoded.
+    Form,
+    /// The path is one that is described.
+    Route,
+    /// What a hook finds.
+    Inspect,
+}
+
+impl Check {
+    /// Every check there is.
+    pub const ALL: &'static [Self] = &[
+        Self::Method,
+        Self::UriLength,
+        Self::Path,
+        Self::Query,
+        Self::Headers,
+        Self::MethodOverride,
+        Self::ContentType,
+        Self::ContentEncoding,
+        Self::BodyPresence,
+        Self::BodyBytes,
+        Self::BodyTimeout,
+        Self::Json,
+        Self::Form,
+        Self::Route,
+        Self::Inspect,
+    ];
+
+    /// The name in events and problems.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::UriLength => "uri-length",
+            Self::Path => "path",
+            Self::Query => "query",
+            Self::Headers => "headers",
+            Self::MethodOverride => "method-override",
+            Self::ContentType => "content-type",
+            Self::ContentEncoding => "content-encoding",
+            Self::BodyPresence => "body-presence",
+            Self::BodyBytes => "body-bytes",
+            Self::BodyTimeout => "body-timeout",
+            Self::Json => "json",
+            Self::Form => "form",
+            Self::Route => "route",
+            Self::Inspect => "inspect",
+        }
+    }
+
+    /// The part of the request that it looks at (RFC 9457's `errors` have an `in`).
+    const fn place(self) -> &'static str {
+        match self {
+            Self::Method | Self::MethodOverride => "method",
+            Self::UriLength | Self::Path | Self::Route => "path",
+            Self::Query => "query",
+            Self::Headers | Self::ContentType | Self::ContentEncoding => "header",
+            Self::BodyPresence | Self::BodyBytes | Self::BodyTimeout | Self::Json | Self::Form => "body",
+            Self::Inspect => "request",
+        }
+    }
+}
+
+/// A check that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Breach {
+    pub(super) check: Check,
+    pub(super) kind: ProblemKind,
+    detail: Cow<'static, str>,
+    /// Where in the body, as a JSON pointer.
+    pointer: Option<String>,
+    /// The header field or so that is meant: ours to name, never the client's text.
+    name: Option<&'static str>,
+}
+
+impl Breach {
+    pub(super) fn new(check: Check, kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { check, kind, detail: detail.into(), pointer: None, name: None }
+    }
+
+    pub(super) fn at(mut self, pointer: String) -> Self {
+        self.pointer = Some(pointer);
+        self
+    }
+
+    pub(super) const fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    pub(super) fn pointer(&self) -> Option<&str> {
+        self.pointer.as_deref()
+    }
+
+    /// What the client is told.
+    pub(super) fn into_problem(self) -> Problem {
+        let mut error = vec![("in", Member::from(self.check.place()))];
+        error.extend(self.pointer.map(|pointer| ("pointer", Member::from(pointer))));
+        error.extend(self.name.map(|name| ("name", Member::from(name))));
+        error.push(("keyword", Member::from(self.check.name())));
+        error.push(("detail", Member::Text(self.detail.clone())));
+        Problem::new(self.kind).detail(self.detail).member("errors", vec![Member::object(error)])
+    }
+}

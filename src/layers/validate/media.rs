@@ -1,0 +1,137 @@
+//! Content types and encodings.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::{HeaderMap, header};
+
+use super::breach::{Breach, Check};
+use crate::spine::config::ConfigError;
+use crate::spine::problem::ProblemKind;
+
+/// A media type that bodies may have (RFC 9110 section 8.3.1): `application/json`, `application/*+json`, `image/*`.
+///
+/// ```
+/// use tower_rampart::validate::MediaType;
+///
+/// let json: MediaType = "application/json".parse()?;
+/// assert!("application".parse::<MediaType>().is_err());
+/// # Ok::<(), tower_rampart::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaType(Box<str>);
+
+impl MediaType {
+    fn matches(&self, essence: &str) -> bool {
+        match self.0.split_once('*') {
+            None => self.0.eq_ignore_ascii_case(essence),
+            Some((before, after)) => {
+                let ends = |text: &str, end: &str| {
+                    text.len() >= end.len()
+                        && text.get(text.len() - end.len()..).is_some_and(|tail| tail.eq_ignore_ascii_case(end))
+                };
+                let starts = essence.get(..before.len()).is_some_and(|head| head.eq_ignore_ascii_case(before));
+                starts && ends(essence.get(before.len()..).unwrap_or_default(), after)
+            }
+        }
+    }
+}
+
+impl FromStr for MediaType {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let is_token = |part: &str| !part.is_empty() && part.bytes().all(is_token_byte);
+        let is_sound = text.split_once('/').is_some_and(|(kind, subtype)| {
+            is_token(kind) && is_token(subtype) && !kind.contains('*') && subtype.matches('*').count() < 2
+        });
+        if is_sound {
+            return Ok(Self(text.to_ascii_lowercase().into()));
+        }
+        Err(ConfigError::new(
+            "content_types",
+            text,
+            "is no media type",
+            "write one such as `application/json` or `image/*`",
+        ))
+    }
+}
+
+impl fmt::Display for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// RFC 9110 section 5.6.2.
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+}
+
+/// What kind of body it is, as far as this layer reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyKind {
+    Json,
+    Form,
+    Other,
+}
+
+/// The type that a body says it has: there is one, it can be read, and its charset is UTF-8.
+pub(super) fn kind_of(headers: &HeaderMap, allowed: &[MediaType]) -> Result<BodyKind, Breach> {
+    let refuse = |detail: &'static str| {
+        Err(Breach::new(Check::ContentType, ProblemKind::UnsupportedMediaType, detail).named("content-type"))
+    };
+    let mut fields = headers.get_all(header::CONTENT_TYPE).iter();
+    let Some(field) = fields.next() else { return refuse("The body has no content type.") };
+    if fields.next().is_some() {
+        return refuse("There is more than one content type.");
+    }
+    let Ok(field) = field.to_str() else { return refuse("The content type cannot be read.") };
+    let mut parts = field.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let is_token = |part: &str| !part.is_empty() && part.bytes().all(is_token_byte);
+    if !essence.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype)) {
+        return refuse("The content type cannot be read.");
+    }
+    let mut charsets = parts.filter_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    });
+    let charset = charsets.next();
+    if charsets.next().is_some() || charset.is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8")) {
+        return refuse("The charset is not UTF-8.");
+    }
+    if !allowed.is_empty() && !allowed.iter().any(|allowed| allowed.matches(essence)) {
+        return refuse("The content type is not taken here.");
+    }
+    Ok(kind(essence))
+}
+
+fn kind(essence: &str) -> BodyKind {
+    let is = |name: &str| essence.eq_ignore_ascii_case(name);
+    let is_suffixed =
+        essence.len() > 5 && essence.get(essence.len() - 5..).is_some_and(|end| end.eq_ignore_ascii_case("+json"));
+    if is("application/json") || is_suffixed {
+        BodyKind::Json
+    } else if is("application/x-www-form-urlencoded") {
+        BodyKind::Form
+    } else {
+        BodyKind::Other
+    }
+}
+
+/// Whether a body is encoded in a way that is taken (RFC 9110 section 8.4); as it is, unless more is said.
+pub(super) fn check_encoding(headers: &HeaderMap, allowed: &[Box<str>]) -> Option<Breach> {
+    let is_taken = |coding: &str| {
+        coding.is_empty()
+            || coding.eq_ignore_ascii_case("identity")
+            || allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(coding))
+    };
+    let mut fields = headers.get_all(header::CONTENT_ENCODING).iter();
+    let is_sound = fields.all(|field| field.to_str().is_ok_and(|field| field.split(',').map(str::trim).all(is_taken)));
+    (!is_sound).then(|| {
+        let detail = "The content encoding is not taken here.";
+        Breach::new(Check::ContentEncoding, ProblemKind::UnsupportedMediaType, detail).named("content-encoding")
+    })
+}

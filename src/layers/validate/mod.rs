@@ -1,0 +1,107 @@
+//! Input validation: what is malformed, too large, or can be read in two ways does not come in.
+//!
+//! # When to use it
+//!
+//! Around everything that strangers can reach. Without any setting it hardens a service: heads are checked, and bodies
+//! that say they are JSON or a form are read strictly and handed on as they came.
+//!
+//! ```
+//! use tower_rampart::validate::Validate;
+//!
+//! let layer = Validate::new().build()?;
+//! # Ok::<(), tower_rampart::ConfigError>(())
+//! ```
+//!
+//! With the requests that there are, described:
+//!
+//! ```
+//! use std::time::Duration;
+//! use http::Method;
+//! use tower_rampart::validate::{Check, Limits, Route, UnknownPaths, Validate};
+//!
+//! let layer = Validate::new()
+//!     .limits(Limits::new().body_bytes(32 << 10).body_timeout(Duration::from_secs(5)).json_depth(8))
+//!     .add_route(Route::new(Method::GET, "/v1/polls"))
+//!     .add_route(Route::new(Method::POST, "/v1/polls").json())
+//!     .add_route(Route::new(Method::PUT, "/v1/polls/{id}/picture").any_body().body_bytes(1 << 20))
+//!     .unknown_paths(UnknownPaths::Refuse)
+//!     // Not sure yet what this would refuse.
+//!     .report(Check::MethodOverride)
+//!     .build()?;
+//! # Ok::<(), tower_rampart::ConfigError>(())
+//! ```
+//!
+//! # What is checked
+//!
+//! Of every head, in this order: the method; the length of the target; the path, which is refused where two servers may
+//! read it in two ways (`..`, `//`, `%2F`, `%5C`, `%00`, control characters, broken or twofold escapes, what is not
+//! UTF-8), and never rewritten; the query; the fields, their number and length, and those that stand twice although they
+//! stand once (`Host`, `Content-Type`, `Authorization`, ...); fields that name another method. Then, where bodies are
+//! read, the content type and encoding; and on every path the length that the body says it has, before a byte of it is
+//! asked for, so that a client that waits for `100 Continue` never sends it.
+//!
+//! # Bodies
+//!
+//! A body that is read must have one content type, in UTF-8: a missing one is 415, and none is taken for JSON by its looks.
+//! JSON must be what every parser reads in the same way: UTF-8 without a mark, no member twice (after unescaping), nothing
+//! after the value, no lone surrogate, no NUL, bounded in depth, items, strings, names and numbers. Forms are bounded in
+//! fields, and must decode to text. The inner service gets the bytes and trailers that were checked, and one frame stays
+//! the same `Bytes`. Everything else (uploads, gRPC) streams through, bounded in length and time.
+//!
+//! The inner service sees `Request<CheckedBody<B>>`, which axum's, tonic's and hyper's services take, and must be `Clone`,
+//! since a body that is read has to be waited for.
+//!
+//! # Memory
+//!
+//! Bodies that are read are held until the service has taken them: at most `body_bytes` each and `buffer_bytes` together;
+//! beyond, requests are answered 503.
+//!
+//! # What the client sees
+//!
+//! | | HTTP | gRPC |
+//! |---|---|---|
+//! | a path, query, header or method override that is wrong; JSON or a form that cannot be read | 400 | 3 |
+//! | an unknown path, where those are refused | 404 | 12 |
+//! | a method that is not there, with `Allow` | 405 | 12 |
+//! | a body that does not arrive in time | 408 | 4 |
+//! | one that is too long | 413 | 8 |
+//! | a target that is too long | 414 | 3 |
+//! | a content type or encoding that is not taken | 415 | 3 |
+//! | too many or too long header fields | 431 | 3 |
+//! | no room to read more bodies, `Retry-After` | 503 | 14 |
+//!
+//! Problems have an `errors` member: `in`, `pointer` or `name`, `keyword` and `detail`. They hold nothing of the request
+//! but names of members in pointers, cut and without control characters. Reports hold the check and the pointer.
+//!
+//! # Order
+//!
+//! Inside authentication and authorization, so that nothing is read for a stranger; outside caches and handlers.
+//!
+//! # Cost
+//!
+//! A request without a body allocates nothing. A body that streams through costs two allocations, one that is read is
+//! walked once.
+
+mod body;
+mod breach;
+mod budget;
+mod content;
+mod future;
+mod head;
+mod inspect;
+mod judge;
+mod layer;
+mod limits;
+mod media;
+mod route;
+mod service;
+
+pub use self::body::CheckedBody;
+pub use self::breach::Check;
+pub use self::future::ResponseFuture;
+pub use self::inspect::{Inspect, Part, Verdict};
+pub use self::layer::{UnknownPaths, Validate, ValidateLayer};
+pub use self::limits::Limits;
+pub use self::media::MediaType;
+pub use self::route::Route;
+pub use self::service::ValidateService;

@@ -1,0 +1,102 @@
+//! The service.
+
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response, header};
+use http_body::Body;
+use tower_service::Service;
+
+use super::body::{CheckedBody, End, Watch};
+use super::breach::Check;
+use super::future::{Reading, ResponseFuture, Watched};
+use super::judge::Plan;
+use super::layer::Shared;
+use crate::spine::body::ResponseBody;
+use crate::spine::request::{RequestFacts, RequestView};
+
+/// The service of [`ValidateLayer`](super::ValidateLayer).
+#[derive(Debug, Clone)]
+pub struct ValidateService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> ValidateService<S> {
+    pub(super) const fn new(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
+    }
+
+    /// The inner service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to be changed.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service, alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, ReqB, ResB> Service<Request<ReqB>> for ValidateService<S>
+where
+    S: Service<Request<CheckedBody<ReqB>>, Response = Response<ResB>> + Clone,
+    ReqB: Body<Data = Bytes>,
+    ReqB::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<ResponseBody<ResB>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, ReqB>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+        let shared = &self.shared;
+        if shared.is_empty {
+            return ResponseFuture::passed(self.inner.call(request.map(CheckedBody::passed)), None);
+        }
+        let view = RequestView::of(&request);
+        let declared = view.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let has_body = !request.body().is_end_stream() && declared != Some(0);
+        match shared.judge(view, has_body, declared) {
+            Err(rejection) => ResponseFuture::refused(Arc::clone(shared), *rejection, RequestFacts::of(view)),
+            Ok(Plan::Pass) => ResponseFuture::passed(self.inner.call(request.map(CheckedBody::passed)), None),
+            Ok(Plan::Watch { max_bytes }) => {
+                let end: Arc<End> = Arc::default();
+                let watched = Watched {
+                    shared: Arc::clone(shared),
+                    facts: RequestFacts::of(view),
+                    end: Arc::clone(&end),
+                    max_bytes,
+                };
+                let watch = Watch {
+                    left_bytes: max_bytes,
+                    reports_length: shared.is_reported(Check::BodyBytes),
+                    since: shared.clock.now(),
+                    timeout: shared.limits.body_timeout,
+                    reports_time: shared.is_reported(Check::BodyTimeout),
+                    clock: shared.clock.clone(),
+                    sleep: None,
+                    end,
+                };
+                let request = request.map(|body| CheckedBody::watched(body, watch));
+                ResponseFuture::passed(self.inner.call(request), Some(Box::new(watched)))
+            }
+            Ok(Plan::Read { kind, max_bytes }) => {
+                // The readied service waits for the body; a clone takes its place, and has to be readied anew.
+                let clone = self.inner.clone();
+                let service = mem::replace(&mut self.inner, clone);
+                ResponseFuture::reading(Reading::new(service, request, Arc::clone(shared), kind, max_bytes))
+            }
+        }
+    }
+}

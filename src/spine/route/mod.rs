@@ -1,0 +1,15 @@
+//! Templates for request paths, and the tree that finds the narrowest one. It lives in the spine because rules of
+//! authorization and of validation go by the same paths.
+
+mod template;
+mod tree;
+
+pub(crate) use self::template::Template;
+pub(crate) use self::tree::Node;
+
+use crate::spine::path::PathReadings;
+
+/// The path, decoded, when servers agree about it. It begins with a slash.
+pub(crate) fn plain_path(path: &str) -> Option<String> {
+    PathReadings::of(path).into_plain().filter(|path| path.starts_with('/'))
+}

@@ -1,0 +1,82 @@
+//! Hooks, and what is logged.
+
+use std::io::Write;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use tower_rampart::validate::{Check, Inspect, Part, Validate, Verdict};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::{get, json, send};
+
+struct NoCats;
+
+impl Inspect for NoCats {
+    fn inspect(&self, part: Part<'_>) -> Verdict {
+        let has_cat = match part {
+            Part::Head(request) => request.uri().path().contains("cat"),
+            Part::Body(body) => body.windows(3).any(|three| three == b"cat"),
+            _ => false,
+        };
+        if has_cat { Verdict::Refuse } else { Verdict::Pass }
+    }
+}
+
+#[test]
+fn a_hook_judges_what_has_passed() {
+    let layer = Validate::new().inspect(NoCats).build().unwrap();
+    assert_eq!(send(&layer, get("/dog")).status, 200);
+    let answer = send(&layer, get("/cat"));
+    assert_eq!((answer.status, answer.error().0.as_str()), (400, "inspect"));
+    assert_eq!(send(&layer, json("[\"cat\"]")).status, 400);
+    assert_eq!(send(&layer, json("[\"dog\"]")).status, 200);
+    let reporting = Validate::new().inspect(NoCats).report(Check::Inspect).build().unwrap();
+    assert_eq!(send(&reporting, json("[\"cat\"]")).status, 200);
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// A report holds the check and the pointer; a refusal's reason is told at debug. Neither holds a value.
+#[test]
+fn events_hold_checks_and_pointers_and_no_values() {
+    // With a single subscriber tracing asks the thread that first meets a call site, and remembers its answer.
+    static OTHER: LazyLock<tracing::Dispatch> =
+        LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+    LazyLock::force(&OTHER);
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let reporting = Validate::new().report_all().build().unwrap();
+        assert_eq!(send(&reporting, json("{\"options\":[\"s3cret\",\"s3cret\\u0000\"]}")).status, 200);
+        let refusing = Validate::new().build().unwrap();
+        assert_eq!(send(&refusing, json("{\"pin\":\"s3cret\\u0000\"}")).status, 400);
+        assert_eq!(send(&refusing, get("/s3cret/..?s3cret")).status, 400);
+    });
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("input_validation_reported") && text.contains("#/options/1"), "{text}");
+    assert!(text.contains("input_validation_fail") && text.contains("#/pin"), "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
+}

@@ -1,0 +1,10 @@
+//! The validation layer through its public API.
+#![cfg(feature = "validate")]
+
+mod bodies;
+mod config;
+mod heads;
+mod json;
+mod layer;
+mod sockets;
+mod support;
