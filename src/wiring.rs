@@ -59,6 +59,8 @@ pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
     None
 }
 
+#[cfg(feature = "json-schema")]
+pub(crate) use crate::integration::json_schema::{CompiledSchema, MAX_BREACHES};
 #[cfg(feature = "_auth")]
 pub(crate) use crate::integration::spawn::{Task, can_spawn, spawn};
 #[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]

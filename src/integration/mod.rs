@@ -6,6 +6,8 @@ pub(crate) mod axum;
 pub mod config;
 #[cfg(all(feature = "_auth", feature = "https-client"))]
 mod https;
+#[cfg(feature = "json-schema")]
+pub(crate) mod json_schema;
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 #[cfg(feature = "_auth")]

@@ -13,6 +13,8 @@ pub(crate) use self::deserialize::from_json;
 pub(crate) use self::reader::JsonLimits;
 #[cfg(feature = "_auth")]
 pub(crate) use self::reader::read;
+#[cfg(feature = "json-schema")]
+pub(crate) use self::reader::{Build, Stop};
 #[cfg(feature = "validate")]
 pub(crate) use self::reader::{Nothing, read_as};
 

@@ -6,5 +6,6 @@ mod config;
 mod heads;
 mod json;
 mod layer;
+mod schema;
 mod sockets;
 mod support;

@@ -133,7 +133,7 @@ impl Loaded {
             None => AuthzLayer::empty(),
         };
         let validate = match &config.validate {
-            Some(table) => table.to_layer()?,
+            Some(table) => table.to_layer(base)?,
             None => ValidateLayer::empty(),
         };
         Ok(Self { config, tls, client_ip, headers, limits, auth, authz, validate })

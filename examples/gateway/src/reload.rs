@@ -8,7 +8,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tower_rampart::config::AuthConfig;
+use tower_rampart::config::{AuthConfig, ValidateConfig};
 use tracing::{error, info, warn};
 
 use crate::config::{Flags, Loaded};
@@ -45,13 +45,14 @@ pub fn watch(flags: Flags, state: Arc<State>) -> JoinHandle<()> {
     })
 }
 
-/// The configuration, and the key sets that it names at the start.
+/// The configuration, and the key sets and schemas that it names at the start.
 fn watched(flags: &Flags, state: &State) -> Vec<PathBuf> {
     let Some(file) = &flags.config else { return Vec::new() };
     let base = file.parent().unwrap_or_else(|| Path::new(""));
     let pipeline = state.pipeline();
-    let named = pipeline.config.auth.iter().flat_map(AuthConfig::files).map(|named| base.join(named));
-    std::iter::once(file.clone()).chain(named).collect()
+    let keys = pipeline.config.auth.iter().flat_map(AuthConfig::files);
+    let schemas = pipeline.config.validate.iter().flat_map(ValidateConfig::files);
+    std::iter::once(file.clone()).chain(keys.chain(schemas).map(|named| base.join(named))).collect()
 }
 
 /// Until a file is saved: for ever when there is none, or nobody watches it.

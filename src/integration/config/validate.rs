@@ -1,5 +1,6 @@
 //! `[validate]`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use http::Method;
@@ -8,6 +9,8 @@ use toml::Spanned;
 
 use super::parse::carry_from;
 use super::{duration, size};
+#[cfg(feature = "json-schema")]
+use crate::layers::validate::Schema;
 use crate::layers::validate::{Limits, Route, UnknownPaths, Validate, ValidateLayer};
 use crate::spine::config::ConfigError;
 
@@ -29,6 +32,8 @@ use crate::spine::config::ConfigError;
 /// | `route.method`, `.path` | a request that is described: `/polls/{id}` | |
 /// | `route.body` | `none`, `json`, `form` or `any` | `none` |
 /// | `route.body_bytes` | its longest body | |
+/// | `route.schema` | a file with its JSON Schema (feature `json-schema`); its body is then JSON | |
+/// | `schema_errors` | the status of bodies that are not as described: `422`, or `400` | `422` |
 ///
 /// ```
 /// use tower_rampart::config::{self, ValidateConfig};
@@ -39,7 +44,7 @@ use crate::spine::config::ConfigError;
 /// }
 ///
 /// let config: Config = config::parse("[validate]\nbody_bytes = \"1MiB\"\n", "app.toml")?;
-/// let layer = config.validate.to_layer()?;
+/// let layer = config.validate.to_layer(std::path::Path::new("."))?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -56,6 +61,7 @@ pub struct ValidateConfig {
     content_encodings: Vec<String>,
     unknown_paths: Unknown,
     mode: Mode,
+    schema_errors: SchemaErrors,
     route: Vec<RouteTable>,
 }
 
@@ -81,6 +87,15 @@ enum Mode {
     Report,
 }
 
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+enum SchemaErrors {
+    #[default]
+    #[serde(rename = "422")]
+    Unprocessable,
+    #[serde(rename = "400")]
+    BadRequest,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RouteTable {
@@ -89,6 +104,7 @@ struct RouteTable {
     #[serde(default)]
     body: BodyTable,
     body_bytes: Option<Size>,
+    schema: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -105,12 +121,18 @@ enum BodyTable {
 }
 
 impl ValidateConfig {
-    /// The layer that the table describes.
+    /// The files that the table names, for whoever watches them.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.route.iter().filter_map(|table| table.schema.as_deref()).map(Path::new)
+    }
+
+    /// The layer that the table describes. File names are relative to `base`.
     ///
     /// # Errors
     ///
-    /// Limits that let nothing through, a path that is no template, two routes for one method and path.
-    pub fn to_layer(&self) -> Result<ValidateLayer, ConfigError> {
+    /// Limits that let nothing through, a path that is no template, two routes for one method and path, a schema that cannot
+    /// be read or used.
+    pub fn to_layer(&self, base: &Path) -> Result<ValidateLayer, ConfigError> {
         let mut limits = Limits::new();
         let size = |size: Option<Size>, limits: Limits, set: fn(Limits, usize) -> Limits| {
             size.map_or(limits, |Size(bytes)| set(limits, bytes))
@@ -137,7 +159,9 @@ impl ValidateConfig {
             .content_encodings(self.content_encodings.iter().map(String::as_str))
             .unknown_paths(unknown)
             .read_all_bodies(false);
-        let validate = self.route.iter().fold(validate, |validate, table| validate.add_route(table.to_route()));
+        let routes = self.route.iter().map(|table| table.to_route(base)).collect::<Result<Vec<_>, _>>()?;
+        let validate = routes.into_iter().fold(validate, Validate::add_route);
+        let validate = self.with_schema_errors(validate);
         let validate = if self.mode == Mode::Report { validate.report_all() } else { validate };
         validate.build().map_err(|error| {
             let setting = format!("validate, {}", error.setting());
@@ -146,8 +170,41 @@ impl ValidateConfig {
     }
 }
 
+impl ValidateConfig {
+    #[cfg(feature = "json-schema")]
+    fn with_schema_errors(&self, validate: Validate) -> Validate {
+        match self.schema_errors {
+            SchemaErrors::Unprocessable => validate,
+            SchemaErrors::BadRequest => validate.schema_errors_are_bad_requests(),
+        }
+    }
+
+    #[cfg(not(feature = "json-schema"))]
+    fn with_schema_errors(&self, validate: Validate) -> Validate {
+        // Without schemas there are no such errors.
+        let _ = self.schema_errors;
+        validate
+    }
+}
+
+#[cfg(feature = "json-schema")]
+fn described(route: Route, file: &str, base: &Path) -> Result<Route, ConfigError> {
+    let refuse = |breach: String, mend: String| ConfigError::new("validate.route.schema", file, breach, mend);
+    let text = std::fs::read(base.join(file)).map_err(|error| {
+        refuse(format!("cannot be read ({error})"), String::from("name a file that this user can read"))
+    })?;
+    let schema = Schema::new(text).map_err(|error| refuse(error.breach().to_owned(), error.mend().to_owned()))?;
+    Ok(route.schema(schema))
+}
+
+#[cfg(not(feature = "json-schema"))]
+fn described(_: Route, file: &str, _: &Path) -> Result<Route, ConfigError> {
+    const MEND: &str = "turn on the feature `json-schema`";
+    Err(ConfigError::new("validate.route.schema", file, "is not looked at here", MEND))
+}
+
 impl RouteTable {
-    fn to_route(&self) -> Route {
+    fn to_route(&self, base: &Path) -> Result<Route, ConfigError> {
         let route = Route::new(self.method.0.clone(), self.path.as_str());
         let route = match self.body {
             BodyTable::None => route,
@@ -155,9 +212,17 @@ impl RouteTable {
             BodyTable::Form => route.form(),
             BodyTable::Any => route.any_body(),
         };
-        match self.body_bytes {
+        let route = match self.body_bytes {
             Some(Size(bytes)) => route.body_bytes(bytes),
             None => route,
+        };
+        match (&self.schema, self.body) {
+            (None, _) => Ok(route),
+            (Some(file), BodyTable::None | BodyTable::Json) => described(route, file, base),
+            (Some(file), _) => {
+                const MEND: &str = "take `body` away, or write `body = \"json\"`";
+                Err(ConfigError::new("validate.route.schema", file, "describes JSON, and the body is none", MEND))
+            }
         }
     }
 }

@@ -34,6 +34,8 @@ pub enum Check {
     Json,
     /// A form is not too large, and can be decoded.
     Form,
+    /// JSON is as the route's schema describes it.
+    Schema,
     /// The path is one that is described.
     Route,
     /// What a hook finds.
@@ -56,6 +58,7 @@ impl Check {
         Self::BodyTimeout,
         Self::Json,
         Self::Form,
+        Self::Schema,
         Self::Route,
         Self::Inspect,
     ];
@@ -77,6 +80,7 @@ impl Check {
             Self::BodyTimeout => "body-timeout",
             Self::Json => "json",
             Self::Form => "form",
+            Self::Schema => "schema",
             Self::Route => "route",
             Self::Inspect => "inspect",
         }
@@ -89,7 +93,7 @@ impl Check {
             Self::UriLength | Self::Path | Self::Route => "path",
             Self::Query => "query",
             Self::Headers | Self::ContentType | Self::ContentEncoding => "header",
-            Self::BodyPresence | Self::BodyBytes | Self::BodyTimeout | Self::Json | Self::Form => "body",
+            Self::BodyPresence | Self::BodyBytes | Self::BodyTimeout | Self::Json | Self::Form | Self::Schema => "body",
             Self::Inspect => "request",
         }
     }
@@ -101,38 +105,63 @@ pub(super) struct Breach {
     pub(super) check: Check,
     pub(super) kind: ProblemKind,
     detail: Cow<'static, str>,
+    errors: Vec<Error>,
+    /// Whether there is more that is wrong.
+    is_truncated: bool,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Error {
     /// Where in the body, as a JSON pointer.
-    pointer: Option<String>,
+    pub(super) pointer: Option<String>,
     /// The header field or so that is meant: ours to name, never the client's text.
-    name: Option<&'static str>,
+    pub(super) name: Option<&'static str>,
+    pub(super) keyword: Cow<'static, str>,
+    pub(super) detail: Cow<'static, str>,
 }
 
 impl Breach {
     pub(super) fn new(check: Check, kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { check, kind, detail: detail.into(), pointer: None, name: None }
+        let detail = detail.into();
+        let error = Error { pointer: None, name: None, keyword: check.name().into(), detail: detail.clone() };
+        Self { check, kind, detail, errors: vec![error], is_truncated: false }
+    }
+
+    /// Several things that are wrong with one body.
+    #[cfg(feature = "json-schema")]
+    pub(super) fn of_all(check: Check, kind: ProblemKind, errors: Vec<Error>, is_truncated: bool) -> Self {
+        Self { check, kind, detail: "The body is not as described.".into(), errors, is_truncated }
     }
 
     pub(super) fn at(mut self, pointer: String) -> Self {
-        self.pointer = Some(pointer);
+        self.errors.iter_mut().for_each(|error| error.pointer = Some(pointer.clone()));
         self
     }
 
-    pub(super) const fn named(mut self, name: &'static str) -> Self {
-        self.name = Some(name);
+    pub(super) fn named(mut self, name: &'static str) -> Self {
+        self.errors.iter_mut().for_each(|error| error.name = Some(name));
         self
     }
 
+    /// Where the first thing is that is wrong.
     pub(super) fn pointer(&self) -> Option<&str> {
-        self.pointer.as_deref()
+        self.errors.first()?.pointer.as_deref()
     }
 
     /// What the client is told.
     pub(super) fn into_problem(self) -> Problem {
-        let mut error = vec![("in", Member::from(self.check.place()))];
-        error.extend(self.pointer.map(|pointer| ("pointer", Member::from(pointer))));
-        error.extend(self.name.map(|name| ("name", Member::from(name))));
-        error.push(("keyword", Member::from(self.check.name())));
-        error.push(("detail", Member::Text(self.detail.clone())));
-        Problem::new(self.kind).detail(self.detail).member("errors", vec![Member::object(error)])
+        let place = self.check.place();
+        let error = |error: Error| {
+            let mut members = vec![("in", Member::from(place))];
+            members.extend(error.pointer.map(|pointer| ("pointer", Member::from(pointer))));
+            members.extend(error.name.map(|name| ("name", Member::from(name))));
+            members.push(("keyword", Member::Text(error.keyword)));
+            members.push(("detail", Member::Text(error.detail)));
+            Member::object(members)
+        };
+        let errors: Vec<_> = self.errors.into_iter().map(error).collect();
+        let problem = Problem::new(self.kind).detail(self.detail).member("errors", errors);
+        if self.is_truncated { problem.member("truncated", true) } else { problem }
     }
 }

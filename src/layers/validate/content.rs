@@ -18,7 +18,12 @@ pub(super) fn check(kind: BodyKind, body: &[u8], limits: &Limits) -> Option<Brea
 
 fn json(body: &[u8], limits: &Limits) -> Option<Breach> {
     let stop = read_as::<Nothing>(body, &limits.json(body.len())).err()?;
-    let detail = match stop.fault {
+    Some(no_json(stop.fault, stop.pointer()))
+}
+
+/// What cannot be read, and where.
+pub(super) fn no_json(fault: JsonFault, pointer: String) -> Breach {
+    let detail = match fault {
         JsonFault::NotUtf8 => "The JSON is not UTF-8.",
         JsonFault::TooDeep => "The JSON is nested too deeply.",
         JsonFault::TooManyValues => "The JSON has too many items.",
@@ -29,7 +34,7 @@ fn json(body: &[u8], limits: &Limits) -> Option<Breach> {
         JsonFault::Nul => "A string has a NUL in it.",
         _ => "The body is no JSON.",
     };
-    Some(Breach::new(Check::Json, ProblemKind::BadRequest, detail).at(stop.pointer()))
+    Breach::new(Check::Json, ProblemKind::BadRequest, detail).at(pointer)
 }
 
 /// `application/x-www-form-urlencoded` (WHATWG URL, section 5.1): fields between `&`.

@@ -62,7 +62,8 @@ pub(super) struct Reading<S, ReqB> {
     parts: request::Parts,
     body: Pin<Box<ReqB>>,
     shared: Arc<Shared>,
-    kind: BodyKind,
+    /// What kind of body it is, and of which route.
+    kind: (BodyKind, Option<usize>),
     max_bytes: usize,
     read: Read,
     trailers: Option<HeaderMap>,
@@ -127,7 +128,7 @@ impl<S, ReqB> Reading<S, ReqB> {
         service: S,
         request: Request<ReqB>,
         shared: Arc<Shared>,
-        kind: BodyKind,
+        kind: (BodyKind, Option<usize>),
         max_bytes: usize,
     ) -> Self {
         let (parts, body) = request.into_parts();
@@ -170,7 +171,7 @@ where
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(self.shared.refusal(broken_off(), None))),
                 Poll::Ready(None) => {
                     let body = self.read.take();
-                    let judged = self.shared.judge_body(self.kind, &body);
+                    let judged = self.shared.judge_body(self.kind.0, self.kind.1, &body);
                     self.read = Read::One(body);
                     return Poll::Ready(judged.map(|()| Done::Whole));
                 }

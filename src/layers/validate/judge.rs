@@ -15,14 +15,14 @@ use crate::spine::request::RequestView;
 use crate::wiring;
 
 /// What is done with a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Plan {
     /// There is none, or nobody minds.
     Pass,
     /// It streams through, so long and in such a time.
     Watch { max_bytes: usize },
     /// It is read before the service is called.
-    Read { kind: BodyKind, max_bytes: usize },
+    Read { kind: BodyKind, route: Option<usize>, max_bytes: usize },
 }
 
 /// A breach, and the methods that there are instead.
@@ -52,7 +52,7 @@ impl Shared {
         }
         Ok(match kind {
             BodyKind::Other => Plan::Watch { max_bytes },
-            kind => Plan::Read { kind, max_bytes },
+            kind => Plan::Read { kind, route: route.map(|route| route.index), max_bytes },
         })
     }
 
@@ -115,11 +115,25 @@ impl Shared {
     }
 
     /// Judges a body that was read whole.
-    pub(super) fn judge_body(&self, kind: BodyKind, body: &[u8]) -> Result<(), Refusal> {
-        if let Some(breach) = content::check(kind, body, &self.limits) {
+    pub(super) fn judge_body(&self, kind: BodyKind, route: Option<usize>, body: &[u8]) -> Result<(), Refusal> {
+        if let Some(breach) = self.check_body(kind, route, body) {
             self.tell(breach).map_err(|breach| self.refusal(breach, None))?;
         }
         self.inspected(Part::Body(body))
+    }
+
+    #[cfg(feature = "json-schema")]
+    fn check_body(&self, kind: BodyKind, route: Option<usize>, body: &[u8]) -> Option<Breach> {
+        match route.and_then(|index| self.routes.get(index)).and_then(|route| route.schema.as_ref()) {
+            // One reading serves both.
+            Some(schema) if kind == BodyKind::Json => schema.check(body, &self.limits, self.schema_errors),
+            _ => content::check(kind, body, &self.limits),
+        }
+    }
+
+    #[cfg(not(feature = "json-schema"))]
+    fn check_body(&self, kind: BodyKind, _: Option<usize>, body: &[u8]) -> Option<Breach> {
+        content::check(kind, body, &self.limits)
     }
 
     fn inspected(&self, part: Part<'_>) -> Result<(), Refusal> {

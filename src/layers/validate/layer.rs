@@ -17,6 +17,8 @@ use super::service::ValidateService;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 use crate::spine::event::Sampler;
+#[cfg(feature = "json-schema")]
+use crate::spine::problem::ProblemKind;
 use crate::spine::rejection::{Refuser, RenderRejection};
 
 /// Makes a [`ValidateLayer`]. See the [module](super) for the manual.
@@ -30,6 +32,8 @@ pub struct Validate {
     routes: Vec<Route>,
     bodies: Option<Bodies>,
     unknown_paths: UnknownPaths,
+    #[cfg(feature = "json-schema")]
+    schema_errors: ProblemKind,
     reported: HashSet<Check>,
     inspect: Option<Arc<dyn Inspect>>,
     clock: Clock,
@@ -66,6 +70,8 @@ pub(super) struct Shared {
     pub(super) routes: Routes,
     pub(super) bodies: Bodies,
     pub(super) unknown_paths: UnknownPaths,
+    #[cfg(feature = "json-schema")]
+    pub(super) schema_errors: ProblemKind,
     pub(super) reported: HashSet<Check>,
     pub(super) inspect: Hook,
     pub(super) budget: Budget,
@@ -95,6 +101,8 @@ impl Validate {
             routes: Vec::new(),
             bodies: None,
             unknown_paths: UnknownPaths::default(),
+            #[cfg(feature = "json-schema")]
+            schema_errors: ProblemKind::UnprocessableContent,
             reported: HashSet::new(),
             inspect: None,
             clock: Clock::system(),
@@ -143,6 +151,13 @@ impl Validate {
     /// What becomes of requests for paths that no route describes.
     pub const fn unknown_paths(mut self, unknown: UnknownPaths) -> Self {
         self.unknown_paths = unknown;
+        self
+    }
+
+    /// Answers bodies that are not as a schema describes them 400, as those that cannot be read, instead of 422.
+    #[cfg(feature = "json-schema")]
+    pub const fn schema_errors_are_bad_requests(mut self) -> Self {
+        self.schema_errors = ProblemKind::BadRequest;
         self
     }
 
@@ -204,6 +219,8 @@ impl Validate {
             routes,
             bodies,
             unknown_paths: self.unknown_paths,
+            #[cfg(feature = "json-schema")]
+            schema_errors: self.schema_errors,
             reported: self.reported,
             inspect: Hook(self.inspect),
             clock: self.clock,

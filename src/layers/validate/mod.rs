@@ -48,6 +48,10 @@
 //! fields, and must decode to text. The inner service gets the bytes and trailers that were checked, and one frame stays
 //! the same `Bytes`. Everything else (uploads, gRPC) streams through, bounded in length and time.
 //!
+//! With feature `json-schema` a route's JSON can be described by a `Schema`, of drafts 4 to 2020-12. It is compiled when the
+//! layer is built, offline whatever it refers to; breaches are told in the schema's words, at most 16 at once, and in long
+//! bodies the first alone, since looking for all costs more than it helps.
+//!
 //! The inner service sees `Request<CheckedBody<B>>`, which axum's, tonic's and hyper's services take, and must be `Clone`,
 //! since a body that is read has to be waited for.
 //!
@@ -68,6 +72,7 @@
 //! | a target that is too long | 414 | 3 |
 //! | a content type or encoding that is not taken | 415 | 3 |
 //! | too many or too long header fields | 431 | 3 |
+//! | JSON that is not as its route's schema describes it | 422 | 3 |
 //! | no room to read more bodies, `Retry-After` | 503 | 14 |
 //!
 //! Problems have an `errors` member: `in`, `pointer` or `name`, `keyword` and `detail`. They hold nothing of the request
@@ -94,6 +99,8 @@ mod layer;
 mod limits;
 mod media;
 mod route;
+#[cfg(feature = "json-schema")]
+mod schema;
 mod service;
 
 pub use self::body::CheckedBody;
@@ -104,4 +111,6 @@ pub use self::layer::{UnknownPaths, Validate, ValidateLayer};
 pub use self::limits::Limits;
 pub use self::media::MediaType;
 pub use self::route::Route;
+#[cfg(feature = "json-schema")]
+pub use self::schema::Schema;
 pub use self::service::ValidateService;

@@ -2,6 +2,8 @@
 
 use http::{HeaderValue, Method};
 
+#[cfg(feature = "json-schema")]
+use super::schema::Schema;
 use crate::spine::config::ConfigError;
 use crate::spine::route::{Node, Template, plain_path};
 
@@ -19,8 +21,12 @@ use crate::spine::route::{Node, Template, plain_path};
 pub struct Route {
     method: Method,
     path: Box<str>,
+    /// Its number among the routes of a layer.
+    pub(super) index: usize,
     pub(super) body: Expected,
     pub(super) body_bytes: Option<usize>,
+    #[cfg(feature = "json-schema")]
+    pub(super) schema: Option<Schema>,
 }
 
 /// The body that a described request has.
@@ -36,29 +42,44 @@ pub(super) enum Expected {
 impl Route {
     /// A request without a body. HEAD follows GET.
     pub fn new(method: Method, path: impl Into<Box<str>>) -> Self {
-        Self { method, path: path.into(), body: Expected::Nothing, body_bytes: None }
+        Self {
+            method,
+            path: path.into(),
+            index: 0,
+            body: Expected::Nothing,
+            body_bytes: None,
+            #[cfg(feature = "json-schema")]
+            schema: None,
+        }
     }
 
     /// It has a JSON body.
-    pub const fn json(mut self) -> Self {
+    pub fn json(mut self) -> Self {
         self.body = Expected::Json;
         self
     }
 
+    /// It has a JSON body as this schema describes it; others are answered 422.
+    #[cfg(feature = "json-schema")]
+    pub fn schema(mut self, schema: Schema) -> Self {
+        self.schema = Some(schema);
+        self.json()
+    }
+
     /// It has a form, `application/x-www-form-urlencoded`.
-    pub const fn form(mut self) -> Self {
+    pub fn form(mut self) -> Self {
         self.body = Expected::Form;
         self
     }
 
     /// It may have a body of any type that is taken, which is not read here but for its length.
-    pub const fn any_body(mut self) -> Self {
+    pub fn any_body(mut self) -> Self {
         self.body = Expected::Anything;
         self
     }
 
     /// Bytes of its body, instead of what the layer's limits say.
-    pub const fn body_bytes(mut self, bytes: usize) -> Self {
+    pub fn body_bytes(mut self, bytes: usize) -> Self {
         self.body_bytes = Some(bytes);
         self
     }
@@ -81,13 +102,14 @@ pub(super) enum Found<'a> {
 }
 
 impl Routes {
-    pub(super) fn build(routes: Vec<Route>) -> Result<Self, ConfigError> {
+    pub(super) fn build(mut routes: Vec<Route>) -> Result<Self, ConfigError> {
         const MAX_ROUTES: usize = 10_000;
         if routes.len() > MAX_ROUTES {
             return Err(ConfigError::new("routes", routes.len(), "are too many", "describe at most 10000"));
         }
         let mut all = Self::default();
-        for (index, route) in routes.iter().enumerate() {
+        for (index, route) in routes.iter_mut().enumerate() {
+            route.index = index;
             let template: Template = route.path.parse()?;
             let leaf = all.tree.leaf(&template.segments);
             if leaf.0.iter().any(|(method, _)| method.as_ref() == Some(&route.method)) {
@@ -105,6 +127,11 @@ impl Routes {
 
     pub(super) fn is_empty(&self) -> bool {
         self.routes.is_empty()
+    }
+
+    #[cfg(feature = "json-schema")]
+    pub(super) fn get(&self, index: usize) -> Option<&Route> {
+        self.routes.get(index)
     }
 
     pub(super) fn find(&self, method: &Method, path: &str) -> Found<'_> {

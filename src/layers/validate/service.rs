@@ -91,11 +91,11 @@ where
                 let request = request.map(|body| CheckedBody::watched(body, watch));
                 ResponseFuture::passed(self.inner.call(request), Some(Box::new(watched)))
             }
-            Ok(Plan::Read { kind, max_bytes }) => {
+            Ok(Plan::Read { kind, route, max_bytes }) => {
                 // The readied service waits for the body; a clone takes its place, and has to be readied anew.
                 let clone = self.inner.clone();
                 let service = mem::replace(&mut self.inner, clone);
-                ResponseFuture::reading(Reading::new(service, request, Arc::clone(shared), kind, max_bytes))
+                ResponseFuture::reading(Reading::new(service, request, Arc::clone(shared), (kind, route), max_bytes))
             }
         }
     }

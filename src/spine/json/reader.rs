@@ -33,7 +33,8 @@ impl JsonLimits {
 pub(crate) trait Build<'a>: Sized {
     fn null() -> Self;
     fn flag(flag: bool) -> Self;
-    fn number(number: Number) -> Self;
+    /// A number, and how it is written.
+    fn number(number: Number, text: &'a str) -> Self;
     fn text(text: Cow<'a, str>) -> Self;
     fn list(items: Vec<Self>) -> Self;
     fn object(members: Vec<(Cow<'a, str>, Self)>) -> Self;
@@ -48,7 +49,7 @@ impl<'a> Build<'a> for Json<'a> {
         Self::Flag(flag)
     }
 
-    fn number(number: Number) -> Self {
+    fn number(number: Number, _: &'a str) -> Self {
         Self::Number(number)
     }
 
@@ -80,7 +81,7 @@ impl<'a> Build<'a> for Nothing {
         Self
     }
 
-    fn number(_: Number) -> Self {
+    fn number(_: Number, _: &'a str) -> Self {
         Self
     }
 
@@ -184,7 +185,7 @@ impl<'a> Reader<'a, '_> {
             Some(b't') => self.word("true", V::flag(true)),
             Some(b'f') => self.word("false", V::flag(false)),
             Some(b'n') => self.word("null", V::null()),
-            Some(b'-' | b'0'..=b'9') => Ok(V::number(self.number()?)),
+            Some(b'-' | b'0'..=b'9') => self.number().map(|(number, text)| V::number(number, text)).map_err(Into::into),
             _ => Err(JsonFault::Syntax.into()),
         }
     }
@@ -312,7 +313,7 @@ impl<'a> Reader<'a, '_> {
         u32::from_str_radix(digits, 16).map_err(|_| JsonFault::Syntax)
     }
 
-    fn number(&mut self) -> Result<Number, JsonFault> {
+    fn number(&mut self) -> Result<(Number, &'a str), JsonFault> {
         let start = self.at;
         let mut whole = true;
         self.skip_byte(b'-');
@@ -338,9 +339,12 @@ impl<'a> Reader<'a, '_> {
             return Err(JsonFault::NumberTooLong);
         }
         match text.parse() {
-            Ok(number) if whole => Ok(Number::Whole(number)),
+            Ok(number) if whole => Ok((Number::Whole(number), text)),
             // Digits beyond a double's are lost here as everywhere; an exponent beyond it is refused.
-            _ => text.parse().ok().filter(|real: &f64| real.is_finite()).map(Number::Real).ok_or(JsonFault::Syntax),
+            _ => {
+                let real = text.parse().ok().filter(|real: &f64| real.is_finite());
+                real.map(|real| (Number::Real(real), text)).ok_or(JsonFault::Syntax)
+            }
         }
     }
 

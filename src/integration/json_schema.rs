@@ -1,0 +1,151 @@
+//! JSON Schema, by the crate `jsonschema`.
+//!
+//! Documents and instances are read by our own reader into the crate's values: serde_json's own reading keeps the last of
+//! two members, and gives some objects another meaning when a stranger turns on its features.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use jsonschema::error::ValidationErrorKind as Kind;
+use jsonschema::{PatternOptions, ValidationError, Validator};
+use serde_json::{Map, Number as JsonNumber, Value};
+
+use crate::spine::config::ConfigError;
+use crate::spine::json::{Build, JsonLimits, Number, Stop, read_as};
+
+/// A schema, ready to judge.
+pub(crate) struct CompiledSchema(Validator);
+
+/// What is wrong with a document, in the schema's words.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SchemaBreach {
+    pub(crate) pointer: String,
+    pub(crate) keyword: String,
+    pub(crate) detail: String,
+}
+
+/// How a schema is read.
+const LIMITS: JsonLimits = JsonLimits::of_whole(4 << 20, 64, 200_000);
+/// The longest document in which more than the first breach is looked for: what they cost grows with it.
+const MAX_BYTES_FOR_ALL: usize = 16 << 10;
+/// The most breaches that are told.
+pub(crate) const MAX_BREACHES: usize = 16;
+/// The most characters of a member's name in a pointer: names are the sender's.
+const MAX_SHOWN_CHARS: usize = 64;
+
+impl CompiledSchema {
+    /// Compiles a schema: nothing is fetched, whatever it refers to; formats count, and so must be known; patterns take
+    /// linear time.
+    pub(crate) fn compile(text: &[u8]) -> Result<Self, ConfigError> {
+        let refuse = |breach: String| {
+            const MEND: &str = "write a JSON Schema of draft 4 to 2020-12 that refers to nothing outside of itself";
+            ConfigError::new("schema", "", breach, MEND)
+        };
+        let schema: Value = read_as(text, &LIMITS)
+            .map_err(|stop| refuse(format!("cannot be read: {} (at `{}`)", stop.fault, stop.pointer())))?;
+        let options = jsonschema::options()
+            .offline()
+            .should_validate_formats(true)
+            .should_ignore_unknown_formats(false)
+            .with_pattern_options(PatternOptions::regex());
+        // Whoever wrote the schema may read what is in it.
+        let compiled = options
+            .build(&schema)
+            .map_err(|error| refuse(format!("cannot be used: {error} (at `#{}`)", error.instance_path().as_str())))?;
+        Ok(Self(compiled))
+    }
+
+    /// Reads a document, and judges it.
+    pub(crate) fn judge(&self, document: &[u8], limits: &JsonLimits) -> Result<Vec<SchemaBreach>, Box<Stop>> {
+        let value: Value = read_as(document, limits)?;
+        if self.0.is_valid(&value) {
+            return Ok(Vec::new());
+        }
+        // All of them where that is cheap, so that a person mends them in one go.
+        if document.len() <= MAX_BYTES_FOR_ALL {
+            return Ok(self.0.iter_errors(&value).take(MAX_BREACHES + 1).map(|error| breach(&error)).collect());
+        }
+        Ok(self.0.validate(&value).err().map(|error| breach(&error)).into_iter().collect())
+    }
+}
+
+fn breach(error: &ValidationError<'_>) -> SchemaBreach {
+    let kind = error.kind();
+    let keyword = kind.keyword().to_owned();
+    SchemaBreach { pointer: pointer(error.instance_path().as_str()), keyword, detail: detail(kind) }
+}
+
+/// The place in the document, without control characters and with long names cut.
+fn pointer(path: &str) -> String {
+    let mut shown = String::from("#");
+    for segment in path.split('/').skip(1) {
+        shown.push('/');
+        shown.extend(segment.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_CHARS));
+    }
+    shown
+}
+
+/// What the schema asks for, and nothing of the document.
+fn detail(kind: &Kind) -> String {
+    let mut text = String::new();
+    // Writing to a `String` cannot fail.
+    let _ = match kind {
+        Kind::MaxLength { limit } => write!(text, "At most {limit} characters are allowed."),
+        Kind::MinLength { limit } => write!(text, "At least {limit} characters are needed."),
+        Kind::MaxItems { limit } => write!(text, "At most {limit} items are allowed."),
+        Kind::MinItems { limit } => write!(text, "At least {limit} items are needed."),
+        Kind::AdditionalItems { limit } => write!(text, "At most {limit} items are described."),
+        Kind::MaxProperties { limit } => write!(text, "At most {limit} members are allowed."),
+        Kind::MinProperties { limit } => write!(text, "At least {limit} members are needed."),
+        Kind::Maximum { limit } => write!(text, "It is at most {limit}."),
+        Kind::Minimum { limit } => write!(text, "It is at least {limit}."),
+        Kind::ExclusiveMaximum { limit } => write!(text, "It is less than {limit}."),
+        Kind::ExclusiveMinimum { limit } => write!(text, "It is more than {limit}."),
+        Kind::MultipleOf { multiple_of } => write!(text, "It is a multiple of {multiple_of}."),
+        Kind::Required { property } => write!(text, "The member {property} is missing."),
+        Kind::Format { format } => write!(text, "It is of the format `{format}`."),
+        Kind::Type { .. } => write!(text, "It is of another type."),
+        Kind::Enum { .. } | Kind::Constant { .. } => write!(text, "It is none of the values that are allowed."),
+        Kind::Pattern { .. } => write!(text, "It does not match the pattern."),
+        Kind::UniqueItems => write!(text, "Its items differ from each other."),
+        Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => {
+            write!(text, "It has members that are not described.")
+        }
+        _ => write!(text, "It is not as described."),
+    };
+    text
+}
+
+impl<'a> Build<'a> for Value {
+    fn null() -> Self {
+        Self::Null
+    }
+
+    fn flag(flag: bool) -> Self {
+        Self::Bool(flag)
+    }
+
+    fn number(number: Number, text: &str) -> Self {
+        match number {
+            Number::Whole(whole) => Self::Number(whole.into()),
+            // Whole numbers beyond `i64`, and what is written with a fraction; the reader lets no infinity through.
+            Number::Real(real) => match text.parse::<u64>() {
+                Ok(whole) => Self::Number(whole.into()),
+                Err(_) => JsonNumber::from_f64(real).map_or(Self::Null, Self::Number),
+            },
+        }
+    }
+
+    fn text(text: Cow<'a, str>) -> Self {
+        Self::String(text.into_owned())
+    }
+
+    fn list(items: Vec<Self>) -> Self {
+        Self::Array(items)
+    }
+
+    fn object(members: Vec<(Cow<'a, str>, Self)>) -> Self {
+        let members = members.into_iter().map(|(name, value)| (name.into_owned(), value));
+        Self::Object(members.collect::<Map<_, _>>())
+    }
+}
