@@ -3,6 +3,7 @@
 
 mod bodies;
 mod config;
+mod grpc;
 mod heads;
 mod json;
 mod layer;

@@ -13,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::budget::Held;
+use super::grpc::{MessageFault, Messages};
 use crate::spine::clock::{Clock, Sleep};
 
 pin_project! {
@@ -40,6 +41,9 @@ pin_project! {
 /// What a body that streams through may still do.
 pub(super) struct Watch {
     pub(super) left_bytes: usize,
+    /// The messages in it, where each is bounded.
+    pub(super) messages: Option<Messages>,
+    pub(super) reports_messages: bool,
     /// Whether a body that is too long is told of, and goes on.
     pub(super) reports_length: bool,
     pub(super) reports_time: bool,
@@ -59,19 +63,27 @@ pub(super) struct End(AtomicU8);
 pub(super) enum Cut {
     TooLong,
     TooSlow,
+    Message(MessageFault),
 }
 
 impl End {
+    /// Each cut, and the number by which it is told.
+    const CUTS: [Cut; 5] = [
+        Cut::TooLong,
+        Cut::TooSlow,
+        Cut::Message(MessageFault::TooLong),
+        Cut::Message(MessageFault::Compressed),
+        Cut::Message(MessageFault::Malformed),
+    ];
+
     fn set(&self, cut: Cut) {
-        self.0.store(if cut == Cut::TooLong { 1 } else { 2 }, Ordering::Release);
+        let number = Self::CUTS.iter().zip(1_u8..).find(|(held, _)| **held == cut).map_or(0, |(_, number)| number);
+        self.0.store(number, Ordering::Release);
     }
 
     pub(super) fn get(&self) -> Option<Cut> {
-        match self.0.load(Ordering::Acquire) {
-            1 => Some(Cut::TooLong),
-            2 => Some(Cut::TooSlow),
-            _ => None,
-        }
+        let number = usize::from(self.0.load(Ordering::Acquire));
+        Self::CUTS.get(number.checked_sub(1)?).copied()
     }
 }
 
@@ -80,6 +92,9 @@ impl fmt::Display for Cut {
         f.write_str(match self {
             Self::TooLong => "the body is longer than allowed",
             Self::TooSlow => "the body did not arrive in time",
+            Self::Message(MessageFault::TooLong) => "a message is longer than allowed",
+            Self::Message(MessageFault::Compressed) => "a message is compressed",
+            Self::Message(MessageFault::Malformed) => "a message is malformed",
         })
     }
 }
@@ -107,9 +122,16 @@ impl<B> CheckedBody<B> {
 }
 
 impl Watch {
-    /// What a frame of so many bytes comes to.
-    fn admit(&mut self, bytes: usize) -> Result<(), Cut> {
-        match self.left_bytes.checked_sub(bytes) {
+    /// What a piece of the body comes to.
+    fn admit(&mut self, data: &[u8]) -> Result<(), Cut> {
+        if let Some(Err(fault)) = self.messages.as_mut().map(|messages| messages.admit(data)) {
+            self.end.set(Cut::Message(fault));
+            if !self.reports_messages {
+                return Err(Cut::Message(fault));
+            }
+            self.messages = None;
+        }
+        match self.left_bytes.checked_sub(data.len()) {
             Some(left) => {
                 self.left_bytes = left;
                 Ok(())
@@ -154,7 +176,7 @@ where
             KindProjection::Watched { body, watch } => match body.poll_frame(cx) {
                 Poll::Pending => Poll::Ready(Some(Err(ready!(watch.poll_timeout(cx)).into()))),
                 Poll::Ready(Some(Ok(frame))) => {
-                    let admitted = watch.admit(frame.data_ref().map_or(0, Bytes::len));
+                    let admitted = watch.admit(frame.data_ref().map_or(&[][..], |data| data));
                     Poll::Ready(Some(admitted.map(|()| frame).map_err(Into::into)))
                 }
                 Poll::Ready(end) => Poll::Ready(end.map(|frame| frame.map_err(Into::into))),

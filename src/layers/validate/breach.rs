@@ -36,6 +36,8 @@ pub enum Check {
     Form,
     /// JSON is as the route's schema describes it.
     Schema,
+    /// gRPC messages are not too long, and compressed only where that is taken.
+    Grpc,
     /// The path is one that is described.
     Route,
     /// What a hook finds.
@@ -59,6 +61,7 @@ impl Check {
         Self::Json,
         Self::Form,
         Self::Schema,
+        Self::Grpc,
         Self::Route,
         Self::Inspect,
     ];
@@ -81,6 +84,7 @@ impl Check {
             Self::Json => "json",
             Self::Form => "form",
             Self::Schema => "schema",
+            Self::Grpc => "grpc",
             Self::Route => "route",
             Self::Inspect => "inspect",
         }
@@ -93,7 +97,13 @@ impl Check {
             Self::UriLength | Self::Path | Self::Route => "path",
             Self::Query => "query",
             Self::Headers | Self::ContentType | Self::ContentEncoding => "header",
-            Self::BodyPresence | Self::BodyBytes | Self::BodyTimeout | Self::Json | Self::Form | Self::Schema => "body",
+            Self::BodyPresence
+            | Self::BodyBytes
+            | Self::BodyTimeout
+            | Self::Json
+            | Self::Form
+            | Self::Schema
+            | Self::Grpc => "body",
             Self::Inspect => "request",
         }
     }

@@ -15,7 +15,7 @@ use tower_service::Service;
 use super::body::{CheckedBody, Cut, End};
 use super::breach::Breach;
 use super::budget::Held;
-use super::judge::{broken_off, too_long, too_slow};
+use super::judge::{bad_message, broken_off, too_long, too_slow};
 use super::layer::Shared;
 use super::media::BodyKind;
 use crate::spine::body::ResponseBody;
@@ -263,6 +263,7 @@ impl Watched {
         let breach = match self.end.get()? {
             Cut::TooLong => too_long(self.max_bytes),
             Cut::TooSlow => too_slow(),
+            Cut::Message(fault) => bad_message(fault),
         };
         let breach = self.shared.tell(breach).err()?;
         Some(self.shared.refuser.refuse(*self.shared.refusal(breach, None), &self.facts))

@@ -3,6 +3,7 @@
 use http::{HeaderValue, header};
 
 use super::breach::{Breach, Check};
+use super::grpc::{MessageFault, Messages};
 use super::inspect::{Part, Verdict};
 use super::layer::{Bodies, Shared, UnknownPaths};
 use super::media::{BodyKind, check_encoding, kind_of};
@@ -21,6 +22,8 @@ pub(super) enum Plan {
     Pass,
     /// It streams through, so long and in such a time.
     Watch { max_bytes: usize },
+    /// gRPC messages stream through.
+    WatchMessages { messages: Messages, max_bytes: usize },
     /// It is read before the service is called.
     Read { kind: BodyKind, route: Option<usize>, max_bytes: usize },
 }
@@ -44,14 +47,25 @@ impl Shared {
         if !has_body {
             return Ok(Plan::Pass);
         }
-        let max_bytes = route.and_then(|route| route.body_bytes).unwrap_or(self.limits.body_bytes);
+        let grpc = route.and_then(|route| match route.body {
+            Expected::Grpc { message_bytes, allows_compressed } => {
+                Some(Messages::new(message_bytes, allows_compressed))
+            }
+            _ => None,
+        });
+        // A stream of messages may go on; each of them is bounded.
+        let default = if grpc.is_some() { usize::MAX } else { self.limits.body_bytes };
+        let max_bytes = route.and_then(|route| route.body_bytes).unwrap_or(default);
         if declared_bytes.is_some_and(|bytes| bytes > max_bytes as u64) {
             self.tell(too_long(max_bytes)).map_err(|breach| self.refusal(breach, None))?;
             // It is only reported, so that nothing of it is held.
             return Ok(Plan::Watch { max_bytes });
         }
         Ok(match kind {
-            BodyKind::Other => Plan::Watch { max_bytes },
+            BodyKind::Other => match grpc {
+                Some(messages) => Plan::WatchMessages { messages, max_bytes },
+                None => Plan::Watch { max_bytes },
+            },
             kind => Plan::Read { kind, route: route.map(|route| route.index), max_bytes },
         })
     }
@@ -81,7 +95,7 @@ impl Shared {
         match route.map(|route| route.body) {
             None if self.bodies == Bodies::Described => return Ok(BodyKind::Other),
             Some(Expected::Nothing) if has_body => self.tell(presence("There is a body where none may be."))?,
-            Some(Expected::Json | Expected::Form) if !has_body => {
+            Some(Expected::Json | Expected::Form | Expected::Grpc { .. }) if !has_body => {
                 self.tell(presence("There is no body where one must be."))?
             }
             _ => {}
@@ -96,6 +110,7 @@ impl Shared {
         let wanted = match route.map(|route| route.body) {
             Some(Expected::Json) => Some(BodyKind::Json),
             Some(Expected::Form) => Some(BodyKind::Form),
+            Some(Expected::Grpc { .. }) => Some(BodyKind::Grpc),
             Some(Expected::Nothing | Expected::Anything) | None => None,
         };
         let kind = kind_of(request.headers(), &self.content_types).and_then(|kind| {
@@ -109,6 +124,7 @@ impl Shared {
         match kind {
             Ok(_) if is_encoded(request) => Ok(BodyKind::Other),
             Ok(_) if route.is_some_and(|route| route.body == Expected::Anything) => Ok(BodyKind::Other),
+            Ok(BodyKind::Grpc) => Ok(BodyKind::Other),
             Ok(kind) => Ok(kind),
             Err(breach) => self.tell(breach).map(|()| BodyKind::Other),
         }
@@ -183,6 +199,15 @@ pub(super) fn too_long(max_bytes: usize) -> Breach {
 
 pub(super) fn too_slow() -> Breach {
     Breach::new(Check::BodyTimeout, ProblemKind::RequestTimeout, "The body did not arrive in time.")
+}
+
+pub(super) fn bad_message(fault: MessageFault) -> Breach {
+    let (kind, detail) = match fault {
+        MessageFault::TooLong => (ProblemKind::ContentTooLarge, "A message is longer than is taken."),
+        MessageFault::Compressed => (ProblemKind::NotImplemented, "Compressed messages are not taken."),
+        MessageFault::Malformed => (ProblemKind::BadRequest, "A message is malformed."),
+    };
+    Breach::new(Check::Grpc, kind, detail)
 }
 
 pub(super) fn broken_off() -> Breach {

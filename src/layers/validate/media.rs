@@ -8,6 +8,7 @@ use http::{HeaderMap, header};
 use super::breach::{Breach, Check};
 use crate::spine::config::ConfigError;
 use crate::spine::problem::ProblemKind;
+use crate::spine::request::Protocol;
 
 /// A media type that bodies may have (RFC 9110 section 8.3.1): `application/json`, `application/*+json`, `image/*`.
 ///
@@ -74,6 +75,8 @@ const fn is_token_byte(byte: u8) -> bool {
 pub(super) enum BodyKind {
     Json,
     Form,
+    /// Of gRPC, which no route expects elsewhere.
+    Grpc,
     Other,
 }
 
@@ -105,10 +108,10 @@ pub(super) fn kind_of(headers: &HeaderMap, allowed: &[MediaType]) -> Result<Body
     if !allowed.is_empty() && !allowed.iter().any(|allowed| allowed.matches(essence)) {
         return refuse("The content type is not taken here.");
     }
-    Ok(kind(essence))
+    Ok(kind(essence, headers))
 }
 
-fn kind(essence: &str) -> BodyKind {
+fn kind(essence: &str, headers: &HeaderMap) -> BodyKind {
     let is = |name: &str| essence.eq_ignore_ascii_case(name);
     let is_suffixed =
         essence.len() > 5 && essence.get(essence.len() - 5..).is_some_and(|end| end.eq_ignore_ascii_case("+json"));
@@ -116,6 +119,8 @@ fn kind(essence: &str) -> BodyKind {
         BodyKind::Json
     } else if is("application/x-www-form-urlencoded") {
         BodyKind::Form
+    } else if Protocol::of_headers(headers) == Protocol::Grpc {
+        BodyKind::Grpc
     } else {
         BodyKind::Other
     }

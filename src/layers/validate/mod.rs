@@ -52,6 +52,9 @@
 //! layer is built, offline whatever it refers to; breaches are told in the schema's words, at most 16 at once, and in long
 //! bodies the first alone, since looking for all costs more than it helps.
 //!
+//! gRPC streams through. A [`Route::grpc`] bounds each of its messages, whatever their number, and refuses compressed ones
+//! unless it is told otherwise: what comes out of them is not bounded here.
+//!
 //! The inner service sees `Request<CheckedBody<B>>`, which axum's, tonic's and hyper's services take, and must be `Clone`,
 //! since a body that is read has to be waited for.
 //!
@@ -68,7 +71,8 @@
 //! | an unknown path, where those are refused | 404 | 12 |
 //! | a method that is not there, with `Allow` | 405 | 12 |
 //! | a body that does not arrive in time | 408 | 4 |
-//! | one that is too long | 413 | 8 |
+//! | one that is too long, or a gRPC message that is | 413 | 8 |
+//! | a gRPC message that is compressed | 501 | 12 |
 //! | a target that is too long | 414 | 3 |
 //! | a content type or encoding that is not taken | 415 | 3 |
 //! | too many or too long header fields | 431 | 3 |
@@ -92,6 +96,7 @@ mod breach;
 mod budget;
 mod content;
 mod future;
+mod grpc;
 mod head;
 mod inspect;
 mod judge;

@@ -37,7 +37,15 @@ pub(super) enum Expected {
     Form,
     /// Of any type that is taken; it streams through.
     Anything,
+    /// gRPC messages, each of so many bytes at most.
+    Grpc {
+        message_bytes: usize,
+        allows_compressed: bool,
+    },
 }
+
+/// What tonic takes, unless it is told otherwise.
+const DEFAULT_MESSAGE_BYTES: usize = 4 << 20;
 
 impl Route {
     /// A request without a body. HEAD follows GET.
@@ -51,6 +59,30 @@ impl Route {
             #[cfg(feature = "json-schema")]
             schema: None,
         }
+    }
+
+    /// A gRPC method, or all of a service: `/pkg.Service/Method`, `/pkg.Service/*`. Its messages stream through, of 4 MiB
+    /// at most each, however many there are and however long they take; compressed ones are refused.
+    pub fn grpc(path: impl Into<Box<str>>) -> Self {
+        let mut route = Self::new(Method::POST, path);
+        route.body = Expected::Grpc { message_bytes: DEFAULT_MESSAGE_BYTES, allows_compressed: false };
+        route
+    }
+
+    /// Bytes of a gRPC message; means nothing for other routes.
+    pub fn message_bytes(mut self, bytes: usize) -> Self {
+        if let Expected::Grpc { message_bytes, .. } = &mut self.body {
+            *message_bytes = bytes;
+        }
+        self
+    }
+
+    /// Takes compressed gRPC messages, too, whose length is then that before they are decompressed.
+    pub fn compressed_messages(mut self, allowed: bool) -> Self {
+        if let Expected::Grpc { allows_compressed, .. } = &mut self.body {
+            *allows_compressed = allowed;
+        }
+        self
     }
 
     /// It has a JSON body.

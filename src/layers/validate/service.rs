@@ -3,6 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, header};
@@ -12,6 +13,7 @@ use tower_service::Service;
 use super::body::{CheckedBody, End, Watch};
 use super::breach::Check;
 use super::future::{Reading, ResponseFuture, Watched};
+use super::grpc::Messages;
 use super::judge::Plan;
 use super::layer::Shared;
 use crate::spine::body::ResponseBody;
@@ -70,26 +72,10 @@ where
         match shared.judge(view, has_body, declared) {
             Err(rejection) => ResponseFuture::refused(Arc::clone(shared), *rejection, RequestFacts::of(view)),
             Ok(Plan::Pass) => ResponseFuture::passed(self.inner.call(request.map(CheckedBody::passed)), None),
-            Ok(Plan::Watch { max_bytes }) => {
-                let end: Arc<End> = Arc::default();
-                let watched = Watched {
-                    shared: Arc::clone(shared),
-                    facts: RequestFacts::of(view),
-                    end: Arc::clone(&end),
-                    max_bytes,
-                };
-                let watch = Watch {
-                    left_bytes: max_bytes,
-                    reports_length: shared.is_reported(Check::BodyBytes),
-                    since: shared.clock.now(),
-                    timeout: shared.limits.body_timeout,
-                    reports_time: shared.is_reported(Check::BodyTimeout),
-                    clock: shared.clock.clone(),
-                    sleep: None,
-                    end,
-                };
-                let request = request.map(|body| CheckedBody::watched(body, watch));
-                ResponseFuture::passed(self.inner.call(request), Some(Box::new(watched)))
+            Ok(Plan::Watch { max_bytes }) => self.watch(request, None, max_bytes, self.shared.limits.body_timeout),
+            // Streams stay open for as long as both sides like.
+            Ok(Plan::WatchMessages { messages, max_bytes }) => {
+                self.watch(request, Some(messages), max_bytes, Duration::MAX)
             }
             Ok(Plan::Read { kind, route, max_bytes }) => {
                 // The readied service waits for the body; a clone takes its place, and has to be readied anew.
@@ -98,5 +84,38 @@ where
                 ResponseFuture::reading(Reading::new(service, request, Arc::clone(shared), (kind, route), max_bytes))
             }
         }
+    }
+}
+
+impl<S> ValidateService<S> {
+    /// Calls the service with a body that is watched while it streams through.
+    fn watch<ReqB>(
+        &mut self,
+        request: Request<ReqB>,
+        messages: Option<Messages>,
+        max_bytes: usize,
+        timeout: Duration,
+    ) -> ResponseFuture<S, ReqB>
+    where
+        S: Service<Request<CheckedBody<ReqB>>>,
+    {
+        let shared = &self.shared;
+        let end: Arc<End> = Arc::default();
+        let facts = RequestFacts::of(RequestView::of(&request));
+        let watched = Watched { shared: Arc::clone(shared), facts, end: Arc::clone(&end), max_bytes };
+        let watch = Watch {
+            left_bytes: max_bytes,
+            messages,
+            reports_messages: shared.is_reported(Check::Grpc),
+            reports_length: shared.is_reported(Check::BodyBytes),
+            since: shared.clock.now(),
+            timeout,
+            reports_time: shared.is_reported(Check::BodyTimeout),
+            clock: shared.clock.clone(),
+            sleep: None,
+            end,
+        };
+        let request = request.map(|body| CheckedBody::watched(body, watch));
+        ResponseFuture::passed(self.inner.call(request), Some(Box::new(watched)))
     }
 }
