@@ -77,7 +77,7 @@ async fn axum_hands_claims_to_handlers() {
         .route("/must", get(|claims: Claims<Mine>| async move { claims.sub.clone() }))
         .route(
             "/may",
-            get(|claims: Option<Claims<Mine>>| async move { claims.map_or("-".to_owned(), |c| c.sub.clone()) }),
+            get(|claims: Option<Claims<Mine>>| async move { claims.map_or_else(|| "-".to_owned(), |c| c.sub.clone()) }),
         )
         .layer(layer);
     let ask = |path: &'static str, token: Option<String>| {

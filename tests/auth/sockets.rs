@@ -160,7 +160,7 @@ fn attacks() -> Vec<String> {
     }
     let own = AUTHORITY.jwks["keys"][2].clone();
     for extra in [
-        json!({ "kid": "mine", "jwk": own.clone() }),
+        json!({ "kid": "mine", "jwk": own }),
         json!({ "kid": "mine", "jku": "http://127.0.0.1:1/keys" }),
         json!({ "kid": "mine", "x5u": "http://127.0.0.1:1/c.pem" }),
         json!({ "crit": ["exp"] }),

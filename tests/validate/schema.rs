@@ -201,7 +201,7 @@ fn schema() -> impl Strategy<Value = Value> {
         prop_oneof![
             (inner.clone(), inner.clone()).prop_map(|(one, other)| json!({ "anyOf": [one, other] })),
             inner.clone().prop_map(|one| json!({ "not": one })),
-            inner.clone().prop_map(|one| json!({ "items": one.clone(), "properties": { "a": one } })),
+            inner.clone().prop_map(|one| json!({ "items": one, "properties": { "a": one } })),
             (inner.clone(), inner).prop_map(|(one, other)| json!({ "allOf": [one], "additionalProperties": other })),
         ]
     })
