@@ -232,9 +232,9 @@ enum Tree {
     Claim(u8),
     Path,
     Client,
-    All(Vec<Tree>),
-    Any(Vec<Tree>),
-    Not(Box<Tree>),
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Not(Box<Self>),
 }
 
 #[derive(Debug, Clone)]
