@@ -14,7 +14,11 @@ use crate::spine::config::ConfigError;
 use crate::spine::json::{Build, JsonLimits, Number, Stop, read_as};
 
 /// A schema, ready to judge.
-pub(crate) struct CompiledSchema(Validator);
+pub(crate) struct CompiledSchema {
+    validator: Validator,
+    /// Whether it has alternatives, of which each that fails tells all its breaches.
+    has_branches: bool,
+}
 
 /// What is wrong with a document, in the schema's words.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub(crate) struct SchemaBreach {
 const LIMITS: JsonLimits = JsonLimits::of_whole(4 << 20, 64, 200_000);
 /// The longest document in which more than the first breach is looked for: what they cost grows with it.
 const MAX_BYTES_FOR_ALL: usize = 16 << 10;
+/// The same where alternatives multiply it; in longer ones no breach is looked for at all.
+const MAX_BYTES_WITH_BRANCHES: usize = 1 << 10;
 /// The most breaches that are told.
 pub(crate) const MAX_BREACHES: usize = 16;
 /// The most characters of a member's name in a pointer: names are the sender's.
@@ -52,20 +58,36 @@ impl CompiledSchema {
         let compiled = options
             .build(&schema)
             .map_err(|error| refuse(format!("cannot be used: {error} (at `#{}`)", error.instance_path().as_str())))?;
-        Ok(Self(compiled))
+        Ok(Self { validator: compiled, has_branches: has_branches(&schema) })
     }
 
     /// Reads a document, and judges it.
     pub(crate) fn judge(&self, document: &[u8], limits: &JsonLimits) -> Result<Vec<SchemaBreach>, Box<Stop>> {
         let value: Value = read_as(document, limits)?;
-        if self.0.is_valid(&value) {
+        if self.validator.is_valid(&value) {
             return Ok(Vec::new());
         }
         // All of them where that is cheap, so that a person mends them in one go.
-        if document.len() <= MAX_BYTES_FOR_ALL {
-            return Ok(self.0.iter_errors(&value).take(MAX_BREACHES + 1).map(|error| breach(&error)).collect());
+        let max_bytes = if self.has_branches { MAX_BYTES_WITH_BRANCHES } else { MAX_BYTES_FOR_ALL };
+        if document.len() <= max_bytes {
+            return Ok(self.validator.iter_errors(&value).take(MAX_BREACHES + 1).map(|error| breach(&error)).collect());
         }
-        Ok(self.0.validate(&value).err().map(|error| breach(&error)).into_iter().collect())
+        if self.has_branches {
+            let detail = String::from("It is not as described.");
+            return Ok(vec![SchemaBreach { pointer: String::from("#"), keyword: String::from("schema"), detail }]);
+        }
+        Ok(self.validator.validate(&value).err().map(|error| breach(&error)).into_iter().collect())
+    }
+}
+
+/// Whether a schema has alternatives anywhere; a member of that name that is none costs details, and nothing else.
+fn has_branches(schema: &Value) -> bool {
+    match schema {
+        Value::Object(members) => members.iter().any(|(name, value)| {
+            matches!(name.as_str(), "anyOf" | "oneOf" | "if" | "contains" | "dependentSchemas") || has_branches(value)
+        }),
+        Value::Array(items) => items.iter().any(has_branches),
+        _ => false,
     }
 }
 
@@ -81,6 +103,10 @@ fn pointer(path: &str) -> String {
     for segment in path.split('/').skip(1) {
         shown.push('/');
         shown.extend(segment.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_CHARS));
+        // Not half of an escape.
+        if shown.ends_with('~') {
+            shown.pop();
+        }
     }
     shown
 }

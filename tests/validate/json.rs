@@ -135,7 +135,7 @@ fn forms_are_bounded_text() {
     for body in ["a=1&b=2", "a=O%27Brien+%26+sons", "text=line%0D%0Abreak", "a", "&&"] {
         assert_eq!(form(body), (200, body.to_owned()));
     }
-    for body in ["a=%", "a=%f", "a=%ff", "a=%00", &"a=1&".repeat(1000)] {
+    for body in ["a=x\0y", "a=\u{1b}", "a=%", "a=%f", "a=%ff", "a=%00", &"a=1&".repeat(1000)] {
         assert_eq!(form(body).0, 400, "{}", &body[..body.len().min(10)]);
     }
 }

@@ -110,6 +110,27 @@ fn all_breaches_of_a_short_body_are_told_and_sixteen_at_most() {
     assert_eq!(answer.json()["errors"].as_array().unwrap().len(), 1);
 }
 
+/// Alternatives multiply what it costs to tell breaches: short bodies are told all, long ones that they have some.
+#[test]
+fn breaches_of_alternatives_are_told_in_short_bodies() {
+    let branch = |at: usize| json!({ "type": "array", "items": { "type": "string", "minLength": at } });
+    let schema = json!({ "anyOf": (0..10).map(branch).collect::<Vec<_>>() });
+    let short = send(&layer(&schema), request("[1]"));
+    assert_eq!((short.status, short.error().0.as_str()), (422, "anyOf"));
+    let long = send(&layer(&schema), request(format!("[{}0]", "0,".repeat(5000))));
+    assert_eq!((long.status, long.error()), (422, ("schema".to_owned(), "#".to_owned())));
+}
+
+/// A body that cannot be looked at is not one that is as described.
+#[test]
+fn an_encoded_body_does_not_pass_for_one_that_was_judged() {
+    let route = Route::new(Method::POST, "/").schema(Schema::new("{\"type\":\"string\"}").unwrap());
+    let layer = Validate::new().content_encodings(["gzip"]).add_route(route).build().unwrap();
+    let mut encoded = request("[1]");
+    encoded.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+    assert_eq!(send(&layer, encoded).status, 415);
+}
+
 /// Names of members are the sender's: cut, and without control characters.
 #[test]
 fn pointers_are_clean() {

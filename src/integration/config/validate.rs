@@ -26,7 +26,7 @@ use crate::spine::config::ConfigError;
 /// | `json_items` | elements and members of a document | 10000 |
 /// | `json_string_bytes` | the longest string | `16KiB` |
 /// | `form_fields` | fields of a form | 1000 |
-/// | `content_encodings` | encodings that bodies may have; those but `identity` stream through unread | `["identity"]` |
+/// | `content_encodings` | encodings that bodies may have that stream through; those that are read must be `identity` | `["identity"]` |
 /// | `unknown_paths` | `pass`, or `refuse` (404), what no route describes | `pass` |
 /// | `mode` | `enforce`, or `report`: let through, log | `enforce` |
 /// | `route.method`, `.path` | a request that is described: `/polls/{id}` | |

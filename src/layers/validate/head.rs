@@ -9,13 +9,11 @@ use crate::spine::problem::ProblemKind;
 use crate::spine::request::RequestView;
 
 /// Fields that stand once or not at all; with two, everybody takes another (RFC 9110 section 5.3).
-const ONCE: [(HeaderName, &str); 8] = [
+const ONCE: [(HeaderName, &str); 6] = [
     (header::HOST, "host"),
     (header::CONTENT_TYPE, "content-type"),
     (header::CONTENT_LENGTH, "content-length"),
     (header::AUTHORIZATION, "authorization"),
-    (header::CONTENT_ENCODING, "content-encoding"),
-    (header::IF_NONE_MATCH, "if-none-match"),
     (header::IF_MODIFIED_SINCE, "if-modified-since"),
     (header::RANGE, "range"),
 ];
@@ -105,14 +103,6 @@ fn query(uri: &Uri, limits: &Limits) -> Option<Breach> {
 
 /// A part of a form or query that everybody decodes alike: whole escapes, UTF-8, no control characters but space.
 pub(super) fn check_encoded(part: &[u8]) -> Result<(), &'static str> {
-    if !part.contains(&b'%') {
-        // What is not escaped came past the URI's parser, or is checked as text below.
-        return if part.is_ascii() || std::str::from_utf8(part).is_ok() {
-            Ok(())
-        } else {
-            Err("A parameter is not UTF-8.")
-        };
-    }
     let mut rest = part;
     while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
         match rest.get(at + 1..at + 3) {

@@ -122,8 +122,13 @@ impl Shared {
             Err(breach.named("content-type"))
         });
         match kind {
-            Ok(_) if is_encoded(request) => Ok(BodyKind::Other),
-            Ok(_) if route.is_some_and(|route| route.body == Expected::Anything) => Ok(BodyKind::Other),
+            // Nothing is decoded here, and what cannot be looked at is not let through as if it had been.
+            Ok(BodyKind::Json | BodyKind::Form) if is_encoded(request) && !is_anything(route) => {
+                const DETAIL: &str = "A body that is read here comes as it is.";
+                let breach = Breach::new(Check::ContentEncoding, ProblemKind::UnsupportedMediaType, DETAIL);
+                self.tell(breach.named("content-encoding")).map(|()| BodyKind::Other)
+            }
+            Ok(_) if is_anything(route) => Ok(BodyKind::Other),
             Ok(BodyKind::Grpc) => Ok(BodyKind::Other),
             Ok(kind) => Ok(kind),
             Err(breach) => self.tell(breach).map(|()| BodyKind::Other),
@@ -186,6 +191,10 @@ impl Shared {
             None => rejection,
         })
     }
+}
+
+fn is_anything(route: Option<&Route>) -> bool {
+    route.is_some_and(|route| route.body == Expected::Anything)
 }
 
 fn is_encoded(request: RequestView<'_>) -> bool {

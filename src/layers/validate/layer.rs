@@ -128,8 +128,8 @@ impl Validate {
         self
     }
 
-    /// Encodings that bodies may have beside `identity`. Nothing is decoded here: bodies in them stream through unread, and
-    /// whoever decodes them must bound what comes out.
+    /// Encodings that bodies may have beside `identity`, where they stream through. Nothing is decoded here, so that JSON and
+    /// forms that are read must come as they are (415), and whoever decodes the others must bound what comes out.
     pub fn content_encodings<T: Into<Box<str>>>(mut self, encodings: impl IntoIterator<Item = T>) -> Self {
         self.content_encodings = encodings.into_iter().map(Into::into).collect();
         self

@@ -91,7 +91,7 @@ pub(super) fn kind_of(headers: &HeaderMap, allowed: &[MediaType]) -> Result<Body
         return refuse("There is more than one content type.");
     }
     let Ok(field) = field.to_str() else { return refuse("The content type cannot be read.") };
-    let mut parts = field.split(';').map(str::trim);
+    let mut parts = parts(field).map(str::trim);
     let essence = parts.next().unwrap_or_default();
     let is_token = |part: &str| !part.is_empty() && part.bytes().all(is_token_byte);
     if !essence.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype)) {
@@ -109,6 +109,20 @@ pub(super) fn kind_of(headers: &HeaderMap, allowed: &[MediaType]) -> Result<Body
         return refuse("The content type is not taken here.");
     }
     Ok(kind(essence, headers))
+}
+
+/// What stands between semicolons, but for those in quoted strings (RFC 9110 section 5.6.4).
+fn parts(field: &str) -> impl Iterator<Item = &str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    field.split(move |c| {
+        let was_escaped = std::mem::take(&mut is_escaped);
+        match c {
+            '\\' if is_quoted && !was_escaped => is_escaped = true,
+            '"' if !was_escaped => is_quoted = !is_quoted,
+            _ => {}
+        }
+        c == ';' && !is_quoted
+    })
 }
 
 fn kind(essence: &str, headers: &HeaderMap) -> BodyKind {

@@ -49,8 +49,9 @@
 //! the same `Bytes`. Everything else (uploads, gRPC) streams through, bounded in length and time.
 //!
 //! With feature `json-schema` a route's JSON can be described by a `Schema`, of drafts 4 to 2020-12. It is compiled when the
-//! layer is built, offline whatever it refers to; breaches are told in the schema's words, at most 16 at once, and in long
-//! bodies the first alone, since looking for all costs more than it helps.
+//! layer is built, offline whatever it refers to; breaches are told in the schema's words, at most 16 at once. In bodies of
+//! more than 16 KiB the first is told alone, and none in particular where alternatives (`anyOf`, `oneOf`) would multiply what
+//! it costs to look for them.
 //!
 //! gRPC streams through. A [`Route::grpc`] bounds each of its messages, whatever their number, and refuses compressed ones
 //! unless it is told otherwise: what comes out of them is not bounded here.
