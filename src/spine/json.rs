@@ -18,10 +18,12 @@ pub(crate) use self::reader::{Build, Stop};
 #[cfg(feature = "validate")]
 pub(crate) use self::reader::{Nothing, read_as};
 
+#[cfg(feature = "_auth")]
 use std::borrow::Cow;
 use std::fmt;
 
 /// A value. Texts without escapes are those of the document, not copied.
+#[cfg(feature = "_auth")]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Json<'a> {
     Null,
@@ -43,6 +45,7 @@ pub(crate) enum Number {
 /// Why a JSON text was refused. It holds nothing of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(not(feature = "_auth"), allow(unnameable_types, reason = "only tokens' faults are public"))]
 pub enum JsonFault {
     /// It has more bytes than are read.
     TooLong,
@@ -83,6 +86,7 @@ impl fmt::Display for JsonFault {
     }
 }
 
+#[cfg(feature = "_auth")]
 impl<'a> Json<'a> {
     /// A member of an object.
     pub(crate) fn get(&self, name: &str) -> Option<&Self> {

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{Json, JsonFault, Number};
+#[cfg(feature = "_auth")]
+use super::Json;
+use super::{JsonFault, Number};
 
 /// How much is read.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +23,7 @@ pub(crate) struct JsonLimits {
     pub(crate) allows_nul: bool,
 }
 
+#[cfg(any(feature = "_auth", feature = "json-schema"))]
 impl JsonLimits {
     /// Limits on the whole; what one text may be follows from it.
     pub(crate) const fn of_whole(max_bytes: usize, max_depth: usize, max_values: usize) -> Self {
@@ -40,6 +43,7 @@ pub(crate) trait Build<'a>: Sized {
     fn object(members: Vec<(Cow<'a, str>, Self)>) -> Self;
 }
 
+#[cfg(feature = "_auth")]
 impl<'a> Build<'a> for Json<'a> {
     fn null() -> Self {
         Self::Null

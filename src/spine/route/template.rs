@@ -34,6 +34,7 @@ impl Template {
     }
 
     /// What a parameter stands for in a path that the template matches, without its first slash.
+    #[cfg(feature = "_auth")]
     pub(crate) fn captured<'a>(&self, path: &'a str, name: &str) -> Option<&'a str> {
         let mut rest = Some(path);
         for segment in &self.segments {
