@@ -29,7 +29,7 @@ use crate::spine::clock::Clock;
 /// use tower_rampart::auth::HttpClient;
 ///
 /// let service = tower::service_fn(|_: Request<Full<Bytes>>| async {
-///     Ok::<_, std::convert::Infallible>(Response::new(Full::from("{\"keys\":[]}")))
+///     Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::from("{\"keys\":[]}")))
 /// });
 /// let client = HttpClient::new(service);
 /// ```
