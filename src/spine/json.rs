@@ -4,19 +4,24 @@
 //! surrogates, nothing after the value, bounded depth and size. It lives in the spine because tokens and requests are
 //! read by the same rules. No library reads so: those that keep the last of two members keep what another one dropped.
 
+mod build;
 #[cfg(feature = "_auth")]
 mod deserialize;
 mod reader;
 
+#[cfg(feature = "json-schema")]
+pub(crate) use self::build::Build;
+#[cfg(feature = "validate")]
+pub(crate) use self::build::Nothing;
 #[cfg(feature = "_auth")]
 pub(crate) use self::deserialize::from_json;
 pub(crate) use self::reader::JsonLimits;
+#[cfg(feature = "json-schema")]
+pub(crate) use self::reader::Stop;
 #[cfg(feature = "_auth")]
 pub(crate) use self::reader::read;
-#[cfg(feature = "json-schema")]
-pub(crate) use self::reader::{Build, Stop};
 #[cfg(feature = "validate")]
-pub(crate) use self::reader::{Nothing, read_as};
+pub(crate) use self::reader::read_as;
 
 #[cfg(feature = "_auth")]
 use std::borrow::Cow;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 #[cfg(feature = "_auth")]
 use super::Json;
+use super::build::Build;
 use super::{JsonFault, Number};
 
 /// How much is read.
@@ -29,76 +30,6 @@ impl JsonLimits {
     pub(crate) const fn of_whole(max_bytes: usize, max_depth: usize, max_values: usize) -> Self {
         let (max_text_bytes, max_name_bytes, max_number_bytes) = (max_bytes, max_bytes, max_bytes);
         Self { max_bytes, max_depth, max_values, max_text_bytes, max_name_bytes, max_number_bytes, allows_nul: true }
-    }
-}
-
-/// What becomes of what is read.
-pub(crate) trait Build<'a>: Sized {
-    fn null() -> Self;
-    fn flag(flag: bool) -> Self;
-    /// A number, and how it is written.
-    fn number(number: Number, text: &'a str) -> Self;
-    fn text(text: Cow<'a, str>) -> Self;
-    fn list(items: Vec<Self>) -> Self;
-    fn object(members: Vec<(Cow<'a, str>, Self)>) -> Self;
-}
-
-#[cfg(feature = "_auth")]
-impl<'a> Build<'a> for Json<'a> {
-    fn null() -> Self {
-        Self::Null
-    }
-
-    fn flag(flag: bool) -> Self {
-        Self::Flag(flag)
-    }
-
-    fn number(number: Number, _: &'a str) -> Self {
-        Self::Number(number)
-    }
-
-    fn text(text: Cow<'a, str>) -> Self {
-        Self::Text(text)
-    }
-
-    fn list(items: Vec<Self>) -> Self {
-        Self::List(items)
-    }
-
-    fn object(members: Vec<(Cow<'a, str>, Self)>) -> Self {
-        Self::Object(members)
-    }
-}
-
-/// Nothing is made of it: it is read to see whether it can be.
-#[cfg(feature = "validate")]
-#[derive(Debug)]
-pub(crate) struct Nothing;
-
-#[cfg(feature = "validate")]
-impl<'a> Build<'a> for Nothing {
-    fn null() -> Self {
-        Self
-    }
-
-    fn flag(_: bool) -> Self {
-        Self
-    }
-
-    fn number(_: Number, _: &'a str) -> Self {
-        Self
-    }
-
-    fn text(_: Cow<'a, str>) -> Self {
-        Self
-    }
-
-    fn list(_: Vec<Self>) -> Self {
-        Self
-    }
-
-    fn object(_: Vec<(Cow<'a, str>, Self)>) -> Self {
-        Self
     }
 }
 
