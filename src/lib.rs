@@ -61,4 +61,6 @@ pub use self::integration::config;
 #[cfg(feature = "axum")]
 pub mod axum {
     pub use crate::integration::axum::ExtractorRejection;
+    #[cfg(feature = "json-schema")]
+    pub use crate::integration::axum::Validated;
 }

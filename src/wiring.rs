@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use http::Extensions;
 
+#[cfg(feature = "validate")]
+use crate::spine::coding::{Coding, DecodeFault};
 #[cfg(feature = "_auth")]
 use crate::spine::event::AuthzOutcome;
 use crate::spine::event::Origin;
@@ -60,7 +62,7 @@ pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
 }
 
 #[cfg(feature = "json-schema")]
-pub(crate) use crate::integration::json_schema::{CompiledSchema, MAX_BREACHES};
+pub(crate) use crate::integration::json_schema::{CompiledSchema, JsonValue, MAX_BREACHES};
 #[cfg(feature = "_auth")]
 pub(crate) use crate::integration::spawn::{Task, can_spawn, spawn};
 #[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
@@ -70,6 +72,22 @@ pub(crate) use crate::integration::timer::Timer;
 #[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
 pub(crate) fn timer(wait: Duration) -> Option<Timer> {
     crate::integration::timer::start(wait)
+}
+
+/// Undoes a content coding of a body, when decompression is compiled in.
+#[cfg(feature = "validate")]
+#[cfg_attr(not(feature = "decompression"), allow(unused_variables, reason = "nothing is undone without it"))]
+pub(crate) fn decode(
+    coding: Coding,
+    body: &[u8],
+    max_bytes: usize,
+    hold: &mut dyn FnMut(usize) -> bool,
+) -> Result<Vec<u8>, DecodeFault> {
+    #[cfg(feature = "decompression")]
+    let decoded = crate::integration::decompression::decode(coding, body, max_bytes, hold);
+    #[cfg(not(feature = "decompression"))]
+    let decoded = Err(DecodeFault::Malformed);
+    decoded
 }
 
 /// Counts something of a limiter's policy, when metrics are compiled in.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
-#[cfg(feature = "security-headers")]
+#[cfg(any(feature = "json-schema", feature = "security-headers"))]
 use std::sync::atomic::AtomicBool;
 
 #[cfg(any(feature = "_auth", feature = "validate"))]
@@ -97,6 +97,46 @@ impl<C: Send + Sync + 'static, S: Sync> OptionalFromRequestParts<S> for crate::l
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
         Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+/// The JSON body that a validation layer has read, in a type of yours, without being parsed once more: behind routes with a
+/// schema, and those that say [`parsed`](crate::validate::Route::parsed).
+///
+/// 422 when the value is not of the type, and 500, with a line in the log, where no such layer stands outside the handler.
+#[cfg(feature = "json-schema")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "extractors are taken apart where they are asked for")]
+pub struct Validated<T>(pub T);
+
+#[cfg(feature = "json-schema")]
+impl<T: serde::de::DeserializeOwned, S: Sync> FromRequestParts<S> for Validated<T> {
+    type Rejection = ExtractorRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        use crate::layers::validate::ParsedJson;
+        use crate::layers::validate::parsed::NotParsed;
+
+        let refuse =
+            |kind, detail: &'static str| Err(ExtractorRejection::new(parts, Problem::new(kind).detail(detail)));
+        if let Some(parsed) = parts.extensions.get::<ParsedJson>() {
+            let Ok(value) = parsed.fill() else {
+                return refuse(ProblemKind::UnprocessableContent, "The body is not what is expected here.");
+            };
+            return Ok(Self(value));
+        }
+        if parts.extensions.get::<NotParsed>().is_some() {
+            return refuse(ProblemKind::BadRequest, "The body cannot be read.");
+        }
+        static SAID: AtomicBool = AtomicBool::new(false);
+        crate::spine::event::fault_once(
+            &SAID,
+            Origin::Validate,
+            "value_missing",
+            "a handler asks for a Validated value, but no layer hands one out: describe its request to a Validate layer \
+             outside it, with `.schema(..)` or `.json().parsed()`",
+        );
+        Err(ExtractorRejection::new(parts, Problem::new(ProblemKind::Internal)))
     }
 }
 

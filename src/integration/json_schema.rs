@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
+use serde::Deserialize;
 use serde_json::{Map, Number as JsonNumber, Value};
 
 use crate::spine::config::ConfigError;
@@ -18,6 +19,21 @@ pub(crate) struct CompiledSchema {
     validator: Validator,
     /// Whether it has alternatives, of which each that fails tells all its breaches.
     has_branches: bool,
+}
+
+/// A document that was read.
+pub(crate) struct JsonValue(Value);
+
+impl JsonValue {
+    /// Reads a document.
+    pub(crate) fn read(document: &[u8], limits: &JsonLimits) -> Result<Self, Box<Stop>> {
+        read_as(document, limits).map(Self)
+    }
+
+    /// Fills a type from it; `None` when it does not fit. The crate's errors quote the value.
+    pub(crate) fn fill<'de, T: Deserialize<'de>>(&'de self) -> Option<T> {
+        T::deserialize(&self.0).ok()
+    }
 }
 
 /// What is wrong with a document, in the schema's words.
@@ -61,22 +77,21 @@ impl CompiledSchema {
         Ok(Self { validator: compiled, has_branches: has_branches(&schema) })
     }
 
-    /// Reads a document, and judges it.
-    pub(crate) fn judge(&self, document: &[u8], limits: &JsonLimits) -> Result<Vec<SchemaBreach>, Box<Stop>> {
-        let value: Value = read_as(document, limits)?;
-        if self.validator.is_valid(&value) {
-            return Ok(Vec::new());
+    /// Judges a document of so many bytes.
+    pub(crate) fn judge(&self, JsonValue(value): &JsonValue, bytes: usize) -> Vec<SchemaBreach> {
+        if self.validator.is_valid(value) {
+            return Vec::new();
         }
         // All of them where that is cheap, so that a person mends them in one go.
         let max_bytes = if self.has_branches { MAX_BYTES_WITH_BRANCHES } else { MAX_BYTES_FOR_ALL };
-        if document.len() <= max_bytes {
-            return Ok(self.validator.iter_errors(&value).take(MAX_BREACHES + 1).map(|error| breach(&error)).collect());
+        if bytes <= max_bytes {
+            return self.validator.iter_errors(value).take(MAX_BREACHES + 1).map(|error| breach(&error)).collect();
         }
         if self.has_branches {
             let detail = String::from("It is not as described.");
-            return Ok(vec![SchemaBreach { pointer: String::from("#"), keyword: String::from("schema"), detail }]);
+            return vec![SchemaBreach { pointer: String::from("#"), keyword: String::from("schema"), detail }];
         }
-        Ok(self.validator.validate(&value).err().map(|error| breach(&error)).into_iter().collect())
+        self.validator.validate(value).err().map(|error| breach(&error)).into_iter().collect()
     }
 }
 

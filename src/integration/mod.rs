@@ -4,6 +4,8 @@
 pub(crate) mod axum;
 #[cfg(feature = "config")]
 pub mod config;
+#[cfg(feature = "decompression")]
+pub(crate) mod decompression;
 #[cfg(all(feature = "_auth", feature = "https-client"))]
 mod https;
 #[cfg(feature = "json-schema")]

@@ -62,8 +62,14 @@ pub enum JsonFault {
     TooDeep,
     /// It has more values than are read.
     TooManyValues,
+    /// An object has more members than are read.
+    TooManyMembers,
+    /// A list has more elements than are read.
+    TooManyElements,
     /// An object has a member twice.
     MemberTwice,
+    /// A member has a name by which scripts reach what all their objects share.
+    Prototype,
     /// Something follows the value.
     TrailingData,
     /// A text, or a member's name, is longer than is read.
@@ -82,6 +88,9 @@ impl fmt::Display for JsonFault {
             Self::Syntax => "it is not JSON",
             Self::TooDeep => "it is nested too deeply",
             Self::TooManyValues => "it has too many values",
+            Self::TooManyMembers => "an object has too many members",
+            Self::TooManyElements => "a list has too many elements",
+            Self::Prototype => "a member has a name that scripts take for something else",
             Self::MemberTwice => "an object has a member twice",
             Self::TrailingData => "something follows the value",
             Self::TextTooLong => "a text is too long",

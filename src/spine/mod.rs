@@ -7,6 +7,8 @@ pub(crate) mod certificate;
 pub(crate) mod challenge;
 pub(crate) mod classify;
 pub(crate) mod clock;
+#[cfg(feature = "validate")]
+pub(crate) mod coding;
 pub(crate) mod config;
 pub(crate) mod event;
 #[cfg(feature = "_auth")]

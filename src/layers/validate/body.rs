@@ -13,7 +13,9 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::budget::Held;
-use super::grpc::{MessageFault, Messages};
+use super::grpc::MessageFault;
+use super::inside::Inside;
+use super::multipart::PartFault;
 use crate::spine::clock::{Clock, Sleep};
 
 pin_project! {
@@ -41,9 +43,9 @@ pin_project! {
 /// What a body that streams through may still do.
 pub(super) struct Watch {
     pub(super) left_bytes: usize,
-    /// The messages in it, where each is bounded.
-    pub(super) messages: Option<Messages>,
-    pub(super) reports_messages: bool,
+    /// The messages or parts in it, where they are followed.
+    pub(super) inside: Option<Inside>,
+    pub(super) reports_inside: bool,
     /// Whether a body that is too long is told of, and goes on.
     pub(super) reports_length: bool,
     pub(super) reports_time: bool,
@@ -51,6 +53,8 @@ pub(super) struct Watch {
     pub(super) timeout: Duration,
     pub(super) clock: Clock,
     pub(super) sleep: Option<Sleep>,
+    /// Whether it was ended here, so that nothing comes any more.
+    pub(super) is_cut: bool,
     pub(super) end: Arc<End>,
 }
 
@@ -64,26 +68,24 @@ pub(super) enum Cut {
     TooLong,
     TooSlow,
     Message(MessageFault),
+    Part(PartFault),
 }
 
 impl End {
-    /// Each cut, and the number by which it is told.
-    const CUTS: [Cut; 5] = [
-        Cut::TooLong,
-        Cut::TooSlow,
-        Cut::Message(MessageFault::TooLong),
-        Cut::Message(MessageFault::Compressed),
-        Cut::Message(MessageFault::Malformed),
-    ];
+    /// Each cut. They are told by their place here, counted from one.
+    fn cuts() -> impl Iterator<Item = Cut> {
+        let messages = [MessageFault::TooLong, MessageFault::Compressed, MessageFault::Malformed].map(Cut::Message);
+        [Cut::TooLong, Cut::TooSlow].into_iter().chain(messages).chain(PartFault::ALL.map(Cut::Part))
+    }
 
     fn set(&self, cut: Cut) {
-        let number = Self::CUTS.iter().zip(1_u8..).find(|(held, _)| **held == cut).map_or(0, |(_, number)| number);
+        let number = Self::cuts().zip(1_u8..).find(|(held, _)| *held == cut).map_or(0, |(_, number)| number);
         self.0.store(number, Ordering::Release);
     }
 
     pub(super) fn get(&self) -> Option<Cut> {
         let number = usize::from(self.0.load(Ordering::Acquire));
-        Self::CUTS.get(number.checked_sub(1)?).copied()
+        Self::cuts().nth(number.checked_sub(1)?)
     }
 }
 
@@ -95,6 +97,7 @@ impl fmt::Display for Cut {
             Self::Message(MessageFault::TooLong) => "a message is longer than allowed",
             Self::Message(MessageFault::Compressed) => "a message is compressed",
             Self::Message(MessageFault::Malformed) => "a message is malformed",
+            Self::Part(fault) => fault.detail(),
         })
     }
 }
@@ -124,13 +127,8 @@ impl<B> CheckedBody<B> {
 impl Watch {
     /// What a piece of the body comes to.
     fn admit(&mut self, data: &[u8]) -> Result<(), Cut> {
-        if let Some(Err(fault)) = self.messages.as_mut().map(|messages| messages.admit(data)) {
-            self.end.set(Cut::Message(fault));
-            if !self.reports_messages {
-                return Err(Cut::Message(fault));
-            }
-            self.messages = None;
-        }
+        let inside = self.inside.as_mut().map_or(Ok(()), |inside| inside.admit(data));
+        self.judged(inside)?;
         match self.left_bytes.checked_sub(data.len()) {
             Some(left) => {
                 self.left_bytes = left;
@@ -142,6 +140,19 @@ impl Watch {
                 if self.reports_length { Ok(()) } else { Err(Cut::TooLong) }
             }
         }
+    }
+
+    /// What the end of the body comes to.
+    fn ended(&mut self) -> Result<(), Cut> {
+        self.judged(self.inside.as_ref().map_or(Ok(()), Inside::finish))
+    }
+
+    /// What is wrong within it ends it, or is told.
+    fn judged(&mut self, inside: Result<(), Cut>) -> Result<(), Cut> {
+        let Err(cut) = inside else { return Ok(()) };
+        self.end.set(cut);
+        self.inside = None;
+        if self.reports_inside { Ok(()) } else { Err(cut) }
     }
 
     /// Waits for the end of the time there is, while the body has nothing to say.
@@ -173,14 +184,25 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.project().kind.project() {
             KindProjection::Passed { body } => body.poll_frame(cx).map_err(Into::into),
-            KindProjection::Watched { body, watch } => match body.poll_frame(cx) {
-                Poll::Pending => Poll::Ready(Some(Err(ready!(watch.poll_timeout(cx)).into()))),
-                Poll::Ready(Some(Ok(frame))) => {
-                    let admitted = watch.admit(frame.data_ref().map_or(&[][..], |data| data));
-                    Poll::Ready(Some(admitted.map(|()| frame).map_err(Into::into)))
+            KindProjection::Watched { mut body, watch } => {
+                if watch.is_cut {
+                    return Poll::Ready(None);
                 }
-                Poll::Ready(end) => Poll::Ready(end.map(|frame| frame.map_err(Into::into))),
-            },
+                let admitted = match body.as_mut().poll_frame(cx) {
+                    Poll::Pending => Err(ready!(watch.poll_timeout(cx))),
+                    Poll::Ready(Some(Ok(frame))) => {
+                        let data = frame.data_ref().map_or(&[][..], |data| data);
+                        // Whoever sees the end coming may not ask for it.
+                        let is_last = frame.is_trailers() || body.is_end_stream();
+                        let ended = |watch: &mut Watch| if is_last { watch.ended() } else { Ok(()) };
+                        watch.admit(data).and_then(|()| ended(watch)).map(|()| Some(Ok(frame)))
+                    }
+                    Poll::Ready(None) => watch.ended().map(|()| None),
+                    Poll::Ready(Some(Err(error))) => Ok(Some(Err(error.into()))),
+                };
+                watch.is_cut = admitted.is_err();
+                Poll::Ready(admitted.unwrap_or_else(|cut| Some(Err(cut.into()))))
+            }
             KindProjection::Held { data, trailers, held } => {
                 if let Some(data) = data.take() {
                     return Poll::Ready(Some(Ok(Frame::data(data))));
@@ -198,7 +220,11 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Passed { body } | Kind::Watched { body, .. } => body.is_end_stream(),
+            Kind::Passed { body } => body.is_end_stream(),
+            Kind::Watched { body, watch } => {
+                let is_whole = watch.inside.as_ref().is_none_or(|inside| inside.finish().is_ok());
+                watch.is_cut || (body.is_end_stream() && is_whole)
+            }
             Kind::Held { data, trailers, .. } => data.is_none() && trailers.is_none(),
             Kind::Resumed { read, body } => read.is_none() && body.is_end_stream(),
         }

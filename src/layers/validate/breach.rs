@@ -28,12 +28,16 @@ pub enum Check {
     BodyPresence,
     /// The body is not too long.
     BodyBytes,
+    /// The body is not too long once it is decompressed.
+    DecodedBytes,
     /// The body arrives in time.
     BodyTimeout,
     /// JSON is what everybody reads in the same way, and not too deep or large.
     Json,
     /// A form is not too large, and can be decoded.
     Form,
+    /// The parts of a multipart form are not too many or too long, and everybody reads them in the same way.
+    Multipart,
     /// JSON is as the route's schema describes it.
     Schema,
     /// gRPC messages are not too long, and compressed only where that is taken.
@@ -57,9 +61,11 @@ impl Check {
         Self::ContentEncoding,
         Self::BodyPresence,
         Self::BodyBytes,
+        Self::DecodedBytes,
         Self::BodyTimeout,
         Self::Json,
         Self::Form,
+        Self::Multipart,
         Self::Schema,
         Self::Grpc,
         Self::Route,
@@ -80,9 +86,11 @@ impl Check {
             Self::ContentEncoding => "content-encoding",
             Self::BodyPresence => "body-presence",
             Self::BodyBytes => "body-bytes",
+            Self::DecodedBytes => "decoded-bytes",
             Self::BodyTimeout => "body-timeout",
             Self::Json => "json",
             Self::Form => "form",
+            Self::Multipart => "multipart",
             Self::Schema => "schema",
             Self::Grpc => "grpc",
             Self::Route => "route",
@@ -99,9 +107,11 @@ impl Check {
             Self::Headers | Self::ContentType | Self::ContentEncoding => "header",
             Self::BodyPresence
             | Self::BodyBytes
+            | Self::DecodedBytes
             | Self::BodyTimeout
             | Self::Json
             | Self::Form
+            | Self::Multipart
             | Self::Schema
             | Self::Grpc => "body",
             Self::Inspect => "request",

@@ -12,7 +12,7 @@ pub(super) fn check(kind: BodyKind, body: &[u8], limits: &Limits) -> Option<Brea
     match kind {
         BodyKind::Json => json(body, limits),
         BodyKind::Form => form(body, limits),
-        BodyKind::Grpc | BodyKind::Other => None,
+        BodyKind::Multipart | BodyKind::Grpc | BodyKind::Other => None,
     }
 }
 
@@ -27,6 +27,9 @@ pub(super) fn no_json(fault: JsonFault, pointer: String) -> Breach {
         JsonFault::NotUtf8 => "The JSON is not UTF-8.",
         JsonFault::TooDeep => "The JSON is nested too deeply.",
         JsonFault::TooManyValues => "The JSON has too many items.",
+        JsonFault::TooManyMembers => "An object has too many members.",
+        JsonFault::TooManyElements => "A list has too many elements.",
+        JsonFault::Prototype => "A member has a name that scripts take for something else.",
         JsonFault::MemberTwice => "An object has a member twice.",
         JsonFault::TrailingData => "Something follows the JSON.",
         JsonFault::TextTooLong => "A string, or a name, is too long.",

@@ -4,7 +4,6 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, request};
@@ -15,13 +14,10 @@ use tower_service::Service;
 use super::body::{CheckedBody, Cut, End};
 use super::breach::Breach;
 use super::budget::Held;
-use super::judge::{bad_message, broken_off, too_long, too_slow};
+use super::judge::{Wanted, bad_message, bad_part, broken_off, no_room, too_long, too_slow};
 use super::layer::Shared;
-use super::media::BodyKind;
 use crate::spine::body::ResponseBody;
 use crate::spine::clock::Sleep;
-use crate::spine::event::Origin;
-use crate::spine::problem::{Problem, ProblemKind};
 use crate::spine::rejection::Rejection;
 use crate::spine::request::{RequestFacts, RequestView};
 
@@ -62,8 +58,7 @@ pub(super) struct Reading<S, ReqB> {
     parts: request::Parts,
     body: Pin<Box<ReqB>>,
     shared: Arc<Shared>,
-    /// What kind of body it is, and of which route.
-    kind: (BodyKind, Option<usize>),
+    wanted: Wanted,
     max_bytes: usize,
     read: Read,
     trailers: Option<HeaderMap>,
@@ -128,7 +123,7 @@ impl<S, ReqB> Reading<S, ReqB> {
         service: S,
         request: Request<ReqB>,
         shared: Arc<Shared>,
-        kind: (BodyKind, Option<usize>),
+        wanted: Wanted,
         max_bytes: usize,
     ) -> Self {
         let (parts, body) = request.into_parts();
@@ -139,7 +134,7 @@ impl<S, ReqB> Reading<S, ReqB> {
             held: shared.budget.hold(),
             sleep: shared.clock.sleep(shared.limits.body_timeout),
             shared,
-            kind,
+            wanted,
             max_bytes,
             read: Read::One(Bytes::new()),
             trailers: None,
@@ -171,7 +166,7 @@ where
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(self.shared.refusal(broken_off(), None))),
                 Poll::Ready(None) => {
                     let body = self.read.take();
-                    let judged = self.shared.judge_body(self.kind.0, self.kind.1, &body);
+                    let judged = self.shared.judge_body(self.wanted, &body, &mut self.parts.extensions);
                     self.read = Read::One(body);
                     return Poll::Ready(judged.map(|()| Done::Whole));
                 }
@@ -202,13 +197,6 @@ where
             }
         }
     }
-}
-
-/// All bodies that are read together are too large for now.
-fn no_room() -> Rejection {
-    const WAIT: Duration = Duration::from_secs(1);
-    let problem = Problem::new(ProblemKind::Unavailable).detail("Too many bodies are being read at the moment.");
-    Rejection::new(Origin::Validate, problem).retry_after(WAIT)
 }
 
 impl<S, ReqB, ResB> Future for ResponseFuture<S, ReqB>
@@ -264,6 +252,7 @@ impl Watched {
             Cut::TooLong => too_long(self.max_bytes),
             Cut::TooSlow => too_slow(),
             Cut::Message(fault) => bad_message(fault),
+            Cut::Part(fault) => bad_part(fault),
         };
         let breach = self.shared.tell(breach).err()?;
         Some(self.shared.refuser.refuse(*self.shared.refusal(breach, None), &self.facts))

@@ -20,7 +20,7 @@ const PREFIX: usize = 5;
 pub(super) enum MessageFault {
     TooLong,
     Compressed,
-    /// The flag is none that there is.
+    /// The flag is none that there is, or the body ends within it.
     Malformed,
 }
 
@@ -46,6 +46,11 @@ impl Messages {
                 self.left = self.begun()?;
             }
         }
+    }
+
+    /// The body has ended.
+    pub(super) const fn finish(&self) -> Result<(), MessageFault> {
+        if self.seen == 0 && self.left == 0 { Ok(()) } else { Err(MessageFault::Malformed) }
     }
 
     /// The length of the message whose prefix is there.

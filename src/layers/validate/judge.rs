@@ -1,31 +1,48 @@
 //! What becomes of a request by its head, and what its body has to go through.
 
-use http::{HeaderValue, header};
+use std::time::Duration;
+
+use http::{Extensions, HeaderValue, header};
 
 use super::breach::{Breach, Check};
 use super::grpc::{MessageFault, Messages};
+use super::inside::Inside;
 use super::inspect::{Part, Verdict};
 use super::layer::{Bodies, Shared, UnknownPaths};
-use super::media::{BodyKind, check_encoding, kind_of};
+use super::limits::Limits;
+use super::media::{BodyKind, Coded, boundary, check_encoding, coded, kind_of};
+use super::multipart::{Multipart, PartFault};
+#[cfg(feature = "json-schema")]
+use super::parsed::ParsedJson;
 use super::route::{Expected, Found, Route};
 use super::{content, head};
+use crate::spine::coding::{Coding, DecodeFault};
 use crate::spine::event::{self, Origin};
-use crate::spine::problem::ProblemKind;
+use crate::spine::problem::{Problem, ProblemKind};
 use crate::spine::rejection::Rejection;
 use crate::spine::request::RequestView;
 use crate::wiring;
+#[cfg(feature = "json-schema")]
+use crate::wiring::JsonValue;
 
 /// What is done with a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Plan {
     /// There is none, or nobody minds.
     Pass,
-    /// It streams through, so long and in such a time.
-    Watch { max_bytes: usize },
-    /// gRPC messages stream through.
-    WatchMessages { messages: Messages, max_bytes: usize },
+    /// It streams through, so long and in such a time, and what is in it is followed.
+    Watch { inside: Option<Inside>, max_bytes: usize },
     /// It is read before the service is called.
-    Read { kind: BodyKind, route: Option<usize>, max_bytes: usize },
+    Read { wanted: Wanted, max_bytes: usize },
+}
+
+/// What a body that is read has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    kind: BodyKind,
+    /// What is undone before it is looked at.
+    coding: Option<Coding>,
+    route: Option<usize>,
 }
 
 /// A breach, and the methods that there are instead.
@@ -59,15 +76,32 @@ impl Shared {
         if declared_bytes.is_some_and(|bytes| bytes > max_bytes as u64) {
             self.tell(too_long(max_bytes)).map_err(|breach| self.refusal(breach, None))?;
             // It is only reported, so that nothing of it is held.
-            return Ok(Plan::Watch { max_bytes });
+            return Ok(Plan::Watch { inside: None, max_bytes });
         }
         Ok(match kind {
-            BodyKind::Other => match grpc {
-                Some(messages) => Plan::WatchMessages { messages, max_bytes },
-                None => Plan::Watch { max_bytes },
-            },
-            kind => Plan::Read { kind, route: route.map(|route| route.index), max_bytes },
+            BodyKind::Grpc | BodyKind::Other => Plan::Watch { inside: grpc.map(Inside::Messages), max_bytes },
+            BodyKind::Multipart => Plan::Watch { inside: self.parts(request)?, max_bytes },
+            BodyKind::Json | BodyKind::Form => {
+                let coding = match coded(request.headers()) {
+                    Coded::By(coding) => Some(coding),
+                    Coded::AsItIs | Coded::Unknown => None,
+                };
+                let wanted = Wanted { kind, coding, route: route.map(|route| route.index) };
+                Plan::Read { wanted, max_bytes }
+            }
         })
+    }
+
+    /// The parts of a multipart form, which are found by what its type says.
+    fn parts(&self, request: RequestView<'_>) -> Result<Option<Inside>, Refusal> {
+        if let Some(boundary) = boundary(request.headers()) {
+            let Limits { multipart_parts, multipart_part_bytes, .. } = self.limits;
+            let parts = Multipart::new(boundary, multipart_parts, multipart_part_bytes);
+            return Ok(Some(Inside::Parts(Box::new(parts))));
+        }
+        const DETAIL: &str = "The content type has no boundary, or none that is taken.";
+        let breach = Breach::new(Check::Multipart, ProblemKind::BadRequest, DETAIL);
+        self.tell(breach).map(|()| None).map_err(|breach| self.refusal(breach, None))
     }
 
     /// The route that describes the request, if one does, or need not.
@@ -95,7 +129,7 @@ impl Shared {
         match route.map(|route| route.body) {
             None if self.bodies == Bodies::Described => return Ok(BodyKind::Other),
             Some(Expected::Nothing) if has_body => self.tell(presence("There is a body where none may be."))?,
-            Some(Expected::Json | Expected::Form | Expected::Grpc { .. }) if !has_body => {
+            Some(Expected::Json | Expected::Form | Expected::Multipart | Expected::Grpc { .. }) if !has_body => {
                 self.tell(presence("There is no body where one must be."))?
             }
             _ => {}
@@ -110,6 +144,7 @@ impl Shared {
         let wanted = match route.map(|route| route.body) {
             Some(Expected::Json) => Some(BodyKind::Json),
             Some(Expected::Form) => Some(BodyKind::Form),
+            Some(Expected::Multipart) => Some(BodyKind::Multipart),
             Some(Expected::Grpc { .. }) => Some(BodyKind::Grpc),
             Some(Expected::Nothing | Expected::Anything) | None => None,
         };
@@ -122,9 +157,9 @@ impl Shared {
             Err(breach.named("content-type"))
         });
         match kind {
-            // Nothing is decoded here, and what cannot be looked at is not let through as if it had been.
-            Ok(BodyKind::Json | BodyKind::Form) if is_encoded(request) && !is_anything(route) => {
-                const DETAIL: &str = "A body that is read here comes as it is.";
+            // What cannot be looked at is not let through as if it had been.
+            Ok(kind) if !is_anything(route) && is_hidden(kind, request) => {
+                const DETAIL: &str = "A body of this type is not taken in this encoding.";
                 let breach = Breach::new(Check::ContentEncoding, ProblemKind::UnsupportedMediaType, DETAIL);
                 self.tell(breach.named("content-encoding")).map(|()| BodyKind::Other)
             }
@@ -136,25 +171,52 @@ impl Shared {
     }
 
     /// Judges a body that was read whole.
-    pub(super) fn judge_body(&self, kind: BodyKind, route: Option<usize>, body: &[u8]) -> Result<(), Refusal> {
-        if let Some(breach) = self.check_body(kind, route, body) {
+    pub(super) fn judge_body(&self, wanted: Wanted, body: &[u8], handed: &mut Extensions) -> Result<(), Refusal> {
+        let Some(coding) = wanted.coding else { return self.judge_plain(wanted, body, handed) };
+        // What comes out is held as long as it is looked at.
+        let mut held = self.budget.hold();
+        let max_bytes = self.limits.decoded_bytes;
+        let breach = match wiring::decode(coding, body, max_bytes, &mut |bytes| held.take(bytes)) {
+            Ok(decoded) => return self.judge_plain(wanted, &decoded, handed),
+            Err(DecodeFault::NoRoom) => return Err(Box::new(no_room())),
+            Err(DecodeFault::TooLong) => decoded_too_long(max_bytes),
+            Err(DecodeFault::Malformed) => {
+                const DETAIL: &str = "The body cannot be decoded.";
+                Breach::new(Check::ContentEncoding, ProblemKind::BadRequest, DETAIL)
+            }
+        };
+        self.tell(breach).map_err(|breach| self.refusal(breach, None))
+    }
+
+    fn judge_plain(&self, wanted: Wanted, body: &[u8], handed: &mut Extensions) -> Result<(), Refusal> {
+        if let Some(breach) = self.check_body(wanted, body, handed) {
             self.tell(breach).map_err(|breach| self.refusal(breach, None))?;
         }
         self.inspected(Part::Body(body))
     }
 
     #[cfg(feature = "json-schema")]
-    fn check_body(&self, kind: BodyKind, route: Option<usize>, body: &[u8]) -> Option<Breach> {
-        match route.and_then(|index| self.routes.get(index)).and_then(|route| route.schema.as_ref()) {
-            // One reading serves both.
-            Some(schema) if kind == BodyKind::Json => schema.check(body, &self.limits, self.schema_errors),
-            _ => content::check(kind, body, &self.limits),
-        }
+    fn check_body(&self, wanted: Wanted, body: &[u8], handed: &mut Extensions) -> Option<Breach> {
+        let route = wanted.route.and_then(|index| self.routes.get(index));
+        let Some(route) = route.filter(|route| wanted.kind == BodyKind::Json && route.wants_value()) else {
+            return content::check(wanted.kind, body, &self.limits);
+        };
+        // One reading serves all.
+        let (value, breach) = match JsonValue::read(body, &self.limits.json(body.len())) {
+            Ok(value) => {
+                let schema = route.schema.as_ref();
+                let breach = schema.and_then(|schema| schema.check(&value, body.len(), self.schema_errors));
+                (Some(value), breach)
+            }
+            Err(stop) => (None, Some(content::no_json(stop.fault, stop.pointer()))),
+        };
+        ParsedJson::hand_on(value, handed);
+        breach
     }
 
     #[cfg(not(feature = "json-schema"))]
-    fn check_body(&self, kind: BodyKind, _: Option<usize>, body: &[u8]) -> Option<Breach> {
-        content::check(kind, body, &self.limits)
+    fn check_body(&self, wanted: Wanted, body: &[u8], _: &mut Extensions) -> Option<Breach> {
+        content::check(wanted.kind, body, &self.limits)
     }
 
     fn inspected(&self, part: Part<'_>) -> Result<(), Refusal> {
@@ -197,13 +259,35 @@ fn is_anything(route: Option<&Route>) -> bool {
     route.is_some_and(|route| route.body == Expected::Anything)
 }
 
-fn is_encoded(request: RequestView<'_>) -> bool {
-    let mut encodings = request.headers().get_all(header::CONTENT_ENCODING).iter();
-    encodings.any(|encoding| !encoding.is_empty() && !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+/// Whether a body is to be looked at, and its encoding does not let it.
+fn is_hidden(kind: BodyKind, request: RequestView<'_>) -> bool {
+    match kind {
+        BodyKind::Json | BodyKind::Form => coded(request.headers()) == Coded::Unknown,
+        // It is followed as it comes.
+        BodyKind::Multipart => coded(request.headers()) != Coded::AsItIs,
+        BodyKind::Grpc | BodyKind::Other => false,
+    }
 }
 
 pub(super) fn too_long(max_bytes: usize) -> Breach {
     Breach::new(Check::BodyBytes, ProblemKind::ContentTooLarge, format!("The body is longer than {max_bytes} bytes."))
+}
+
+fn decoded_too_long(max_bytes: usize) -> Breach {
+    let detail = format!("The body is longer than {max_bytes} bytes when it is decoded.");
+    Breach::new(Check::DecodedBytes, ProblemKind::ContentTooLarge, detail)
+}
+
+/// All bodies that are held together are too large for now.
+pub(super) fn no_room() -> Rejection {
+    const WAIT: Duration = Duration::from_secs(1);
+    let problem = Problem::new(ProblemKind::Unavailable).detail("Too many bodies are being read at the moment.");
+    Rejection::new(Origin::Validate, problem).retry_after(WAIT)
+}
+
+pub(super) fn bad_part(fault: PartFault) -> Breach {
+    let kind = if fault == PartFault::TooLong { ProblemKind::ContentTooLarge } else { ProblemKind::BadRequest };
+    Breach::new(Check::Multipart, kind, fault.detail())
 }
 
 pub(super) fn too_slow() -> Breach {

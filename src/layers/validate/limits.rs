@@ -25,11 +25,17 @@ pub struct Limits {
     pub(super) body_timeout: Duration,
     pub(super) buffer_bytes: usize,
     pub(super) form_fields: usize,
+    pub(super) multipart_parts: usize,
+    pub(super) multipart_part_bytes: usize,
+    pub(super) decoded_bytes: usize,
     json_depth: usize,
     json_items: usize,
     json_string_bytes: usize,
     json_name_bytes: usize,
     json_number_bytes: usize,
+    json_object_members: usize,
+    json_list_elements: usize,
+    json_prototypes: bool,
 }
 
 impl Limits {
@@ -45,11 +51,17 @@ impl Limits {
             body_timeout: Duration::from_secs(10),
             buffer_bytes: 64 << 20,
             form_fields: 1000,
+            multipart_parts: 100,
+            multipart_part_bytes: 1 << 20,
+            decoded_bytes: 1 << 20,
             json_depth: 32,
             json_items: 10_000,
             json_string_bytes: 16 << 10,
             json_name_bytes: 1 << 10,
             json_number_bytes: 64,
+            json_object_members: usize::MAX,
+            json_list_elements: usize::MAX,
+            json_prototypes: true,
         }
     }
 
@@ -107,6 +119,25 @@ impl Limits {
         self
     }
 
+    /// Parts of a multipart form; 100.
+    pub const fn multipart_parts(mut self, count: usize) -> Self {
+        self.multipart_parts = count;
+        self
+    }
+
+    /// Bytes of one part of a multipart form, a file's too; 1 MiB. All of them together are a body, and no longer than that
+    /// may be.
+    pub const fn multipart_part_bytes(mut self, bytes: usize) -> Self {
+        self.multipart_part_bytes = bytes;
+        self
+    }
+
+    /// Bytes of a body that came compressed, once it is not; 1 MiB. They are held while they are looked at.
+    pub const fn decoded_bytes(mut self, bytes: usize) -> Self {
+        self.decoded_bytes = bytes;
+        self
+    }
+
     /// Objects and lists within each other, the outermost counted; 32.
     pub const fn json_depth(mut self, depth: usize) -> Self {
         self.json_depth = depth;
@@ -137,16 +168,38 @@ impl Limits {
         self
     }
 
+    /// Members of one object; as many as the document may have, unless it is said.
+    pub const fn json_object_members(mut self, count: usize) -> Self {
+        self.json_object_members = count;
+        self
+    }
+
+    /// Elements of one list; as many as the document may have, unless it is said.
+    pub const fn json_list_elements(mut self, count: usize) -> Self {
+        self.json_list_elements = count;
+        self
+    }
+
+    /// Whether members may be called `__proto__`, or `prototype` within a `constructor`; they may. Where a script assigns
+    /// them one by one, they change all its objects: refuse them before services that are written in one.
+    pub const fn json_prototypes(mut self, allowed: bool) -> Self {
+        self.json_prototypes = allowed;
+        self
+    }
+
     pub(super) const fn json(&self, max_bytes: usize) -> JsonLimits {
         JsonLimits {
             max_bytes,
             max_depth: self.json_depth,
             // The document itself is a value, too.
             max_values: self.json_items.saturating_add(1),
+            max_members: self.json_object_members,
+            max_elements: self.json_list_elements,
             max_text_bytes: self.json_string_bytes,
             max_name_bytes: self.json_name_bytes,
             max_number_bytes: self.json_number_bytes,
             allows_nul: false,
+            allows_prototypes: self.json_prototypes,
         }
     }
 

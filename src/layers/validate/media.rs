@@ -6,6 +6,7 @@ use std::str::FromStr;
 use http::{HeaderMap, header};
 
 use super::breach::{Breach, Check};
+use crate::spine::coding::Coding;
 use crate::spine::config::ConfigError;
 use crate::spine::problem::ProblemKind;
 use crate::spine::request::Protocol;
@@ -42,7 +43,6 @@ impl FromStr for MediaType {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let is_token = |part: &str| !part.is_empty() && part.bytes().all(is_token_byte);
         let is_sound = text.split_once('/').is_some_and(|(kind, subtype)| {
             is_token(kind) && is_token(subtype) && !kind.contains('*') && subtype.matches('*').count() < 2
         });
@@ -65,6 +65,10 @@ impl fmt::Display for MediaType {
 }
 
 /// RFC 9110 section 5.6.2.
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
 const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
@@ -75,6 +79,7 @@ const fn is_token_byte(byte: u8) -> bool {
 pub(super) enum BodyKind {
     Json,
     Form,
+    Multipart,
     /// Of gRPC, which no route expects elsewhere.
     Grpc,
     Other,
@@ -91,11 +96,22 @@ pub(super) fn kind_of(headers: &HeaderMap, allowed: &[MediaType]) -> Result<Body
         return refuse("There is more than one content type.");
     }
     let Ok(field) = field.to_str() else { return refuse("The content type cannot be read.") };
+    let essence = match take_type(field) {
+        Ok(essence) => essence,
+        Err(detail) => return refuse(detail),
+    };
+    if !allowed.is_empty() && !allowed.iter().any(|allowed| allowed.matches(essence)) {
+        return refuse("The content type is not taken here.");
+    }
+    Ok(kind(essence, headers))
+}
+
+/// The type of a field, without its parameters; the charset among them is UTF-8, if there is one.
+pub(super) fn take_type(field: &str) -> Result<&str, &'static str> {
     let mut parts = parts(field).map(str::trim);
     let essence = parts.next().unwrap_or_default();
-    let is_token = |part: &str| !part.is_empty() && part.bytes().all(is_token_byte);
     if !essence.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype)) {
-        return refuse("The content type cannot be read.");
+        return Err("The content type cannot be read.");
     }
     let mut charsets = parts.filter_map(|part| {
         let (name, value) = part.split_once('=')?;
@@ -103,16 +119,32 @@ pub(super) fn kind_of(headers: &HeaderMap, allowed: &[MediaType]) -> Result<Body
     });
     let charset = charsets.next();
     if charsets.next().is_some() || charset.is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8")) {
-        return refuse("The charset is not UTF-8.");
+        return Err("The charset is not UTF-8.");
     }
-    if !allowed.is_empty() && !allowed.iter().any(|allowed| allowed.matches(essence)) {
-        return refuse("The content type is not taken here.");
-    }
-    Ok(kind(essence, headers))
+    Ok(essence)
+}
+
+/// The boundary of a multipart body (RFC 2046 section 5.1.1): one, of at most 70 characters, the last of which is no space.
+/// Quotes, which some must have, are taken off; escapes within them are read in two ways.
+pub(super) fn boundary(headers: &HeaderMap) -> Option<&str> {
+    let field = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let mut boundaries = parts(field).skip(1).filter_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim())
+    });
+    let value = boundaries.next().filter(|_| boundaries.next().is_none())?;
+    let boundary = match value.strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"')?,
+        None if value.contains(' ') => return None,
+        None => value,
+    };
+    let is_taken = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
+    let is_sound = (1..=70).contains(&boundary.len()) && boundary.bytes().all(is_taken) && !boundary.ends_with(' ');
+    is_sound.then_some(boundary)
 }
 
 /// What stands between semicolons, but for those in quoted strings (RFC 9110 section 5.6.4).
-fn parts(field: &str) -> impl Iterator<Item = &str> {
+pub(super) fn parts(field: &str) -> impl Iterator<Item = &str> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     field.split(move |c| {
         let was_escaped = std::mem::take(&mut is_escaped);
@@ -133,6 +165,8 @@ fn kind(essence: &str, headers: &HeaderMap) -> BodyKind {
         BodyKind::Json
     } else if is("application/x-www-form-urlencoded") {
         BodyKind::Form
+    } else if is("multipart/form-data") {
+        BodyKind::Multipart
     } else if Protocol::of_headers(headers) == Protocol::Grpc {
         BodyKind::Grpc
     } else {
@@ -140,17 +174,41 @@ fn kind(essence: &str, headers: &HeaderMap) -> BodyKind {
     }
 }
 
-/// Whether a body is encoded in a way that is taken (RFC 9110 section 8.4); as it is, unless more is said.
+/// Whether a body is encoded in a way that is taken (RFC 9110 section 8.4): as it is, unless more is said, and never twice.
 pub(super) fn check_encoding(headers: &HeaderMap, allowed: &[Box<str>]) -> Option<Breach> {
-    let is_taken = |coding: &str| {
-        coding.is_empty()
-            || coding.eq_ignore_ascii_case("identity")
-            || allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(coding))
+    let mut count = 0;
+    let mut is_taken = |coding: &str| {
+        if coding.is_empty() || coding.eq_ignore_ascii_case("identity") {
+            return true;
+        }
+        count += 1;
+        count == 1 && allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(coding))
     };
     let mut fields = headers.get_all(header::CONTENT_ENCODING).iter();
-    let is_sound = fields.all(|field| field.to_str().is_ok_and(|field| field.split(',').map(str::trim).all(is_taken)));
+    let is_sound =
+        fields.all(|field| field.to_str().is_ok_and(|field| field.split(',').map(str::trim).all(&mut is_taken)));
     (!is_sound).then(|| {
         let detail = "The content encoding is not taken here.";
         Breach::new(Check::ContentEncoding, ProblemKind::UnsupportedMediaType, detail).named("content-encoding")
     })
+}
+
+/// How a body is to be undone that is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coded {
+    AsItIs,
+    By(Coding),
+    /// Nobody here can, or it is said in a way that not everybody understands.
+    Unknown,
+}
+
+/// What a body says of its encoding.
+pub(super) fn coded(headers: &HeaderMap) -> Coded {
+    let mut fields = headers.get_all(header::CONTENT_ENCODING).iter();
+    let Some(field) = fields.next() else { return Coded::AsItIs };
+    match (field.to_str(), fields.next()) {
+        (Ok(name), None) if name.is_empty() || name.eq_ignore_ascii_case("identity") => Coded::AsItIs,
+        (Ok(name), None) => Coding::of(name).map_or(Coded::Unknown, Coded::By),
+        _ => Coded::Unknown,
+    }
 }

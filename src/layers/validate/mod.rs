@@ -99,11 +99,16 @@ mod content;
 mod future;
 mod grpc;
 mod head;
+mod inside;
 mod inspect;
 mod judge;
 mod layer;
 mod limits;
 mod media;
+mod multipart;
+#[cfg(feature = "json-schema")]
+pub(crate) mod parsed;
+mod part_head;
 mod route;
 #[cfg(feature = "json-schema")]
 mod schema;
@@ -116,6 +121,8 @@ pub use self::inspect::{Inspect, Part, Verdict};
 pub use self::layer::{UnknownPaths, Validate, ValidateLayer};
 pub use self::limits::Limits;
 pub use self::media::MediaType;
+#[cfg(feature = "json-schema")]
+pub use self::parsed::{NotOfType, ParsedJson};
 pub use self::route::Route;
 #[cfg(feature = "json-schema")]
 pub use self::schema::Schema;

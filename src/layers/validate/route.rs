@@ -27,6 +27,8 @@ pub struct Route {
     pub(super) body_bytes: Option<usize>,
     #[cfg(feature = "json-schema")]
     pub(super) schema: Option<Schema>,
+    #[cfg(feature = "json-schema")]
+    pub(super) is_parsed: bool,
 }
 
 /// The body that a described request has.
@@ -35,6 +37,8 @@ pub(super) enum Expected {
     Nothing,
     Json,
     Form,
+    /// A form with files in it; it streams through, and is followed.
+    Multipart,
     /// Of any type that is taken; it streams through.
     Anything,
     /// gRPC messages, each of so many bytes at most.
@@ -58,6 +62,8 @@ impl Route {
             body_bytes: None,
             #[cfg(feature = "json-schema")]
             schema: None,
+            #[cfg(feature = "json-schema")]
+            is_parsed: false,
         }
     }
 
@@ -98,9 +104,23 @@ impl Route {
         self.json()
     }
 
+    /// Hands the value of its JSON body on, as [`ParsedJson`](super::ParsedJson). Routes with a schema do so anyway; without
+    /// one no value is made of what is read, unless this is said.
+    #[cfg(feature = "json-schema")]
+    pub const fn parsed(mut self) -> Self {
+        self.is_parsed = true;
+        self
+    }
+
     /// It has a form, `application/x-www-form-urlencoded`.
     pub fn form(mut self) -> Self {
         self.body = Expected::Form;
+        self
+    }
+
+    /// It has a form with files, `multipart/form-data`, whose parts are followed while they stream through.
+    pub fn multipart(mut self) -> Self {
+        self.body = Expected::Multipart;
         self
     }
 
@@ -108,6 +128,12 @@ impl Route {
     pub fn any_body(mut self) -> Self {
         self.body = Expected::Anything;
         self
+    }
+
+    /// Whether a value is made of its body.
+    #[cfg(feature = "json-schema")]
+    pub(super) const fn wants_value(&self) -> bool {
+        self.is_parsed || self.schema.is_some()
     }
 
     /// Bytes of its body, instead of what the layer's limits say.

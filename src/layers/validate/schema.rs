@@ -4,11 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::breach::{Breach, Check, Error};
-use super::content;
-use super::limits::Limits;
 use crate::spine::config::ConfigError;
 use crate::spine::problem::ProblemKind;
-use crate::wiring::{CompiledSchema, MAX_BREACHES};
+use crate::wiring::{CompiledSchema, JsonValue, MAX_BREACHES};
 
 /// A JSON Schema (drafts 4 to 2020-12) for the body of a [`Route`](super::Route).
 ///
@@ -42,13 +40,12 @@ impl Schema {
         CompiledSchema::compile(text.as_ref()).map(|schema| Self(Arc::new(schema)))
     }
 
-    /// Reads a body and judges it.
-    pub(super) fn check(&self, body: &[u8], limits: &Limits, kind: ProblemKind) -> Option<Breach> {
-        let breaches = match self.0.judge(body, &limits.json(body.len())) {
-            Ok(breaches) if breaches.is_empty() => return None,
-            Ok(breaches) => breaches,
-            Err(stop) => return Some(content::no_json(stop.fault, stop.pointer())),
-        };
+    /// Judges a value that was read from so many bytes.
+    pub(super) fn check(&self, value: &JsonValue, bytes: usize, kind: ProblemKind) -> Option<Breach> {
+        let breaches = self.0.judge(value, bytes);
+        if breaches.is_empty() {
+            return None;
+        }
         let is_truncated = breaches.len() > MAX_BREACHES;
         let errors = breaches.into_iter().take(MAX_BREACHES).map(|breach| Error {
             pointer: Some(breach.pointer),

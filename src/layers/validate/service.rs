@@ -13,7 +13,7 @@ use tower_service::Service;
 use super::body::{CheckedBody, End, Watch};
 use super::breach::Check;
 use super::future::{Reading, ResponseFuture, Watched};
-use super::grpc::Messages;
+use super::inside::Inside;
 use super::judge::Plan;
 use super::layer::Shared;
 use crate::spine::body::ResponseBody;
@@ -72,16 +72,12 @@ where
         match shared.judge(view, has_body, declared) {
             Err(rejection) => ResponseFuture::refused(Arc::clone(shared), *rejection, RequestFacts::of(view)),
             Ok(Plan::Pass) => ResponseFuture::passed(self.inner.call(request.map(CheckedBody::passed)), None),
-            Ok(Plan::Watch { max_bytes }) => self.watch(request, None, max_bytes, self.shared.limits.body_timeout),
-            // Streams stay open for as long as both sides like.
-            Ok(Plan::WatchMessages { messages, max_bytes }) => {
-                self.watch(request, Some(messages), max_bytes, Duration::MAX)
-            }
-            Ok(Plan::Read { kind, route, max_bytes }) => {
+            Ok(Plan::Watch { inside, max_bytes }) => self.watch(request, inside, max_bytes),
+            Ok(Plan::Read { wanted, max_bytes }) => {
                 // The readied service waits for the body; a clone takes its place, and has to be readied anew.
                 let clone = self.inner.clone();
                 let service = mem::replace(&mut self.inner, clone);
-                ResponseFuture::reading(Reading::new(service, request, Arc::clone(shared), (kind, route), max_bytes))
+                ResponseFuture::reading(Reading::new(service, request, Arc::clone(shared), wanted, max_bytes))
             }
         }
     }
@@ -92,27 +88,29 @@ impl<S> ValidateService<S> {
     fn watch<ReqB>(
         &mut self,
         request: Request<ReqB>,
-        messages: Option<Messages>,
+        inside: Option<Inside>,
         max_bytes: usize,
-        timeout: Duration,
     ) -> ResponseFuture<S, ReqB>
     where
         S: Service<Request<CheckedBody<ReqB>>>,
     {
         let shared = &self.shared;
+        let is_endless = inside.as_ref().is_some_and(Inside::is_endless);
+        let check = if is_endless { Check::Grpc } else { Check::Multipart };
         let end: Arc<End> = Arc::default();
         let facts = RequestFacts::of(RequestView::of(&request));
         let watched = Watched { shared: Arc::clone(shared), facts, end: Arc::clone(&end), max_bytes };
         let watch = Watch {
             left_bytes: max_bytes,
-            messages,
-            reports_messages: shared.is_reported(Check::Grpc),
+            inside,
+            reports_inside: shared.is_reported(check),
             reports_length: shared.is_reported(Check::BodyBytes),
             since: shared.clock.now(),
-            timeout,
+            timeout: if is_endless { Duration::MAX } else { shared.limits.body_timeout },
             reports_time: shared.is_reported(Check::BodyTimeout),
             clock: shared.clock.clone(),
             sleep: None,
+            is_cut: false,
             end,
         };
         let request = request.map(|body| CheckedBody::watched(body, watch));

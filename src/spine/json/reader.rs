@@ -15,6 +15,9 @@ pub(crate) struct JsonLimits {
     pub(crate) max_depth: usize,
     /// Values in all, members' included.
     pub(crate) max_values: usize,
+    /// Members of one object, and elements of one list.
+    pub(crate) max_members: usize,
+    pub(crate) max_elements: usize,
     /// Bytes of one text, and of one name, after unescaping.
     pub(crate) max_text_bytes: usize,
     pub(crate) max_name_bytes: usize,
@@ -22,14 +25,26 @@ pub(crate) struct JsonLimits {
     pub(crate) max_number_bytes: usize,
     /// Whether texts may have a NUL in them, at which other languages and databases stop.
     pub(crate) allows_nul: bool,
+    /// Whether members may have names by which scripts reach what all their objects share.
+    pub(crate) allows_prototypes: bool,
 }
 
 #[cfg(any(feature = "_auth", feature = "json-schema"))]
 impl JsonLimits {
     /// Limits on the whole; what one text may be follows from it.
     pub(crate) const fn of_whole(max_bytes: usize, max_depth: usize, max_values: usize) -> Self {
-        let (max_text_bytes, max_name_bytes, max_number_bytes) = (max_bytes, max_bytes, max_bytes);
-        Self { max_bytes, max_depth, max_values, max_text_bytes, max_name_bytes, max_number_bytes, allows_nul: true }
+        Self {
+            max_bytes,
+            max_depth,
+            max_values,
+            max_members: max_values,
+            max_elements: max_values,
+            max_text_bytes: max_bytes,
+            max_name_bytes: max_bytes,
+            max_number_bytes: max_bytes,
+            allows_nul: true,
+            allows_prototypes: true,
+        }
     }
 }
 
@@ -94,7 +109,7 @@ pub(crate) fn read_as<'a, V: Build<'a>>(bytes: &'a [u8], limits: &JsonLimits) ->
         return Err(JsonFault::TooLong.into());
     }
     let text = std::str::from_utf8(bytes).map_err(|_| JsonFault::NotUtf8)?;
-    let mut reader = Reader { text, at: 0, limits, values_left: limits.max_values };
+    let mut reader = Reader { text, at: 0, limits, values_left: limits.max_values, is_in_constructor: false };
     let value = reader.value(limits.max_depth)?;
     reader.skip_space();
     if reader.at == text.len() { Ok(value) } else { Err(JsonFault::TrailingData.into()) }
@@ -105,6 +120,8 @@ struct Reader<'a, 'l> {
     at: usize,
     limits: &'l JsonLimits,
     values_left: usize,
+    /// Whether the next value is that of a member `constructor`.
+    is_in_constructor: bool,
 }
 
 type Read<T> = Result<T, Box<Stop>>;
@@ -112,9 +129,10 @@ type Read<T> = Result<T, Box<Stop>>;
 impl<'a> Reader<'a, '_> {
     fn value<V: Build<'a>>(&mut self, depth_left: usize) -> Read<V> {
         self.values_left = self.values_left.checked_sub(1).ok_or(JsonFault::TooManyValues)?;
+        let is_in_constructor = std::mem::take(&mut self.is_in_constructor);
         self.skip_space();
         match self.peek() {
-            Some(b'{') => self.object(depth_left.checked_sub(1).ok_or(JsonFault::TooDeep)?),
+            Some(b'{') => self.object(depth_left.checked_sub(1).ok_or(JsonFault::TooDeep)?, is_in_constructor),
             Some(b'[') => self.list(depth_left.checked_sub(1).ok_or(JsonFault::TooDeep)?),
             Some(b'"') => Ok(V::text(self.string(self.limits.max_text_bytes)?)),
             Some(b't') => self.word("true", V::flag(true)),
@@ -125,7 +143,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn object<V: Build<'a>>(&mut self, depth_left: usize) -> Read<V> {
+    fn object<V: Build<'a>>(&mut self, depth_left: usize, is_in_constructor: bool) -> Read<V> {
         self.at += 1;
         if self.after_space(b'}') {
             return Ok(V::object(Vec::new()));
@@ -135,6 +153,12 @@ impl<'a> Reader<'a, '_> {
         loop {
             self.skip_space();
             let name = self.string(self.limits.max_name_bytes)?;
+            if members.len() == self.limits.max_members {
+                return Err(JsonFault::TooManyMembers.into());
+            }
+            if !self.limits.allows_prototypes {
+                self.check_name(&name, is_in_constructor)?;
+            }
             if !self.after_space(b':') {
                 return Err(JsonFault::Syntax.into());
             }
@@ -154,6 +178,15 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
+    /// `__proto__` anywhere, and `constructor.prototype`, which leads to the same place.
+    fn check_name(&mut self, name: &str, is_in_constructor: bool) -> Result<(), JsonFault> {
+        if name == "__proto__" || (is_in_constructor && name == "prototype") {
+            return Err(JsonFault::Prototype);
+        }
+        self.is_in_constructor = name == "constructor";
+        Ok(())
+    }
+
     fn list<V: Build<'a>>(&mut self, depth_left: usize) -> Read<V> {
         let mut items = Vec::new();
         self.at += 1;
@@ -161,6 +194,9 @@ impl<'a> Reader<'a, '_> {
             return Ok(V::list(items));
         }
         loop {
+            if items.len() == self.limits.max_elements {
+                return Err(JsonFault::TooManyElements.into());
+            }
             match self.value(depth_left) {
                 Ok(value) => items.push(value),
                 Err(mut stop) => {
