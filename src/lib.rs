@@ -36,6 +36,8 @@ pub use self::spine::path::PathPattern;
 pub use self::spine::rejection::{Refuser, Rejection, RenderRejection};
 pub use self::spine::request::{Protocol, RequestFacts, RequestId, RequestView};
 pub use self::spine::response::ResponseView;
+#[cfg(feature = "cache")]
+pub use self::spine::shared::{BodyError, SharedBody};
 pub use self::spine::{key, problem};
 
 /// What counts as failure, overload, or nothing.
@@ -43,6 +45,8 @@ pub mod classify {
     pub use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_end, classify_head};
 }
 
+#[cfg(feature = "cache")]
+pub use self::layers::cache;
 #[cfg(feature = "rate-limit")]
 pub use self::layers::rate_limit;
 #[cfg(feature = "security-headers")]

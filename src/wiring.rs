@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 #[cfg(feature = "rate-limit")]
 use std::sync::Arc;
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "rate-limit", feature = "cache"))]
 use std::time::Duration;
 
 use http::Extensions;
@@ -46,13 +46,25 @@ pub(crate) fn framework_route(extensions: &Extensions) -> Option<&str> {
     None
 }
 
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "rate-limit", feature = "cache"))]
 pub(crate) use crate::integration::timer::Timer;
 
 /// A timer of the runtime that polls; `None` outside of one.
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "rate-limit", feature = "cache"))]
 pub(crate) fn timer(wait: Duration) -> Option<Timer> {
     crate::integration::timer::start(wait)
+}
+
+/// Whether [`spawn`] would run a task.
+#[cfg(feature = "cache")]
+pub(crate) fn can_spawn() -> bool {
+    crate::integration::spawn::can_start()
+}
+
+/// Runs a task on the runtime that polls; false outside of one, and the task is dropped.
+#[cfg(feature = "cache")]
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> bool {
+    crate::integration::spawn::start(task)
 }
 
 /// Counts something of a limiter's policy, when metrics are compiled in.

@@ -6,7 +6,9 @@ pub(crate) mod axum;
 pub mod config;
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
-#[cfg(feature = "rate-limit")]
+#[cfg(feature = "cache")]
+pub(crate) mod spawn;
+#[cfg(any(feature = "rate-limit", feature = "cache"))]
 pub(crate) mod timer;
 #[cfg(feature = "tonic")]
 pub(crate) mod tonic;

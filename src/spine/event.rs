@@ -68,6 +68,8 @@ origins! { $
     Auth = "auth";
     /// The authorization layer.
     Authz = "authz";
+    /// The response cache.
+    Cache = "cache";
     /// The rate limiting layers.
     RateLimit = "rate_limit";
     /// The security headers layer.

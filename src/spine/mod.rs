@@ -20,3 +20,5 @@ pub mod problem;
 pub(crate) mod rejection;
 pub(crate) mod request;
 pub(crate) mod response;
+#[cfg(feature = "cache")]
+pub(crate) mod shared;

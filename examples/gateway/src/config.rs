@@ -12,7 +12,10 @@ use serde::{Deserialize, Deserializer};
 use tower_rampart::ConfigError;
 use tower_rampart::auth::AuthLayer;
 use tower_rampart::authz::AuthzLayer;
-use tower_rampart::config::{self, AuthConfig, AuthzConfig, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig};
+use tower_rampart::cache::Cache;
+use tower_rampart::config::{
+    self, AuthConfig, AuthzConfig, CacheConfig, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig,
+};
 use tower_rampart::key::ClientIp;
 use tower_rampart::rate_limit::ThrottleLayer;
 use tower_rampart::security_headers::SecurityHeadersLayer;
@@ -51,6 +54,7 @@ pub struct Config {
     pub rate_limit: RateLimitConfig,
     pub auth: Option<AuthConfig>,
     pub authz: Option<AuthzConfig>,
+    pub cache: Option<CacheConfig>,
 }
 
 impl Default for Config {
@@ -66,6 +70,7 @@ impl Default for Config {
             rate_limit: RateLimitConfig::default(),
             auth: None,
             authz: None,
+            cache: None,
         }
     }
 }
@@ -81,6 +86,7 @@ pub struct Loaded {
     pub limits: [ThrottleLayer; 2],
     pub auth: AuthLayer,
     pub authz: AuthzLayer,
+    pub cache: Option<Cache>,
 }
 
 /// The most bytes of a configuration file that are read.
@@ -126,8 +132,19 @@ impl Loaded {
             }
             None => AuthzLayer::empty(),
         };
-        Ok(Self { config, tls, client_ip, headers, limits, auth, authz })
+        let cache = config.cache.as_ref().map(cache).transpose()?;
+        Ok(Self { config, tls, client_ip, headers, limits, auth, authz, cache })
     }
+}
+
+/// Fields that the proxy writes: what varies by them varies by something that the cache does not see.
+const WRITTEN_BY_PROXY: [&str; 6] = ["x-auth-", "x_auth_", "x-forwarded-for", "x-request-id", "via", "te"];
+
+fn cache(table: &CacheConfig) -> Result<Cache, ConfigError> {
+    table.to_builder().written_inside(WRITTEN_BY_PROXY).build().map_err(|error| {
+        let setting = format!("cache.{}", error.setting());
+        error.for_setting(setting)
+    })
 }
 
 fn read_file(file: &Path) -> Result<String, ConfigError> {

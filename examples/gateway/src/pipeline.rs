@@ -4,15 +4,17 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::{HeaderName, Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use metrics::counter;
 use rustls::ServerConfig;
 use tower::{Layer, ServiceExt};
 use tower_rampart::auth::AuthService;
 use tower_rampart::authz::AuthzService;
+use tower_rampart::cache::{Cache, CacheBypass, CacheLayer, CacheService};
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleService};
 use tower_rampart::security_headers::SecurityHeadersService;
-use tower_rampart::{Refuser, RequestId, RequestView, ResponseBody};
+use tower_rampart::{Refuser, RequestId, RequestView, ResponseBody, SharedBody};
 use uuid::Uuid;
 
 use crate::config::{Config, Loaded};
@@ -20,20 +22,25 @@ use crate::proxy::Proxy;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Incoming>>>>>>;
+/// What the cache passes on, and five layers around it.
+type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Cached>>>>>;
+type Cached = ResponseBody<SharedBody<ResponseBody<Incoming>>>;
+type Stack<S> = SecurityHeadersService<ThrottleService<AuthService<ThrottleService<AuthzService<S>>>>>;
 
 /// See the module.
 pub struct Pipeline {
     pub config: Config,
     pub tls: Option<Arc<ServerConfig>>,
     pub limits: [RateLimitHandle; 2],
-    stack: SecurityHeadersService<ThrottleService<AuthService<ThrottleService<AuthzService<Proxy>>>>>,
+    pub cache: Option<Cache>,
+    stack: Stack<CacheService<Proxy>>,
 }
 
 impl Pipeline {
     /// A pipeline that begins anew, or goes on with the counts of one that runs.
     pub fn new(loaded: Loaded, refuser: Refuser, running: Option<&Self>) -> Self {
-        let Loaded { config, tls, client_ip, headers, limits: [mut strangers, mut callers], auth, authz } = loaded;
+        let Loaded { config, tls, client_ip, headers, limits: [mut strangers, mut callers], auth, authz, cache } =
+            loaded;
         if let Some(running) = running {
             // A table may have moved from one place to the other, by a key that asks for the caller.
             for handle in &running.limits {
@@ -41,13 +48,22 @@ impl Pipeline {
                 callers = callers.adopt_counts(handle);
             }
         }
+        // What is stored is another upstream's, or was stored by other rules, when either has changed.
+        let kept = running.filter(|running| {
+            let (before, now) = (&running.config, &config);
+            before.cache == now.cache
+                && (&before.upstream, before.upstream_http2) == (&now.upstream, now.upstream_http2)
+        });
+        let cache = kept.and_then(|running| running.cache.clone()).or(cache);
+        let caching = cache.as_ref().map_or_else(CacheLayer::empty, Cache::layer);
         let limits = [strangers.handle(), callers.handle()];
         let proxy = Proxy::new(&config, client_ip, refuser);
         Self {
             config,
             tls,
             limits,
-            stack: headers.layer(strangers.layer(auth.layer(callers.layer(authz.layer(proxy))))),
+            cache,
+            stack: headers.layer(strangers.layer(auth.layer(callers.layer(authz.layer(caching.layer(proxy)))))),
         }
     }
 
@@ -56,6 +72,10 @@ impl Pipeline {
         let id = RequestId::of(RequestView::of(&request)).unwrap_or_else(|| RequestId::from(Uuid::now_v7().as_u128()));
         request.headers_mut().insert(REQUEST_ID, id.as_header_value().clone());
         request.extensions_mut().insert(id.clone());
+        if !request.body().is_end_stream() {
+            // Over HTTP/2 no field says so. What answers a GET with a body answers that body.
+            request.extensions_mut().insert(CacheBypass);
+        }
         let mut response = self.stack.clone().oneshot(request).await?;
         response.headers_mut().insert(REQUEST_ID, id.as_header_value().clone());
         counter!("rampart_gateway_requests_total", "status" => class(response.status().as_u16())).increment(1);

@@ -26,8 +26,10 @@
 mod auth;
 #[cfg(feature = "auth")]
 mod authz;
+#[cfg(feature = "cache")]
+mod cache;
 mod client_ip;
-#[cfg(any(feature = "auth", feature = "rate-limit"))]
+#[cfg(any(feature = "auth", feature = "cache", feature = "rate-limit"))]
 mod duration;
 #[cfg(feature = "rate-limit")]
 mod key_part;
@@ -36,11 +38,15 @@ mod parse;
 mod rate_limit;
 #[cfg(feature = "security-headers")]
 mod security_headers;
+#[cfg(feature = "cache")]
+mod size;
 
 #[cfg(feature = "auth")]
 pub use self::auth::AuthConfig;
 #[cfg(feature = "auth")]
 pub use self::authz::AuthzConfig;
+#[cfg(feature = "cache")]
+pub use self::cache::CacheConfig;
 pub use self::client_ip::ClientIpConfig;
 pub use self::parse::{carry, parse};
 #[cfg(feature = "rate-limit")]
