@@ -112,6 +112,14 @@ pub(crate) fn authorization_refused(origin: Origin, rule: Option<&str>) {
     report!(debug, origin, event = "authz_fail", rule = rule.unwrap_or_default(), "");
 }
 
+/// Says that a cache's second tier failed, as far as the sampler lets it. The store's own message stays out: it may name
+/// keys, and keys are clients'.
+#[cfg(feature = "cache")]
+pub(crate) fn store_failed(sampler: &Sampler, clock: &Clock) {
+    let Some(suppressed) = sampler.admit(clock.now()) else { return };
+    report!(warn, Origin::Cache, event = "cache_store_failed", suppressed, "the second tier failed, which is a miss");
+}
+
 /// The same, with a text that is made only when it is said.
 #[cfg(feature = "rate-limit")]
 pub(crate) fn fault_once_with(said: &AtomicBool, origin: Origin, event: &'static str, mend: impl FnOnce() -> String) {

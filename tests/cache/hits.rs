@@ -319,3 +319,26 @@ async fn what_varies_by_something_unseen_is_not_stored() {
         assert_eq!(setup.get("http://a/x").await.is_hit(), is_stored, "{vary}");
     }
 }
+
+/// draft-ietf-httpbis-no-vary-search.
+#[tokio::test]
+async fn responses_say_which_parameters_matter() {
+    let origin = || {
+        Origin::new(|request| match request.uri().path() {
+            "/x" => ok(&[FRESH, ("no-vary-search", "key-order, params=(\"utm\")")], "x").response(),
+            _ => ok(&[FRESH, ("no-vary-search", "params")], "y").response(),
+        })
+    };
+    let setup = setup_with(&origin(), |cache| cache.no_vary_search(true));
+    setup.get("http://a/x?a=1&b=2&utm=3").await;
+    assert!(setup.get("http://a/x?b=2&a=1").await.is_hit());
+    assert!(!setup.get("http://a/x?b=2&a=2").await.is_hit());
+    setup.get("http://a/y?a").await;
+    assert!(setup.get("http://a/y").await.is_hit());
+    assert!(!setup.get("http://b/y").await.is_hit(), "another origin's rule");
+    setup.send(request("POST", "http://a/y?b", &[])).await;
+    assert!(!setup.get("http://a/y").await.is_hit());
+    let deaf = self::setup(&origin());
+    deaf.get("http://a/y?a").await;
+    assert!(!deaf.get("http://a/y?b").await.is_hit(), "only when it is wished");
+}

@@ -4,6 +4,8 @@
 mod coalescing;
 mod hits;
 mod invalidation;
+mod model;
 mod stale;
 mod support;
+mod tier;
 mod validation;

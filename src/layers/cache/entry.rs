@@ -12,6 +12,7 @@ use super::freshness::Life;
 use super::key::Key;
 use super::purge::{Purges, Standing};
 use super::range::Part;
+use super::tags::Names;
 use super::vary::{self, Selector};
 
 /// What a stored response costs beside its fields and its body: its own structures, those of the store, and what an
@@ -39,6 +40,8 @@ pub(super) struct Head {
     pub(super) uri: u64,
     /// The number that stood when its fill began.
     pub(super) begun: u64,
+    /// What the marks were made of, where a second tier must know.
+    pub(super) names: Option<Box<Names>>,
     /// The last purge that was looked at.
     looked: AtomicU64,
     /// Stale whatever its age is: by a soft purge, or because a HEAD told of another content.
@@ -96,6 +99,7 @@ impl Head {
             marks,
             uri,
             begun,
+            names: None,
             looked: AtomicU64::new(begun),
             is_expired: AtomicBool::new(false),
         }
@@ -103,7 +107,10 @@ impl Head {
 
     fn with_headers(&self, status: StatusCode, headers: HeaderMap) -> Self {
         let marked = (self.marks.clone(), self.uri, self.begun);
-        Self::new(self.key.clone(), status, headers, self.selectors.clone(), self.date, self.life, self.rules, marked)
+        let (key, selectors) = (self.key.clone(), self.selectors.clone());
+        let mut head = Self::new(key, status, headers, selectors, self.date, self.life, self.rules, marked);
+        head.names.clone_from(&self.names);
+        head
     }
 
     /// For more of the same content; all of it is a whole.

@@ -33,6 +33,9 @@ pub(super) enum Class<'a> {
 const SCHEME: usize = 0;
 const AUTHORITY: usize = 1;
 const PATH: usize = 2;
+/// Whether a query follows.
+const MARK: usize = 3;
+const QUERY: usize = 4;
 
 /// What a request is for: the origin and the target, as they came.
 #[derive(Debug, Clone, Copy)]
@@ -142,16 +145,35 @@ impl Key {
     }
 
     fn part(&self, index: usize) -> &[u8] {
+        self.parts().nth(index).unwrap_or_default()
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &*self.0;
-        for at in 0.. {
-            let Some((length, after)) = rest.split_first_chunk::<4>() else { break };
-            let Some((part, after)) = after.split_at_checked(u32::from_le_bytes(*length) as usize) else { break };
-            if at == index {
-                return part;
-            }
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk::<4>()?;
+            let (part, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
             rest = after;
+            Some(part)
+        })
+    }
+
+    /// The same with another query, or none.
+    pub(super) fn with_query(&self, query: Option<&[u8]>) -> Self {
+        let mut key = KeyBytes(SmallVec::new());
+        let had_query = self.part(MARK) == b"?";
+        for (at, part) in self.parts().enumerate() {
+            match (at, query) {
+                (MARK, Some(query)) => {
+                    key.add(b"?");
+                    key.add(query);
+                }
+                (MARK, None) => key.add(b""),
+                (QUERY, _) if had_query => {}
+                _ => key.add(part),
+            }
         }
-        b""
+        key.to_key()
     }
 
     /// The path, as it came.
@@ -189,6 +211,17 @@ impl std::fmt::Debug for Key {
 pub(super) struct Marks(RandomState);
 
 impl Marks {
+    /// A number by which this process's records are known; another process has another, and cannot guess it.
+    pub(super) fn instance(&self) -> u64 {
+        self.0.hash_one(0_u8)
+    }
+
+    /// A number that was not there before, as far as anybody can tell.
+    pub(super) fn draw(&self) -> u64 {
+        // Each of these has keys of its own.
+        RandomState::new().hash_one(self.instance())
+    }
+
     pub(super) fn tag(&self, tag: &str) -> u64 {
         self.0.hash_one((0_u8, tag))
     }
@@ -274,6 +307,16 @@ mod tests {
         assert_eq!(get("http://a/x", "b"), get("/x", "a"));
         let twice = Request::get("/x").header("host", "a").header("host", "b").body(()).unwrap();
         assert_eq!(key(&twice), None);
+    }
+
+    #[test]
+    fn a_query_can_be_replaced() {
+        let keys = ["/x", "/x?", "/x?a=1"].map(|uri| get(uri, "a").to_key());
+        for key in &keys {
+            for (query, expected) in [None, Some(&b""[..]), Some(b"a=1")].into_iter().zip(&keys) {
+                assert_eq!(key.with_query(query), *expected);
+            }
+        }
     }
 
     #[test]

@@ -228,6 +228,7 @@ impl CacheBuilder {
 
     /// A second tier behind the cache's own memory.
     pub fn with_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.settings.keeps_names = true;
         self.store = Some(store);
         self
     }

@@ -15,8 +15,10 @@ mod layer;
 mod purge;
 mod query;
 mod range;
+mod record;
 mod reuse;
 mod route;
+mod search;
 mod serve;
 mod service;
 mod settings;
@@ -25,6 +27,7 @@ mod storable;
 mod store;
 mod sync;
 mod tags;
+mod tier;
 mod vary;
 mod write;
 

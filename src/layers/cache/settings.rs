@@ -73,6 +73,8 @@ pub(super) struct Settings {
     pub(super) taggers: Vec<Tagger>,
     pub(super) unreachable: Option<Judge>,
     pub(super) routes: Vec<(PathPattern, Route)>,
+    /// Whether responses keep their tags by name, for a second tier.
+    pub(super) keeps_names: bool,
     /// Names of fields that are written further in, or their beginnings.
     pub(super) written_inside: Vec<String>,
 }
@@ -103,6 +105,7 @@ impl Default for Settings {
             taggers: Vec::new(),
             unreachable: None,
             routes: Vec::new(),
+            keeps_names: false,
             written_inside: Vec::new(),
         }
     }

@@ -36,6 +36,8 @@ pub(super) struct Asked {
     /// What the route says: a time, tags, and what a response says that says nothing.
     pub(super) ttl: Option<Duration>,
     pub(super) tags: Vec<String>,
+    /// The query as it came, where a response may say what of it matters.
+    pub(super) query: Option<Option<String>>,
     pub(super) cache_control: Option<http::HeaderValue>,
 }
 
@@ -161,7 +163,8 @@ pub(super) fn judge(asked: &Asked, answer: &Answer<'_>, settings: &Settings) -> 
     let is_heuristic = super::freshness::is_heuristic(status) || directives.public;
     // What says nothing about its freshness is kept only when it may be asked about.
     let is_useful = if is_stale {
-        has_validator(headers) && (lifetime.is_some() || is_heuristic)
+        (has_validator(headers) && (lifetime.is_some() || is_heuristic))
+            || (lifetime.is_some() && may_be_stale(&directives, settings))
     } else {
         lifetime.is_some_and(|life| life.is_explicit || is_heuristic)
     };
@@ -171,6 +174,12 @@ pub(super) fn judge(asked: &Asked, answer: &Answer<'_>, settings: &Settings) -> 
     let is_explicit = lifetime.is_some_and(|life| life.is_explicit);
     let lifetime = lifetime.map_or(Duration::ZERO, |life| life.length);
     Ok(Judgement { key, directives, lifetime, names, selecting, is_private, is_explicit })
+}
+
+/// Whether a response that is stale already answers for a while.
+fn may_be_stale(directives: &ResponseDirectives, settings: &Settings) -> bool {
+    let rules = rules(directives, settings, false, false);
+    !rules.stale_while_revalidate.is_zero() || !rules.stale_if_error.is_zero()
 }
 
 /// Whether a name is this one, or one of those that begin so when this ends with a hyphen or its look-alike.
@@ -238,7 +247,14 @@ pub(super) fn head(
     let rules = rules(&directives, settings, is_private, is_private || asked.has_parts);
     let headers = kept(answer.headers, &directives, moments);
     let date = date::of(&headers, &header::DATE).unwrap_or(moments.wall);
-    Ok(Head::new(key, status, headers, selectors, date, life, rules, (marked.into(), asked.uri, begun)))
+    let tags = settings.keeps_names.then(|| {
+        let hinted = answer.hint.into_iter().flat_map(|hint| &hint.tags);
+        let tags = names.tags.iter().chain(hinted).chain(&asked.tags).cloned().collect();
+        Box::new(Names { tags, groups: names.groups })
+    });
+    let mut head = Head::new(key, status, headers, selectors, date, life, rules, (marked.into(), asked.uri, begun));
+    head.names = tags;
+    Ok(head)
 }
 
 /// A head that is sent and not stored: what a 304 has confirmed but may not be kept.
@@ -355,6 +371,12 @@ pub(super) fn freshened(
         marked.extend(stored.head.marks.iter().filter(|mark| !head.marks.contains(mark)));
         marked.truncate(tags::MAX_TAGS * 2 + 2);
         head.marks = marked.into();
+        if let (Some(names), Some(held)) = (&mut head.names, &stored.head.names) {
+            let is_new = |tag: &&String| !names.tags.contains(tag);
+            let kept: Vec<_> = held.tags.iter().filter(is_new).cloned().collect();
+            names.tags.extend(kept);
+            names.tags.truncate(tags::MAX_TAGS * 2);
+        }
         Ok(head)
     });
     made.map_err(|_| Box::new(passing_head(asked, &answer, settings)))

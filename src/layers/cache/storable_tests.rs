@@ -33,6 +33,7 @@ fn asked(lines: &[(&'static str, &str)]) -> Asked {
         uri: 1,
         ttl: None,
         tags: Vec::new(),
+        query: None,
         cache_control: None,
     }
 }
@@ -135,6 +136,10 @@ fn what_is_of_use() {
     assert_eq!(stored(302, &[tag]), Err(Decline::NoUse));
     assert_eq!(stored(200, &[("cache-control", "max-age=0")]), Err(Decline::NoUse));
     assert_eq!(stored(200, &[("cache-control", "max-age=0"), tag]), Ok(false));
+    assert_eq!(stored(200, &[("cache-control", "max-age=0, stale-while-revalidate=9")]), Ok(false));
+    assert_eq!(stored(200, &[("cache-control", "max-age=0, stale-if-error=9")]), Ok(false));
+    let forbidden = "max-age=0, stale-if-error=9, must-revalidate";
+    assert_eq!(stored(200, &[("cache-control", forbidden)]), Err(Decline::NoUse));
     assert_eq!(stored(200, &[("cache-control", "max-age=60"), ("age", "60")]), Err(Decline::NoUse));
     assert_eq!(stored(200, &[("cache-control", "no-cache, max-age=60")]), Err(Decline::NoUse));
     assert_eq!(stored(200, &[("cache-control", "no-cache"), tag]), Ok(false));

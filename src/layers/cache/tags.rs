@@ -17,7 +17,7 @@ pub(super) const MAX_TAGS: usize = 128;
 pub(super) const MAX_TAG_BYTES: usize = 1024;
 
 /// What the fields of a response name.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Names {
     pub(super) tags: Vec<String>,
     pub(super) groups: Vec<String>,

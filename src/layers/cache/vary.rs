@@ -11,7 +11,7 @@ const MAX_FIELDS: usize = 16;
 const MAX_VALUE_BYTES: usize = 4096;
 
 /// A request's field that chose a response.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Eq)]
 pub(super) struct Selector {
     name: HeaderName,
     /// The field's only line as it came, which needs no reading when it comes again.
@@ -65,7 +65,27 @@ pub(super) fn weight(selectors: &[Selector]) -> usize {
     selectors.iter().map(|field| size_of::<Selector>() + bytes(field)).sum()
 }
 
+impl PartialEq for Selector {
+    /// However it was written.
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.normal == other.normal
+    }
+}
+
 impl Selector {
+    /// A field that chose, as it was kept elsewhere.
+    pub(super) fn new(name: HeaderName, normal: Option<Bytes>) -> Self {
+        Self { name, raw: None, normal: normal.map(|value| Box::from(&*value)) }
+    }
+
+    pub(super) const fn name(&self) -> &HeaderName {
+        &self.name
+    }
+
+    pub(super) fn normal(&self) -> Option<&[u8]> {
+        self.normal.as_deref()
+    }
+
     fn matches(&self, request: &HeaderMap) -> bool {
         let mut lines = request.get_all(&self.name).iter();
         match (lines.next(), lines.next(), &self.raw) {

@@ -1,5 +1,7 @@
 //! What all services of a cache share, and what it makes of a request.
 
+mod keys;
+
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -10,23 +12,24 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use quick_cache::sync::Cache as Table;
 
+use self::keys::{Keys, is_odd};
 use super::conditional;
 use super::directives::RequestDirectives;
 use super::entry::{Entry, Head, Resource};
 use super::flight::Flights;
-use super::key::{Class, Key, KeyBytes, Marks, Target};
+use super::key::{Class, Key, KeyBytes, Marks};
 use super::purge::Purges;
-use super::query;
 use super::reuse::{Reuse, reuse};
+use super::search::SearchRule;
 use super::serve::{Content, Request, Served, Told, bytes, serve};
 use super::settings::{Policy, Settings};
 use super::status::{Forward, Writer};
 use super::storable::Asked;
 use super::store::{Memory, Store};
+use super::tier;
 use crate::spine::clock::Clock;
 use crate::spine::event::Sampler;
 use crate::spine::identity::Identity;
-use crate::spine::key::SecureTransport;
 use crate::spine::rejection::Refuser;
 use crate::spine::request::{Protocol, RequestView};
 use crate::spine::shared::Stream;
@@ -51,6 +54,8 @@ pub(super) struct Core {
     pub(super) refreshes: AtomicUsize,
     pub(super) counts: Counts,
     markers: Table<u64, Instant>,
+    /// What responses said of their paths' queries.
+    searches: Table<u64, Arc<SearchRule>>,
     marker_hasher: RandomState,
 }
 
@@ -149,6 +154,7 @@ impl Core {
             refreshes: AtomicUsize::new(0),
             counts: Counts::default(),
             markers: Table::new(MAX_MARKERS),
+            searches: Table::new(MAX_MARKERS),
             marker_hasher: RandomState::new(),
         }
     }
@@ -178,7 +184,11 @@ impl Core {
         let Some(keys) = self.keys(request, class) else { return Step::Pass(Some(Forward::Bypass)) };
         let directives = RequestDirectives::of(request.headers());
         let now = self.clock.now();
-        let found = self.find(&keys, request.headers(), request.headers().contains_key(header::RANGE), now);
+        let mut found = self.find(&keys, request.headers(), request.headers().contains_key(header::RANGE), now);
+        if found.entry.is_none() && self.store.is_some() {
+            let key = keys.shared.to_key();
+            found.entry = tier::at_hand(self, &key, self.uri_mark(request), request.headers());
+        }
         if let Some(entry) = &found.entry {
             let reuse = reuse(&entry.head, &directives, now, &self.settings);
             let asking = Request { method, headers: request.headers() };
@@ -207,41 +217,9 @@ impl Core {
         }
     }
 
-    /// The content of a QUERY, where the user says what that is.
-    fn query_content(&self, request: RequestView<'_>) -> Option<Vec<u8>> {
-        (request.method().as_str() == "QUERY").then_some(())?;
-        self.settings.query_content.as_ref()?(request)
-    }
-
-    /// The keys under which a response to this request may stand; `None` when it is not for the cache.
-    pub(super) fn keys(&self, request: RequestView<'_>, class: Class<'_>) -> Option<Keys> {
-        let target = Target::of(request, SecureTransport::holds_for(request))?;
-        let route = self.settings.route(target.path);
-        if route.is_some_and(|route| route.is_bypassed) {
-            return None;
-        }
-        let query = target.query.map(|query| query::normalised(query, &self.settings.query));
-        let query = query.as_deref();
-        let owner = request.extensions().get::<Identity>();
-        let mut shared = KeyBytes::new(class, target, query, None);
-        let plain_bytes = shared.as_bytes().len();
-        let mut own = owner
-            .filter(|_| self.settings.private_per_subject)
-            .map(|owner| KeyBytes::new(class, target, query, Some(owner)));
-        for key in own.iter_mut().chain([&mut shared]) {
-            add_forwarded(key, request.headers());
-            self.settings.add_parts(key, request, route)?;
-        }
-        let has_parts = shared.as_bytes().len() != plain_bytes || class != Class::Get;
-        let fits = |key: &KeyBytes| key.as_bytes().len() <= self.settings.key_bytes;
-        (fits(&shared) && own.as_ref().is_none_or(fits)).then_some(Keys { shared, own, has_parts })
-    }
-
     /// What is kept of a request.
     fn asked(&self, request: RequestView<'_>, keys: &Keys, directives: RequestDirectives) -> Asked {
-        let target = Target::of(request, false);
-        let (authority, path, query) =
-            target.map_or((&b""[..], "", None), |target| (target.authority, target.path, target.query));
+        let (path, query) = (request.uri().path(), request.uri().query());
         let route = self.settings.route(path);
         let mut tags = route.map(|route| route.tags.clone()).unwrap_or_default();
         tags.extend(self.settings.taggers.iter().flat_map(|tagger| tagger(request)));
@@ -255,9 +233,10 @@ impl Core {
             shared_key: keys.shared.to_key(),
             own_key: keys.own.as_ref().map(KeyBytes::to_key),
             has_parts: keys.has_parts,
-            uri: self.marks.uri(authority, path.as_bytes(), query.map(str::as_bytes)),
+            uri: self.uri_mark(request),
             ttl: route.and_then(|route| route.ttl),
             tags,
+            query: self.settings.query.heeds_responses.then(|| query.map(str::to_owned)),
             cache_control: route.and_then(|route| route.cache_control.clone()),
         }
     }
@@ -312,7 +291,21 @@ impl Core {
     }
 
     /// Stores a response, unless somebody wrote to the resource or purged it since its fill began.
-    pub(super) fn keep(&self, entry: Arc<Entry>) -> bool {
+    pub(super) fn keep(self: &Arc<Self>, entry: Arc<Entry>) -> bool {
+        let is_kept = self.keep_in_memory(Arc::clone(&entry));
+        if is_kept && entry.head.part.is_none() {
+            tier::put(self, &entry);
+        }
+        is_kept
+    }
+
+    /// Takes a resource out.
+    pub(super) fn remove(self: &Arc<Self>, key: Key) {
+        self.memory.update(&key, |_| None);
+        tier::remove(self, key);
+    }
+
+    pub(super) fn keep_in_memory(&self, entry: Arc<Entry>) -> bool {
         let mut is_kept = false;
         let key = entry.head.key.clone();
         self.memory.update(&key, |held| {
@@ -339,44 +332,4 @@ impl fmt::Debug for Core {
             .field("in_flight", &self.flights.len())
             .finish_non_exhaustive()
     }
-}
-
-/// The keys of a request.
-#[derive(Debug)]
-pub(super) struct Keys {
-    shared: KeyBytes,
-    own: Option<KeyBytes>,
-    has_parts: bool,
-}
-
-/// Fields by which some servers find another resource than the URI names.
-const FORWARDED: [&str; 4] = ["x-forwarded-host", "x-forwarded-proto", "x-forwarded-scheme", "x-forwarded-port"];
-/// Fields by which some servers see another method, or another path.
-const OVERRIDES: [&str; 5] =
-    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
-
-/// A host that a proxy names is a part of the key, since an origin may write it into what it answers.
-fn add_forwarded(key: &mut KeyBytes, headers: &HeaderMap) {
-    for name in FORWARDED {
-        for value in headers.get_all(name) {
-            key.add(name.as_bytes());
-            key.add(value.as_bytes());
-        }
-    }
-}
-
-/// Requests whose answers are nobody else's business, whatever they say.
-fn is_odd(request: RequestView<'_>) -> bool {
-    let headers = request.headers();
-    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
-        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
-    let names_host = headers
-        .get_all(header::FORWARDED)
-        .iter()
-        .any(|line| line.as_bytes().to_ascii_lowercase().windows(5).any(|window| window == b"host="));
-    has_body
-        || names_host
-        || headers.contains_key(header::UPGRADE)
-        || OVERRIDES.iter().any(|name| headers.contains_key(*name))
-        || request.extensions().get::<super::route::CacheBypass>().is_some()
 }

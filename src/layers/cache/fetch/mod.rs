@@ -20,7 +20,7 @@ use self::future::{Waited, wait};
 pub(super) use self::keep::keep;
 use self::settle::{Trip, settle};
 use super::conditional;
-use super::core::{Core, Ready, Shared};
+use super::core::{Core, Found, Ready, Shared};
 use super::entry::Entry;
 use super::flight::{Lead, Role, Terms};
 use super::key::Key;
@@ -29,6 +29,7 @@ use super::serve::{Content, Told, serve, serve_coming};
 use super::service::{Answer, respond};
 use super::status::{Forward, Forwarded};
 use super::storable::Asked;
+use super::tier;
 use crate::spine::body::ResponseBody;
 use crate::spine::request::{RequestFacts, RequestView};
 use crate::spine::shared::SharedBody;
@@ -94,7 +95,27 @@ where
             return Ok(answer);
         }
     }
-    let why = match &found.entry {
+    // What stands elsewhere may answer, or be asked about.
+    if found.entry.is_none() && core.store.is_some() && asked.method == http::Method::GET {
+        found.entry = tier::fetch(&core, &asked).await;
+        if let Some(entry) = &found.entry
+            && let Some(answer) = hit(&core, &asked, entry)
+        {
+            if let Some(lead) = &lead {
+                lead.share(Shared::Ready(Arc::clone(entry)), core.clock.now());
+            }
+            return Ok(answer);
+        }
+    }
+    let why = why(&core, &asked, &found);
+    let forwarded = Forwarded { collapsed, ..Forwarded::new(why) };
+    let trip = Trip { asked, facts, stale: found.entry, forwarded, lead };
+    go(core, service, request, trip).await
+}
+
+/// Why a request goes on.
+fn why(core: &Core, asked: &Asked, found: &Found) -> Forward {
+    match &found.entry {
         Some(entry) => match reuse(&entry.head, &asked.directives, core.clock.now(), &core.settings) {
             Reuse::Validate { by_request: true } => Forward::Request,
             Reuse::Validate { .. } | Reuse::WhileRevalidate => Forward::Stale,
@@ -102,10 +123,7 @@ where
         },
         None if found.has_variants => Forward::VaryMiss,
         None => Forward::UriMiss,
-    };
-    let forwarded = Forwarded { collapsed, ..Forwarded::new(why) };
-    let trip = Trip { asked, facts, stale: found.entry, forwarded, lead };
-    go(core, service, request, trip).await
+    }
 }
 
 /// Asks the origin anew for what was answered already, and reads the answer to its end.

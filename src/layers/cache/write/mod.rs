@@ -13,9 +13,8 @@ use super::directives::whole_number;
 use super::entry::Head;
 use super::fetch::keep;
 use super::freshness::Moments;
-use super::key::{Class, KeyBytes, Target};
+use super::key::Target;
 use super::purge::{Aim, Purge};
-use super::query;
 use super::route::CacheHint;
 use super::service::Answer;
 use super::status::{Forward, Forwarded};
@@ -90,7 +89,7 @@ impl Drop for Pending<'_> {
 }
 
 /// The target, where its response points, and the groups that it names (RFC 9875 section 3).
-fn invalidate_all(core: &Core, asked: &Asked, uri: &Uri, answer: &HeaderMap) {
+fn invalidate_all(core: &Arc<Core>, asked: &Asked, uri: &Uri, answer: &HeaderMap) {
     invalidate(core, asked);
     let origin = asked.shared_key.origin();
     let target = Target { is_https: origin.0 == [1], authority: origin.1, path: uri.path(), query: uri.query() };
@@ -108,17 +107,15 @@ fn invalidate_all(core: &Core, asked: &Asked, uri: &Uri, answer: &HeaderMap) {
     }
 }
 
-fn invalidate(core: &Core, asked: &Asked) {
+fn invalidate(core: &Arc<Core>, asked: &Asked) {
     core.purges.write(asked.uri);
-    core.memory.update(&asked.shared_key, |_| None);
+    core.remove(asked.shared_key.clone());
 }
 
 /// Another target than the request's own.
-pub(super) fn invalidate_target(core: &Core, target: Target<'_>) {
+pub(super) fn invalidate_target(core: &Arc<Core>, target: Target<'_>) {
     core.purges.write(core.marks.uri(target.authority, target.path.as_bytes(), target.query.map(str::as_bytes)));
-    let query = target.query.map(|query| query::normalised(query, &core.settings.query));
-    let key = KeyBytes::new(Class::Get, target, query.as_deref(), None).to_key();
-    core.memory.update(&key, |_| None);
+    core.remove(core.key_of(target));
 }
 
 /// A reference of a field, against the target's path (RFC 3986 section 5.2): whole, from the root, or beside the path.

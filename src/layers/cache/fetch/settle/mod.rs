@@ -19,6 +19,7 @@ use super::super::service::{Answer, refuse, respond};
 use super::super::status::Forwarded;
 use super::super::storable::{self, Asked, Decline, freshened, head, judge};
 use super::super::tags;
+use super::super::tier;
 use super::Leading;
 use super::keep::keep;
 use crate::spine::body::ResponseBody;
@@ -190,8 +191,9 @@ fn confirmed<B, C>(
     }
 }
 
-fn forget(core: &Core, gone: &Arc<Entry>) {
+fn forget(core: &Arc<Core>, gone: &Arc<Entry>) {
     core.memory.update(&gone.head.key, |held| held.and_then(|held| held.without(gone)));
+    tier::remove(core, gone.head.key.clone());
 }
 
 /// RFC 9111 section 4.3.5: a HEAD's answer tells of what a GET's would be.
@@ -232,8 +234,9 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Send + 'static,
 {
-    let Trip { asked, stale, forwarded, lead, .. } = trip;
+    let Trip { mut asked, stale, forwarded, lead, .. } = trip;
     let (mut parts, body) = response.into_parts();
+    core.learn(&mut asked, &parts.headers);
     if let Some(value) = &asked.cache_control {
         parts.headers.entry(header::CACHE_CONTROL).or_insert_with(|| value.clone());
     }
