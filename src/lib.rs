@@ -1,7 +1,7 @@
 // README's examples need these, so that its doctests run where they are on.
-#![cfg_attr(all(feature = "auth", feature = "rate-limit", feature = "security-headers"), doc = include_str!("../README.md"))]
+#![cfg_attr(all(feature = "auth", feature = "cache", feature = "rate-limit", feature = "security-headers"), doc = include_str!("../README.md"))]
 #![cfg_attr(
-    not(all(feature = "auth", feature = "rate-limit", feature = "security-headers")),
+    not(all(feature = "auth", feature = "cache", feature = "rate-limit", feature = "security-headers")),
     doc = "Composable tower layers that defend and speed up HTTP and gRPC services."
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -40,12 +40,6 @@ impl<'a> Tag<'a> {
     }
 }
 
-/// Whether a request wants the origin to decide something that a cache cannot (RFC 9111 section 4.3.2: a cache that is
-/// no origin leaves `If-Match` and `If-Unmodified-Since` alone).
-pub(super) fn asks_origin(request: &HeaderMap) -> bool {
-    request.contains_key(header::IF_MATCH) || request.contains_key(header::IF_UNMODIFIED_SINCE)
-}
-
 /// Whether a request has a condition of any kind.
 pub(super) fn is_conditional(request: &HeaderMap) -> bool {
     CONDITIONS.iter().any(|name| request.contains_key(name))

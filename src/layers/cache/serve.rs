@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use super::conditional;
 use super::entry::{Entry, Head};
 use super::range::{self, Part, Wanted};
+use super::scan::Scan;
 use super::status::{Forwarded, Writer};
 
 /// What is sent behind the head.
@@ -34,6 +35,18 @@ pub(super) enum Told {
 pub(super) struct Request<'a> {
     pub(super) method: &'a Method,
     pub(super) headers: &'a HeaderMap,
+    pub(super) scan: Scan,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn of(method: &'a Method, headers: &'a HeaderMap) -> Self {
+        Self { method, headers, scan: Scan::of(headers) }
+    }
+
+    /// Whether the client has what is stored.
+    fn has(&self, stored: &HeaderMap) -> bool {
+        self.scan.has(Scan::CONDITION) && conditional::is_not_modified(self.headers, stored)
+    }
 }
 
 /// The head of a response, and what follows.
@@ -50,7 +63,7 @@ pub(super) fn serve(entry: &Entry, request: Request<'_>, now: Instant, told: Tol
     let is_plain = *request.method == Method::GET;
     // RFC 9110 section 13.2.1: conditions are for what would be a success without them.
     let may_choose = head.status == StatusCode::OK || head.part.is_some();
-    let mut served = if may_choose && conditional::is_not_modified(request.headers, &head.headers) {
+    let mut served = if may_choose && request.has(&head.headers) {
         Served { status: StatusCode::NOT_MODIFIED, headers: entry.not_modified().clone(), content: Content::Nothing }
     } else {
         match part(entry, request)? {
@@ -73,7 +86,7 @@ pub(super) fn serve(entry: &Entry, request: Request<'_>, now: Instant, told: Tol
 
 /// Serves a request from a response that is still coming.
 pub(super) fn serve_coming(head: &Head, request: Request<'_>, now: Instant, told: Told, writer: &Writer) -> Served {
-    let mut served = if head.status == StatusCode::OK && conditional::is_not_modified(request.headers, &head.headers) {
+    let mut served = if head.status == StatusCode::OK && request.has(&head.headers) {
         let entry = Entry::not_modified_of(head);
         Served { status: StatusCode::NOT_MODIFIED, headers: entry, content: Content::Nothing }
     } else {
@@ -113,7 +126,7 @@ const fn has_no_content(status: StatusCode) -> bool {
 /// What the request wants of what there is; `None` when that is not there.
 fn part(entry: &Entry, request: Request<'_>) -> Option<Wanted> {
     let head = &*entry.head;
-    let asks = *request.method == Method::GET && request.headers.contains_key(header::RANGE);
+    let asks = request.scan.has(Scan::RANGE) && *request.method == Method::GET;
     match head.part {
         None if !asks || head.status != StatusCode::OK => Some(Wanted::All),
         None if !conditional::range_holds(request.headers, &head.headers) => Some(Wanted::All),

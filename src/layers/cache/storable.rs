@@ -62,8 +62,8 @@ pub(super) enum Decline {
 
 impl Asked {
     /// What is served to it.
-    pub(super) const fn request(&self) -> super::serve::Request<'_> {
-        super::serve::Request { method: &self.method, headers: &self.headers }
+    pub(super) fn request(&self) -> super::serve::Request<'_> {
+        super::serve::Request::of(&self.method, &self.headers)
     }
 }
 

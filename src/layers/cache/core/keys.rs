@@ -8,6 +8,8 @@ use http::{HeaderMap, header};
 
 use super::super::key::{Class, Key, KeyBytes, Target};
 use super::super::query;
+use super::super::route::CacheBypass;
+use super::super::scan::Scan;
 use super::super::search::SearchRule;
 use super::super::storable::Asked;
 use super::Core;
@@ -23,7 +25,7 @@ impl Core {
     }
 
     /// The keys under which a response to this request may stand; `None` when it is not for the cache.
-    pub(in super::super) fn keys(&self, request: RequestView<'_>, class: Class<'_>) -> Option<Keys> {
+    pub(in super::super) fn keys(&self, request: RequestView<'_>, class: Class<'_>, scan: Scan) -> Option<Keys> {
         let target = Target::of(request, SecureTransport::holds_for(request))?;
         let route = self.settings.route(target.path);
         if route.is_some_and(|route| route.is_bypassed) {
@@ -38,7 +40,9 @@ impl Core {
             .filter(|_| self.settings.private_per_subject)
             .map(|owner| KeyBytes::new(class, target, query, Some(owner)));
         for key in own.iter_mut().chain([&mut shared]) {
-            add_forwarded(key, request.headers());
+            if scan.has(Scan::X_FORWARDED) {
+                add_forwarded(key, request.headers());
+            }
             self.settings.add_parts(key, request, route)?;
         }
         let has_parts = shared.as_bytes().len() != plain_bytes || class != Class::Get;
@@ -107,10 +111,6 @@ pub(in super::super) struct Keys {
 
 /// Fields by which some servers find another resource than the URI names.
 const FORWARDED: [&str; 4] = ["x-forwarded-host", "x-forwarded-proto", "x-forwarded-scheme", "x-forwarded-port"];
-/// Fields by which some servers see another method, or another path.
-const OVERRIDES: [&str; 5] =
-    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
-
 /// A host that a proxy names is a part of the key, since an origin may write it into what it answers.
 fn add_forwarded(key: &mut KeyBytes, headers: &HeaderMap) {
     for name in FORWARDED {
@@ -122,17 +122,12 @@ fn add_forwarded(key: &mut KeyBytes, headers: &HeaderMap) {
 }
 
 /// Requests whose answers are nobody else's business, whatever they say.
-pub(super) fn is_odd(request: RequestView<'_>) -> bool {
-    let headers = request.headers();
-    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
-        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
-    let names_host = headers
-        .get_all(header::FORWARDED)
-        .iter()
-        .any(|line| line.as_bytes().to_ascii_lowercase().windows(5).any(|window| window == b"host="));
-    has_body
-        || names_host
-        || headers.contains_key(header::UPGRADE)
-        || OVERRIDES.iter().any(|name| headers.contains_key(*name))
-        || request.extensions().get::<super::super::route::CacheBypass>().is_some()
+pub(super) fn is_odd(request: RequestView<'_>, scan: Scan) -> bool {
+    let names_host = || {
+        let mut lines = request.headers().get_all(header::FORWARDED).iter();
+        lines.any(|line| line.as_bytes().to_ascii_lowercase().windows(5).any(|window| window == b"host="))
+    };
+    scan.has(Scan::ODD)
+        || (scan.has(Scan::FORWARDED) && names_host())
+        || request.extensions().get::<CacheBypass>().is_some()
 }

@@ -13,13 +13,13 @@ use http::{HeaderMap, Method, header};
 use quick_cache::sync::Cache as Table;
 
 use self::keys::{Keys, is_odd};
-use super::conditional;
 use super::directives::RequestDirectives;
 use super::entry::{Entry, Head, Resource};
 use super::flight::Flights;
 use super::key::{Class, Key, KeyBytes, Marks};
 use super::purge::Purges;
 use super::reuse::{Reuse, reuse};
+use super::scan::Scan;
 use super::search::SearchRule;
 use super::serve::{Content, Request, Served, Told, bytes, serve};
 use super::settings::{Policy, Settings};
@@ -174,24 +174,29 @@ impl Core {
                 None => return self.write_step(request),
             },
         };
-        if class.is_none() && is_odd(request) {
+        let scan = Scan::of(request.headers());
+        if class.is_none() && is_odd(request, scan) {
             return Step::Pass(Some(Forward::Bypass));
         }
-        if conditional::asks_origin(request.headers()) {
+        if scan.has(Scan::PRECONDITION) {
             return Step::Pass(Some(Forward::Request));
         }
         let class = class.as_deref().map_or(Class::Get, Class::Query);
-        let Some(keys) = self.keys(request, class) else { return Step::Pass(Some(Forward::Bypass)) };
-        let directives = RequestDirectives::of(request.headers());
+        let Some(keys) = self.keys(request, class, scan) else { return Step::Pass(Some(Forward::Bypass)) };
+        let directives = if scan.has(Scan::DIRECTIVES) {
+            RequestDirectives::of(request.headers())
+        } else {
+            RequestDirectives::default()
+        };
         let now = self.clock.now();
-        let mut found = self.find(&keys, request.headers(), request.headers().contains_key(header::RANGE), now);
+        let mut found = self.find(&keys, request.headers(), scan.has(Scan::RANGE), now);
         if found.entry.is_none() && self.store.is_some() {
             let key = keys.shared.to_key();
             found.entry = tier::at_hand(self, &key, self.uri_mark(request), request.headers());
         }
         if let Some(entry) = &found.entry {
             let reuse = reuse(&entry.head, &directives, now, &self.settings);
-            let asking = Request { method, headers: request.headers() };
+            let asking = Request { method, headers: request.headers(), scan };
             if !matches!(reuse, Reuse::Validate { .. })
                 && let Some(served) = serve(entry, asking, now, Told::Hit, &self.writer)
             {
@@ -211,7 +216,7 @@ impl Core {
     }
 
     fn write_step(&self, request: RequestView<'_>) -> Step {
-        match self.keys(request, Class::Get) {
+        match self.keys(request, Class::Get, Scan::of(request.headers())) {
             Some(keys) => Step::Write(Box::new(self.asked(request, &keys, RequestDirectives::default()))),
             None => Step::Pass(Some(Forward::Method)),
         }
