@@ -342,3 +342,18 @@ async fn responses_say_which_parameters_matter() {
     deaf.get("http://a/y?a").await;
     assert!(!deaf.get("http://a/y?b").await.is_hit(), "only when it is wished");
 }
+
+/// A range that is not there is nobody else's answer.
+#[tokio::test]
+async fn an_answer_to_one_field_poisons_nothing() {
+    let setup = setup(&Origin::new(|request| {
+        if request.headers().contains_key("range") {
+            return status(416, &[FRESH, ("content-range", "bytes */4")], "").response();
+        }
+        ok(&[FRESH, ("surrogate-key", "t")], "body").response()
+    }));
+    assert_eq!(setup.get_with("http://a/x", &[("range", "bytes=9-")]).await.status, 416);
+    assert_eq!(setup.get("http://a/x").await.body, "body");
+    let bypassed = setup.get_with("http://a/x", &[("if-match", "\"a\"")]).await;
+    assert_eq!((bypassed.cache_status(), bypassed.field("surrogate-key")), ("rampart; fwd=request", None));
+}

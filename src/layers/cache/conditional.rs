@@ -47,10 +47,15 @@ pub(super) fn is_conditional(request: &HeaderMap) -> bool {
 
 /// Whether the client has what is stored (RFC 9110 section 13.2.2: `If-None-Match` before `If-Modified-Since`).
 pub(super) fn is_not_modified(request: &HeaderMap, stored: &HeaderMap) -> bool {
-    if request.contains_key(header::IF_NONE_MATCH) {
-        let tag = stored.get(header::ETAG).map(|tag| Tag::of(tag.as_bytes()));
-        let lines = request.get_all(header::IF_NONE_MATCH).iter();
-        return lines
+    let mut lines = request.get_all(header::IF_NONE_MATCH).iter();
+    if let Some(first) = lines.next() {
+        let held = stored.get(header::ETAG);
+        if held == Some(first) {
+            return true;
+        }
+        let tag = held.map(|tag| Tag::of(tag.as_bytes()));
+        return std::iter::once(first)
+            .chain(lines)
             .flat_map(|line| members(line.as_bytes()))
             .take(MAX_TAGS)
             .any(|wanted| wanted == b"*" || tag.is_some_and(|tag| tag.matches_weakly(&Tag::of(wanted))));

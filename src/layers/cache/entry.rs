@@ -201,7 +201,13 @@ impl Entry {
 
     /// The same for a response that is still coming.
     pub(super) fn not_modified_of(head: &Head) -> HeaderMap {
-        let mut fields = HeaderMap::new();
+        let mut fields = HeaderMap::with_capacity(8);
+        if !head.headers.contains_key(header::ETAG)
+            && let Some(modified) = head.headers.get(header::LAST_MODIFIED)
+        {
+            // What a client without a tag knows its copy by.
+            fields.insert(header::LAST_MODIFIED, modified.clone());
+        }
         for name in [
             header::CACHE_CONTROL,
             header::CONTENT_LOCATION,
@@ -209,7 +215,6 @@ impl Entry {
             header::ETAG,
             header::EXPIRES,
             header::VARY,
-            header::LAST_MODIFIED,
             header::AGE,
             super::status::CACHE_STATUS,
         ] {

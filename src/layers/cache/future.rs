@@ -12,6 +12,7 @@ use tower_service::Service;
 use super::core::Core;
 use super::service::Answer;
 use super::status::{Forward, Forwarded};
+use super::tags;
 use crate::spine::body::ResponseBody;
 use crate::spine::shared::SharedBody;
 
@@ -80,6 +81,7 @@ where
                 KindProjection::Passed { inner, told } => {
                     let mut response = ready!(inner.poll(cx))?;
                     if let Some((core, why)) = told.take() {
+                        tags::strip(response.headers_mut());
                         core.writer.write_forwarded(response.headers_mut(), Forwarded::new(why));
                     }
                     return Poll::Ready(Ok(response.map(|body| ResponseBody::inner(SharedBody::inner(body)))));

@@ -14,7 +14,7 @@ use crate::spine::request::RequestView;
 /// The bytes of a key while it is looked up; longer ones go to the heap.
 const INLINE_BYTES: usize = 256;
 
-/// A key that is being made. Parts stand behind their lengths, so that no two lists of parts make the same bytes.
+/// A key that is being made. All lengths stand in it, so that no two lists of parts make the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KeyBytes(SmallVec<[u8; INLINE_BYTES]>);
 
@@ -29,13 +29,13 @@ pub(super) enum Class<'a> {
     Query(&'a [u8]),
 }
 
-/// Where the parts stand in a key.
-const SCHEME: usize = 0;
-const AUTHORITY: usize = 1;
-const PATH: usize = 2;
-/// Whether a query follows.
-const MARK: usize = 3;
-const QUERY: usize = 4;
+/// A key begins with what its parts are, and how long the first three are: authority, path and query.
+const HEADER_BYTES: usize = 13;
+const HTTPS: u8 = 1;
+/// `/x` and `/x?` are two resources.
+const HAS_QUERY: u8 = 1 << 1;
+const IS_QUERY: u8 = 1 << 2;
+const IS_OWN: u8 = 1 << 3;
 
 /// What a request is for: the origin and the target, as they came.
 #[derive(Debug, Clone, Copy)]
@@ -96,37 +96,37 @@ fn without_default_port(authority: &[u8], is_https: bool) -> &[u8] {
 impl KeyBytes {
     /// A key of the target's response. `query` stands for the target's own, which may have been normalised.
     pub(super) fn new(class: Class<'_>, target: Target<'_>, query: Option<&[u8]>, owner: Option<&Identity>) -> Self {
-        let mut key = Self(SmallVec::new());
-        key.add(&[u8::from(target.is_https)]);
-        key.add(target.authority);
-        key.add(target.path.as_bytes());
-        match query {
-            // `/x` and `/x?` are two resources.
-            Some(query) => {
-                key.add(b"?");
-                key.add(query);
-            }
-            None => key.add(b""),
-        }
-        match class {
-            Class::Get => key.add(b""),
-            Class::Query(content) => {
-                key.add(b"QUERY");
-                key.add(content);
-            }
+        let flag = |holds, flag| if holds { flag } else { 0 };
+        let flags = flag(target.is_https, HTTPS)
+            | flag(query.is_some(), HAS_QUERY)
+            | flag(class != Class::Get, IS_QUERY)
+            | flag(owner.is_some(), IS_OWN);
+        let mut key = Self::begin(flags, target.authority, target.path.as_bytes(), query.unwrap_or_default());
+        if let Class::Query(content) = class {
+            key.add(content);
         }
         if let Some(owner) = owner {
-            key.add(b"owner");
             key.add(owner.issuer().as_bytes());
             key.add(owner.subject().as_bytes());
         }
         key
     }
 
+    fn begin(flags: u8, authority: &[u8], path: &[u8], query: &[u8]) -> Self {
+        let [a, b, c, d] = length(authority);
+        let [e, f, g, h] = length(path);
+        let [i, j, k, l] = length(query);
+        let mut key = SmallVec::new();
+        key.extend_from_slice(&[flags, a, b, c, d, e, f, g, h, i, j, k, l]);
+        key.extend_from_slice(authority);
+        key.extend_from_slice(path);
+        key.extend_from_slice(query);
+        Self(key)
+    }
+
     /// A further part, of the user's.
     pub(super) fn add(&mut self, part: &[u8]) {
-        let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
-        self.0.extend_from_slice(&length.to_le_bytes());
+        self.0.extend_from_slice(&length(part));
         self.0.extend_from_slice(part);
     }
 
@@ -139,50 +139,56 @@ impl KeyBytes {
     }
 }
 
+fn length(part: &[u8]) -> [u8; 4] {
+    u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+/// The parts of a key, as it has them.
+#[derive(Debug, Default)]
+struct Parts<'a> {
+    flags: u8,
+    authority: &'a [u8],
+    path: &'a [u8],
+    rest: &'a [u8],
+}
+
 impl Key {
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    fn part(&self, index: usize) -> &[u8] {
-        self.parts().nth(index).unwrap_or_default()
-    }
-
-    fn parts(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = &*self.0;
-        std::iter::from_fn(move || {
-            let (length, after) = rest.split_first_chunk::<4>()?;
-            let (part, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-            rest = after;
-            Some(part)
-        })
+    fn parts(&self) -> Parts<'_> {
+        let take = || {
+            let (header, rest) = self.0.split_first_chunk::<HEADER_BYTES>()?;
+            let [flags, a, b, c, d, e, f, g, h, i, j, k, l] = *header;
+            let bytes = |length: [u8; 4]| usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+            let (authority, rest) = rest.split_at_checked(bytes([a, b, c, d]))?;
+            let (path, rest) = rest.split_at_checked(bytes([e, f, g, h]))?;
+            let (_query, rest) = rest.split_at_checked(bytes([i, j, k, l]))?;
+            Some(Parts { flags, authority, path, rest })
+        };
+        // Every key was made here, so its parts are there.
+        take().unwrap_or_default()
     }
 
     /// The same with another query, or none.
     pub(super) fn with_query(&self, query: Option<&[u8]>) -> Self {
-        let mut key = KeyBytes(SmallVec::new());
-        let had_query = self.part(MARK) == b"?";
-        for (at, part) in self.parts().enumerate() {
-            match (at, query) {
-                (MARK, Some(query)) => {
-                    key.add(b"?");
-                    key.add(query);
-                }
-                (MARK, None) => key.add(b""),
-                (QUERY, _) if had_query => {}
-                _ => key.add(part),
-            }
-        }
+        let Parts { flags, authority, path, rest } = self.parts();
+        let flags = if query.is_some() { flags | HAS_QUERY } else { flags & !HAS_QUERY };
+        let mut key = KeyBytes::begin(flags, authority, path, query.unwrap_or_default());
+        key.0.extend_from_slice(rest);
         key.to_key()
     }
 
     /// The path, as it came.
     pub(super) fn path(&self) -> &[u8] {
-        self.part(PATH)
+        self.parts().path
     }
 
-    pub(super) fn origin(&self) -> (&[u8], &[u8]) {
-        (self.part(SCHEME), self.part(AUTHORITY))
+    /// Whether it is HTTPS, and the authority.
+    pub(super) fn origin(&self) -> (bool, &[u8]) {
+        let Parts { flags, authority, .. } = self.parts();
+        (flags & HTTPS != 0, authority)
     }
 }
 
@@ -227,7 +233,7 @@ impl Marks {
     }
 
     /// RFC 9875 section 2: groups are an origin's own.
-    pub(super) fn group(&self, origin: (&[u8], &[u8]), group: &str) -> u64 {
+    pub(super) fn group(&self, origin: (bool, &[u8]), group: &str) -> u64 {
         self.0.hash_one((1_u8, origin, group))
     }
 
@@ -323,8 +329,8 @@ mod tests {
     fn a_kept_key_knows_its_parts() {
         let kept = get("/x/y?z", "a").to_key();
         assert_eq!(kept.path(), b"/x/y");
-        assert_eq!(kept.origin(), (&[0][..], &b"a"[..]));
-        assert_eq!(format!("{kept:?}"), "Key { bytes: 32 }");
+        assert_eq!(kept.origin(), (false, &b"a"[..]));
+        assert_eq!(format!("{kept:?}"), "Key { bytes: 19 }");
     }
 
     /// RFC 9111 section 4.4.

@@ -105,6 +105,14 @@ const fn is_understood(status: StatusCode) -> bool {
     )
 }
 
+/// What answers a field of the request that is no part of any key: kept, it would answer who has sent no such field.
+const fn is_for_one_request(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::EXPECTATION_FAILED
+    )
+}
+
 /// What has been decided about a response.
 #[derive(Debug)]
 pub(super) struct Judgement {
@@ -129,6 +137,9 @@ pub(super) fn judge(asked: &Asked, answer: &Answer<'_>, settings: &Settings) -> 
     let Answer { status, headers, hint, moments, .. } = *answer;
     let mut directives = ResponseDirectives::of(headers, &settings.targets);
     if status.is_informational() || status == StatusCode::NOT_MODIFIED {
+        return Err(Decline::Status);
+    }
+    if is_for_one_request(status) {
         return Err(Decline::Status);
     }
     if status == StatusCode::PARTIAL_CONTENT && Part::of_content_range(headers).is_none() {

@@ -73,6 +73,9 @@ fn statuses() {
     assert_eq!(stored(302, &[modified]), Err(Decline::NoUse));
     assert_eq!(stored(500, &[modified]), Err(Decline::NoUse));
     assert_eq!(stored(304, &[FRESH]), Err(Decline::Status));
+    for poison in [412, 416, 417] {
+        assert_eq!(stored(poison, &[FRESH]), Err(Decline::Status), "{poison}: another request is not to get it");
+    }
     assert_eq!(stored(100, &[FRESH]), Err(Decline::Status));
     assert_eq!(stored(206, &[FRESH]), Err(Decline::Range));
     assert_eq!(stored(206, &[FRESH, ("content-range", "bytes 0-1/9")]), Ok(false));

@@ -83,8 +83,8 @@ impl Core {
     /// Takes note of what a response says of its path's queries, and stores it by that.
     pub(in super::super) fn learn(&self, asked: &mut Asked, answer: &HeaderMap) {
         let Some(query) = asked.query.take().filter(|_| self.settings.query.heeds_responses) else { return };
-        let (scheme, authority) = asked.shared_key.origin();
-        let place = self.search_key(scheme == [1], authority, asked.shared_key.path());
+        let (is_https, authority) = asked.shared_key.origin();
+        let place = self.search_key(is_https, authority, asked.shared_key.path());
         let query = match SearchRule::of(answer) {
             Some(rule) => {
                 let left = query.as_deref().and_then(|query| rule.apply(query));

@@ -92,7 +92,7 @@ impl Drop for Pending<'_> {
 fn invalidate_all(core: &Arc<Core>, asked: &Asked, uri: &Uri, answer: &HeaderMap) {
     invalidate(core, asked);
     let origin = asked.shared_key.origin();
-    let target = Target { is_https: origin.0 == [1], authority: origin.1, path: uri.path(), query: uri.query() };
+    let target = Target { is_https: origin.0, authority: origin.1, path: uri.path(), query: uri.query() };
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         let Some(place) = answer.get(name).and_then(|value| resolve(target.scheme(), uri.path(), value.as_bytes()))
         else {
@@ -150,7 +150,7 @@ fn resolve(scheme: &str, path: &str, reference: &[u8]) -> Option<Uri> {
 fn representation(core: &Core, asked: &Asked, uri: &Uri, told: &storable::Answer<'_>) -> Option<Head> {
     let location = told.headers.get(header::CONTENT_LOCATION)?;
     let origin = asked.shared_key.origin();
-    let target = Target { is_https: origin.0 == [1], authority: origin.1, path: uri.path(), query: uri.query() };
+    let target = Target { is_https: origin.0, authority: origin.1, path: uri.path(), query: uri.query() };
     let place = resolve(target.scheme(), uri.path(), location.as_bytes())?;
     let other = target.same_origin(&place)?;
     let is_own = other.path == target.path && other.query == target.query;
