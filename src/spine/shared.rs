@@ -56,7 +56,7 @@ impl<E: fmt::Display> fmt::Display for BodyError<E> {
     }
 }
 
-impl<E: Into<BoxError>> From<BodyError<E>> for BoxError {
+impl<E: Into<Self>> From<BodyError<E>> for BoxError {
     fn from(error: BodyError<E>) -> Self {
         match error {
             BodyError::Inner(error) => error.into(),

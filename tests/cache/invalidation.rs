@@ -123,7 +123,8 @@ async fn purges() {
             ok(&[FRESH, ("surrogate-key", "a b"), ("cache-tag", "c d,e"), ("etag", "\"1\"")], "x").response()
         }))
     };
-    let purge: [(&str, fn(&Setup)); 9] = [
+    type Purging = fn(&Setup);
+    let purge: [(&str, Purging); 9] = [
         ("a", |setup| setup.cache.purge_tag("b")),
         ("b", |setup| setup.cache.purge_tag("c d")),
         ("path", |setup| setup.cache.purge_path("/d/x")),

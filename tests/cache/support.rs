@@ -193,7 +193,7 @@ pub(crate) struct Got {
 
 impl Got {
     pub(crate) fn cache_status(&self) -> &str {
-        self.headers.get_all("cache-status").iter().last().map_or("", |line| line.to_str().unwrap())
+        self.headers.get_all("cache-status").iter().next_back().map_or("", |line| line.to_str().unwrap())
     }
 
     pub(crate) fn is_hit(&self) -> bool {

@@ -149,3 +149,25 @@ async fn preconditions_are_the_origins() {
         assert_eq!(setup.get_with("http://a/x", &[fields]).await.cache_status(), "rampart; fwd=request");
     }
 }
+
+/// RFC 9111 section 4.3.4: a strong validator confirms every variant that has it, a weak one the one that was asked about.
+#[tokio::test]
+async fn a_304_confirms_all_variants_with_its_strong_tag() {
+    for (tag, confirms) in [("\"a\"", true), ("W/\"a\"", false)] {
+        let origin = Origin::new(move |request| {
+            let fields = [("cache-control", "max-age=2"), ("etag", tag), ("vary", "x-a")];
+            match request.headers().contains_key("if-none-match") {
+                true => status(304, &fields, "").response(),
+                false => ok(&fields, "body").response(),
+            }
+        });
+        let setup = setup(&origin);
+        let get = async |value| setup.get_with("http://a/x", &[("x-a", value)]).await;
+        get("1").await;
+        get("2").await;
+        setup.wait(3);
+        get("1").await;
+        assert_eq!(get("2").await.is_hit(), confirms, "{tag}");
+        assert_eq!(setup.cache.stats().entries, 2);
+    }
+}

@@ -54,6 +54,8 @@ where
     S: Service<Request<R>, Response = Response<B>>,
 {
     fn prepare(&mut self) {
+        // The last response is dropped here, and not where the next one is measured.
+        self.response = None;
         self.request = Some((self.make)());
     }
 

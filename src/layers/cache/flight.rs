@@ -56,7 +56,8 @@ impl<T> Flight<T> {
     }
 }
 
-type Shard<K, T> = Mutex<HashMap<K, Vec<Arc<Flight<T>>>>>;
+type ByKey<K, T> = HashMap<K, Vec<Arc<Flight<T>>>>;
+type Shard<K, T> = Mutex<ByKey<K, T>>;
 
 /// All flights of a cache.
 pub(super) struct Flights<K, T> {
@@ -98,7 +99,7 @@ impl<K: Hash + Eq + Clone, T: Clone> Flights<K, T> {
         self.count.load(Ordering::SeqCst)
     }
 
-    fn shard(&self, key: &K) -> Option<MutexGuard<'_, HashMap<K, Vec<Arc<Flight<T>>>>>> {
+    fn shard(&self, key: &K) -> Option<MutexGuard<'_, ByKey<K, T>>> {
         let at = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).ok()?;
         Some(self.shards.get(at)?.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }

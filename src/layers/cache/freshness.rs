@@ -182,7 +182,7 @@ mod tests {
         for status in [201, 202, 302, 303, 307, 403, 500, 502, 503, 599] {
             assert_eq!(seconds(&old, status), None, "{status}");
         }
-        let mut public = old.clone();
+        let mut public = old;
         public.insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
         assert_eq!(seconds(&public, 202), Some((100, false)));
         let ancient = headers(&[(header::LAST_MODIFIED, "Sun, 06 Nov 1994 08:49:37 GMT")]);

@@ -317,7 +317,7 @@ impl Core {
             let is_current =
                 !self.purges.is_written(entry.head.uri, entry.head.begun) && entry.head.is_good(&self.purges);
             if !is_current {
-                return held.map(Resource::clone);
+                return held.cloned();
             }
             is_kept = true;
             Resource::with(held, entry, self.settings.variants, &self.purges)

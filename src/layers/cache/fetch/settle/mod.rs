@@ -169,6 +169,7 @@ fn confirmed<B, C>(
         Ok(head) => {
             let entry = Arc::new(stale.with_head(head));
             let is_stored = core.keep(Arc::clone(&entry));
+            confirm_siblings(core, &entry, &asked, &told);
             (entry, is_stored)
         }
         Err(head) => {
@@ -188,6 +189,23 @@ fn confirmed<B, C>(
         Some(served) => respond(Ready::new(served, &entry)),
         // A whole serves everything.
         None => refuse(core, &facts, "What is stored does not answer this request."),
+    }
+}
+
+/// RFC 9111 section 4.3.4: a strong validator confirms every variant that has it.
+fn confirm_siblings(core: &Arc<Core>, entry: &Arc<Entry>, asked: &Asked, told: &storable::Answer<'_>) {
+    let Some(held) = core.memory.get(entry.head.key.as_bytes()) else { return };
+    let is_same = |other: &&Arc<Entry>| {
+        !Arc::ptr_eq(other, entry)
+            && other.head.part.is_none()
+            && conditional::same_strong(&other.head.headers, told.headers)
+    };
+    for other in held.variants.iter().filter(is_same) {
+        if let Ok(mut head) = freshened(other, asked, told, &core.settings, &core.marks) {
+            // For whom it is was decided by another request.
+            head.selectors = other.head.selectors.clone();
+            core.keep(Arc::new(other.with_head(head)));
+        }
     }
 }
 
