@@ -243,3 +243,32 @@ async fn errors_in_the_table() {
         assert!(said.contains(expected), "{table}: {said}");
     }
 }
+
+/// A body that is too long to be kept streams through, whatever its reader's pace, and its length is not told before.
+#[tokio::test]
+async fn a_long_body_takes_no_memory() {
+    const FRAMES: usize = 4096;
+    const FRAME: usize = 64 << 10;
+    let (address, _) = upstream(|_| async {
+        let frame = Bytes::from(vec![b'x'; FRAME]);
+        let frames = (0..FRAMES).map(move |_| Ok::<_, Infallible>(Frame::data(frame.clone())));
+        Response::builder()
+            .header("cache-control", "max-age=60")
+            .body(StreamBody::new(stream::iter(frames)).boxed())
+            .unwrap()
+    })
+    .await;
+    let gateway = gateway(&toml(address, CACHE)).await;
+    let uri = format!("http://{}/", gateway.address).parse().unwrap();
+    let mut body = patiently(client().get(uri)).await.unwrap().into_body();
+    let mut bytes = 0;
+    while let Some(frame) = patiently(body.frame()).await {
+        bytes += frame.unwrap().into_data().map_or(0, |data| data.len());
+    }
+    assert_eq!(bytes, FRAMES * FRAME);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.child.id().unwrap())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak_kib: usize = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak_kib < 100 << 10, "{peak_kib} KiB for a body of 256 MiB");
+    assert_eq!(gateway.admin("/-/state").await.json()["cache"]["entries"], 0);
+}
