@@ -7,7 +7,8 @@ use peers::caches::{Job, axum_response_cache, bare, http_cache_tower_server, ram
 fn hits(c: &mut Criterion) {
     let mut group = c.benchmark_group("cache/hit");
     group.bench_function("request", |bencher| bencher.iter(request::<()>));
-    let contenders: [(&str, fn() -> Job); 6] = [
+    type Make = fn() -> Job;
+    let contenders: [(&str, Make); 6] = [
         ("no cache", bare),
         ("tower-rampart", rampart::hit),
         ("tower-rampart, 304", rampart::not_modified),
