@@ -2,11 +2,14 @@
 #![cfg(feature = "validate")]
 
 mod bodies;
+mod coded;
 mod config;
 mod grpc;
 mod heads;
 mod json;
 mod layer;
+mod multipart;
+mod parsed;
 mod schema;
 mod sockets;
 mod support;
