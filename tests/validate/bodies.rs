@@ -63,12 +63,12 @@ fn encodings_are_those_that_are_taken() {
         let answer = send(&harden(), encoded(encoding));
         assert_eq!((answer.status, answer.error().0.as_str()), (415, "content-encoding"), "{encoding}");
     }
-    let gzip = Validate::new().content_encodings(["gzip"]).build().unwrap();
-    assert_eq!(send(&gzip, encoded("gzip")).status, 415, "what is read comes as it is");
+    let zstd = Validate::new().content_encodings(["zstd"]).build().unwrap();
+    assert_eq!(send(&zstd, encoded("zstd")).status, 415, "what is read is what can be decoded");
     let mut image = post("image/png", "x");
-    image.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
-    assert_eq!(send(&gzip, image).status, 200, "what streams through may be encoded");
-    assert_eq!(send(&gzip, encoded("gzip, br")).status, 415);
+    image.headers_mut().insert("content-encoding", "zstd".parse().unwrap());
+    assert_eq!(send(&zstd, image).status, 200, "what streams through may be encoded");
+    assert_eq!(send(&zstd, encoded("zstd, br")).status, 415);
 }
 
 fn small() -> Validate {

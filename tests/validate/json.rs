@@ -96,6 +96,83 @@ fn depth_items_and_lengths_are_bounded() {
     assert!(refused("1".repeat(65)).is_some());
 }
 
+#[test]
+fn each_object_and_list_can_be_bounded() {
+    let limits = Limits::new().json_object_members(2).json_list_elements(3);
+    let layer = Validate::new().limits(limits).build().unwrap();
+    for (body, pointer) in [
+        ("{\"a\":[1,2,3],\"b\":{\"c\":1,\"d\":2}}", None),
+        ("[[1,2,3],[4,5,6],[7,8,9]]", None),
+        ("[0,{\"a\":1,\"b\":2,\"c\":3}]", Some("#/1")),
+        ("{\"a\":[1,2,3,4]}", Some("#/a")),
+    ] {
+        let answer = send(&layer, json(body));
+        let refused = (answer.status == 400).then(|| answer.error().1);
+        assert_eq!(refused.as_deref(), pointer, "{body}");
+    }
+}
+
+/// What scripts take for what all their objects share; harmless elsewhere, so that it is asked for.
+#[test]
+fn names_of_prototypes_can_be_refused() {
+    let layer = Validate::new().limits(Limits::new().json_prototypes(false)).build().unwrap();
+    for body in [
+        "{\"__proto__\":{}}",
+        "[{\"a\":{\"\\u005f_proto__\":1}}]",
+        "{\"constructor\":{\"prototype\":{}}}",
+        "{\"constructor\":{\"a\":1,\"\\u0070rototype\":1}}",
+    ] {
+        assert_eq!(refused(body), None);
+        assert_eq!(send(&layer, json(body)).status, 400, "{body}");
+    }
+    for body in [
+        "{\"constructor\":\"Bob\",\"prototype\":{\"prototype\":1}}",
+        "{\"constructor\":[{\"prototype\":1}]}",
+        "{\"constructor\":1,\"b\":{\"prototype\":1}}",
+        "{\"constructor\":{\"a\":{\"prototype\":1}}}",
+        "[\"__proto__\"]",
+    ] {
+        assert_eq!(send(&layer, json(body)).status, 200, "{body}");
+    }
+}
+
+/// Text that looks like an attack, and is what people write.
+#[test]
+fn benign_text_passes_wherever_it_stands() {
+    let layer = Validate::new().limits(Limits::new().json_prototypes(false)).build().unwrap();
+    for text in [
+        "O'Brien",
+        "1=1?",
+        "a < b && c > d",
+        "<script>alert(1)</script> is what he typed",
+        "DROP TABLE is a statement; --",
+        "../ is a parent",
+        "50% off",
+        "%00 and %2e%2e%2f",
+        "C:\\windows",
+        "${jndi:ldap://x}",
+        "{{7*7}}",
+        "line\r\nbreak\ttab",
+        "שלום \u{1f600} e\u{301}",
+        "union select",
+        "| cat /etc/passwd",
+    ] {
+        let document = serde_json::json!({ "text": text, text: [text] }).to_string();
+        let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let part = format!("--b\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n{text}\r\n--b--");
+        for (content_type, body) in [
+            ("application/json", document),
+            ("application/x-www-form-urlencoded", format!("a={encoded}&{encoded}=b")),
+            ("multipart/form-data; boundary=b", part),
+            ("text/plain", text.to_owned()),
+        ] {
+            let answer = send(&layer, post(content_type, body.clone()));
+            assert_eq!((answer.status, &answer.body[..]), (200, body.as_bytes()), "{content_type}: {text}");
+        }
+        assert_eq!(send(&layer, crate::support::get(&format!("/search?q={encoded}"))).status, 200, "{text}");
+    }
+}
+
 /// Names are the sender's: what a pointer shows of them is short, and text.
 #[test]
 fn pointers_are_cut_and_clean() {

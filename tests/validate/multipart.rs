@@ -114,6 +114,7 @@ fn heads_say_one_thing() {
         "content-disposition: form-data; name=\"a\"\r\ncontent-type: a/b\r\ncontent-type: c/d",
         "content-disposition: form-data; name=\"a\"\r\ncontent-transfer-encoding: base64",
         "content-disposition: form-data; name=\"a\"\r\nno field",
+        "--b: y\r\ncontent-disposition: form-data; name=\"a\"",
         &long,
     ] {
         let answer = ask(&harden(), part(head));
@@ -241,7 +242,8 @@ fn is_sound(body: &str) -> bool {
         for line in head.split("\r\n") {
             let Some((name, value)) = line.split_once(':') else { return false };
             let is_token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-            if !is_token || line.contains(['\r', '\n']) {
+            // A boundary is one in a head, too.
+            if !is_token || line.starts_with("--") || line.contains(['\r', '\n']) {
                 return false;
             }
             match (name, value.trim()) {
@@ -303,7 +305,7 @@ fn parts_by_axum(body: &str) -> Option<usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// In whatever pieces it comes, a form passes if it is sound, and axum finds as many parts in it.
     #[test]

@@ -125,9 +125,9 @@ fn breaches_of_alternatives_are_told_in_short_bodies() {
 #[test]
 fn an_encoded_body_does_not_pass_for_one_that_was_judged() {
     let route = Route::new(Method::POST, "/").schema(Schema::new("{\"type\":\"string\"}").unwrap());
-    let layer = Validate::new().content_encodings(["gzip"]).add_route(route).build().unwrap();
+    let layer = Validate::new().content_encodings(["zstd"]).add_route(route).build().unwrap();
     let mut encoded = request("[1]");
-    encoded.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+    encoded.headers_mut().insert("content-encoding", "zstd".parse().unwrap());
     assert_eq!(send(&layer, encoded).status, 415);
 }
 
@@ -179,6 +179,57 @@ fn schemas_that_cannot_be_are_errors() {
         r##"{"$defs":{"node":{"properties":{"next":{"$ref":"#/$defs/node"}}}},"$ref":"#/$defs/node"}"##,
     ] {
         assert!(Schema::new(schema).is_ok(), "{schema}");
+    }
+}
+
+/// The engine's fetching of files is on in this build, by a dependency of the tests: by itself it reads what a schema refers
+/// to, and ours does not. Nor does ours connect to anything.
+#[test]
+fn references_open_nothing() {
+    let dir = std::env::temp_dir().join(format!("tower-rampart-reference-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let file = dir.join("there.json");
+    std::fs::write(&file, "{\"type\":\"string\"}").unwrap();
+    let to_file = json!({ "$ref": format!("file://{}", file.display()) });
+    assert!(jsonschema::validator_for(&to_file).is_ok(), "the engine by itself would read it");
+    let error = Schema::new(to_file.to_string()).unwrap_err().to_string();
+    std::fs::remove_dir_all(&dir).unwrap();
+    assert!(error.contains("cannot be used"), "{error}");
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    for schema in [
+        json!({ "$ref": format!("http://{address}/") }),
+        json!({ "$schema": format!("http://{address}/") }),
+        json!({ "$id": format!("http://{address}/a"), "$ref": "b" }),
+        json!({ "properties": { "a": { "$dynamicRef": format!("http://{address}/#x") } } }),
+    ] {
+        assert!(Schema::new(schema.to_string()).is_err(), "{schema}");
+    }
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
+/// A megabyte against a schema, whatever is wrong with it: one answer, with few breaches.
+#[test]
+fn hostile_documents_cost_one_look() {
+    let schema = json!({
+        "type": "array", "uniqueItems": true,
+        "items": { "type": "object", "additionalProperties": false, "required": ["a"],
+            "properties": { "a": { "type": "string", "pattern": "^(([a-z])+.)+[A-Z]([a-z])+$", "maxLength": 5 } } },
+    });
+    let limits = Limits::new().body_bytes(2 << 20).json_items(1 << 20).json_string_bytes(2 << 20);
+    let route = Route::new(Method::POST, "/").schema(Schema::new(schema.to_string()).unwrap());
+    let layer = Validate::new().limits(limits).add_route(route).build().unwrap();
+    for body in [
+        format!("[{}0]", "0,".repeat(100_000)),
+        format!("[{}0]", "{\"x\":1},".repeat(100_000)),
+        format!("[{{\"a\":\"{}!\"}}]", "a".repeat(1 << 20)),
+    ] {
+        let answer = send(&layer, request(body));
+        assert_eq!(answer.status, 422);
+        assert_eq!(answer.json()["errors"].as_array().unwrap().len(), 1);
+        assert!(answer.body.len() < 1000);
     }
 }
 

@@ -26,12 +26,16 @@ use crate::spine::config::ConfigError;
 /// | `json_items` | elements and members of a document | 10000 |
 /// | `json_string_bytes` | the longest string | `16KiB` |
 /// | `form_fields` | fields of a form | 1000 |
-/// | `content_encodings` | encodings that bodies may have that stream through; those that are read must be `identity` | `["identity"]` |
+/// | `multipart_parts` | parts of a multipart form | 100 |
+/// | `multipart_part_bytes` | the longest part of one | `1MiB` |
+/// | `content_encodings` | encodings that bodies may have; those that are read may have `gzip`, `deflate` and `br` (feature `decompression`) | `["identity"]` |
+/// | `decoded_bytes` | the longest body that is read, once it is decoded | `1MiB` |
 /// | `unknown_paths` | `pass`, or `refuse` (404), what no route describes | `pass` |
 /// | `mode` | `enforce`, or `report`: let through, log | `enforce` |
 /// | `route.method`, `.path` | a request that is described: `/polls/{id}` | |
-/// | `route.body` | `none`, `json`, `form` or `any` | `none` |
+/// | `route.body` | `none`, `json`, `form`, `multipart`, `grpc` or `any` | `none` |
 /// | `route.body_bytes` | its longest body | |
+/// | `route.message_bytes`, `.compressed_messages` | of a `grpc` body: the longest message, and whether messages may be compressed | `4MiB`, `false` |
 /// | `route.schema` | a file with its JSON Schema (feature `json-schema`); its body is then JSON | |
 /// | `schema_errors` | the status of bodies that are not as described: `422`, or `400` | `422` |
 ///
@@ -58,6 +62,9 @@ pub struct ValidateConfig {
     json_items: Option<usize>,
     json_string_bytes: Option<Size>,
     form_fields: Option<usize>,
+    multipart_parts: Option<usize>,
+    multipart_part_bytes: Option<Size>,
+    decoded_bytes: Option<Size>,
     content_encodings: Vec<String>,
     unknown_paths: Unknown,
     mode: Mode,
@@ -104,6 +111,8 @@ struct RouteTable {
     #[serde(default)]
     body: BodyTable,
     body_bytes: Option<Size>,
+    message_bytes: Option<Size>,
+    compressed_messages: Option<bool>,
     schema: Option<String>,
 }
 
@@ -117,6 +126,8 @@ enum BodyTable {
     None,
     Json,
     Form,
+    Multipart,
+    Grpc,
     Any,
 }
 
@@ -147,6 +158,9 @@ impl ValidateConfig {
         limits = count(self.json_depth, limits, Limits::json_depth);
         limits = count(self.json_items, limits, Limits::json_items);
         limits = count(self.form_fields, limits, Limits::form_fields);
+        limits = count(self.multipart_parts, limits, Limits::multipart_parts);
+        limits = size(self.multipart_part_bytes, limits, Limits::multipart_part_bytes);
+        limits = size(self.decoded_bytes, limits, Limits::decoded_bytes);
         if let Some(Time(timeout)) = self.body_timeout {
             limits = limits.body_timeout(timeout);
         }
@@ -205,11 +219,19 @@ fn described(_: Route, file: &str, _: &Path) -> Result<Route, ConfigError> {
 
 impl RouteTable {
     fn to_route(&self, base: &Path) -> Result<Route, ConfigError> {
+        if matches!(self.body, BodyTable::Grpc) {
+            return self.to_grpc();
+        }
         let route = Route::new(self.method.0.clone(), self.path.as_str());
+        if self.message_bytes.is_some() || self.compressed_messages.is_some() {
+            const MEND: &str = "write `body = \"grpc\"`, or take `message_bytes` and `compressed_messages` away";
+            return Err(ConfigError::new("validate.route", &self.path, "has no messages", MEND));
+        }
         let route = match self.body {
-            BodyTable::None => route,
+            BodyTable::None | BodyTable::Grpc => route,
             BodyTable::Json => route.json(),
             BodyTable::Form => route.form(),
+            BodyTable::Multipart => route.multipart(),
             BodyTable::Any => route.any_body(),
         };
         let route = match self.body_bytes {
@@ -224,6 +246,25 @@ impl RouteTable {
                 Err(ConfigError::new("validate.route.schema", file, "describes JSON, and the body is none", MEND))
             }
         }
+    }
+
+    /// A gRPC method, which is a POST.
+    fn to_grpc(&self) -> Result<Route, ConfigError> {
+        let refuse = |breach, mend| Err(ConfigError::new("validate.route", &self.path, breach, mend));
+        if self.method.0 != Method::POST {
+            return refuse("is no gRPC method", "write `method = \"POST\"`");
+        }
+        if self.schema.is_some() {
+            return refuse("has no JSON", "take `schema` away, or write `body = \"json\"`");
+        }
+        let mut route = Route::grpc(self.path.as_str());
+        if let Some(Size(bytes)) = self.message_bytes {
+            route = route.message_bytes(bytes);
+        }
+        if let Some(Size(bytes)) = self.body_bytes {
+            route = route.body_bytes(bytes);
+        }
+        Ok(route.compressed_messages(self.compressed_messages.unwrap_or_default()))
     }
 }
 

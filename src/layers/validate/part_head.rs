@@ -48,8 +48,9 @@ impl PartHead {
     /// RFC 7578 section 4.8: three fields mean something, and the others nothing.
     fn field(&mut self, line: &str) -> Result<(), PartFault> {
         let (name, value) = line.split_once(':').ok_or(PartFault::Head)?;
-        // A line that goes on with the one before begins with a space.
-        if !is_token(name) || line.contains(char::is_control) {
+        // A line that goes on with the one before begins with a space, and a boundary, for whoever looks for those first,
+        // with dashes.
+        if !is_token(name) || name.starts_with("--") || line.contains(char::is_control) {
             return Err(PartFault::Head);
         }
         let value = value.trim();
