@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gungraun::prelude::*;
 use gungraun::{Dhat, LibraryBenchmarkConfig};
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use tower::util::ServiceFn;
 use tower::{Layer, Service, service_fn};
@@ -19,6 +19,7 @@ use tower_rampart::cache::{Cache, CacheService};
 use tower_rampart::key::GlobalKey;
 use tower_rampart::rate_limit::{HeaderStyle, Policy, Quota, RateLimit, RateLimitLayer, RateLimitService};
 use tower_rampart::security_headers::{CspNonce, SecurityHeadersLayer, SecurityHeadersService};
+use tower_rampart::validate::{CheckedBody, Limits, Route, Schema, Validate, ValidateLayer, ValidateService};
 use tower_rampart::{ResponseBody, SharedBody};
 
 type Body = Full<Bytes>;
@@ -145,6 +146,137 @@ fn cache((mut app, request): (Cached, Request<()>)) -> (Cached, CachedAnswer) {
     (app, answer)
 }
 
-library_benchmark_group!(name = layers, benchmarks = [security_headers, rate_limit, cache]);
+type Checked = CheckedBody<Full<Bytes>>;
+type Validated = ValidateService<ServiceFn<fn(Request<Checked>) -> Handled>>;
+
+const POLL: &str = r#"{"question":"Tea or coffee this afternoon?","options":["tea","coffee","water"],"public":true}"#;
+const MEGABYTE: usize = 1 << 20;
+
+/// Takes the body, as a handler would.
+fn taking(request: Request<Checked>) -> Handled {
+    drop(black_box(request.into_body().collect().now_or_never()));
+    ready(Ok(Response::new(Body::default())))
+}
+
+fn described() -> ValidateLayer {
+    let schema = |text: &str| Schema::new(text).unwrap();
+    let poll = r#"{
+        "type": "object",
+        "properties": {
+            "question": { "type": "string", "minLength": 1, "maxLength": 200 },
+            "options": { "type": "array", "minItems": 2, "maxItems": 20, "uniqueItems": true,
+                "items": { "type": "string", "maxLength": 100 } },
+            "public": { "type": "boolean" }
+        },
+        "required": ["question", "options"],
+        "additionalProperties": false
+    }"#;
+    let list = r#"{ "type": "array", "items": { "type": "string", "maxLength": 5, "pattern": "^(a+)+$" } }"#;
+    Validate::new()
+        .limits(Limits::new().body_bytes(4 * MEGABYTE).buffer_bytes(64 * MEGABYTE))
+        .content_encodings(["gzip"])
+        .add_route(Route::new(Method::GET, "/v1/polls/{id}"))
+        .add_route(Route::new(Method::POST, "/v1/walked").json())
+        .add_route(Route::new(Method::POST, "/v1/polls").schema(schema(poll)))
+        .add_route(Route::new(Method::POST, "/v1/lists").schema(schema(list)))
+        .add_route(Route::new(Method::POST, "/v1/upload").any_body())
+        .add_route(Route::new(Method::POST, "/v1/form").multipart())
+        .build()
+        .unwrap()
+}
+
+/// The same, for documents of any size.
+fn lavish() -> ValidateLayer {
+    let list = r#"{ "type": "array", "items": { "type": "string", "maxLength": 5, "pattern": "^(a+)+$" } }"#;
+    let limits = Limits::new().body_bytes(4 * MEGABYTE).json_items(MEGABYTE).json_string_bytes(4 * MEGABYTE);
+    let limits = limits.json_number_bytes(4 * MEGABYTE).json_name_bytes(MEGABYTE).json_depth(256);
+    Validate::new()
+        .limits(limits)
+        .add_route(Route::new(Method::POST, "/v1/lists").schema(Schema::new(list).unwrap()))
+        .add_route(Route::new(Method::POST, "/v1/walked").json())
+        .build()
+        .unwrap()
+}
+
+/// A validated handler that has answered before, and a request for it.
+fn validated(
+    layer: &ValidateLayer,
+    path: &str,
+    content_type: &str,
+    body: Vec<u8>,
+) -> (Validated, Request<Full<Bytes>>) {
+    let mut app = layer.layer(service_fn(taking as fn(Request<Checked>) -> Handled));
+    let method = if body.is_empty() { Method::GET } else { Method::POST };
+    let body = Bytes::from(body);
+    let request = || {
+        let mut request = Request::new(Full::new(body.clone()));
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = path.parse().unwrap();
+        if !body.is_empty() {
+            request.headers_mut().insert(header::CONTENT_TYPE, content_type.parse().unwrap());
+        }
+        request
+    };
+    drop(app.call(request()).now_or_never());
+    (app, request())
+}
+
+fn json(path: &str, body: impl Into<Vec<u8>>) -> (Validated, Request<Full<Bytes>>) {
+    validated(&described(), path, "application/json", body.into())
+}
+
+/// One that is decoded first.
+fn gzipped(body: &[u8]) -> (Validated, Request<Full<Bytes>>) {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, body).unwrap();
+    let (mut app, mut request) = json("/v1/walked", encoder.finish().unwrap());
+    request.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    drop(app.call(request.clone()).now_or_never());
+    (app, request)
+}
+
+/// A form with a file of so many bytes, none of which ends a line.
+fn form(bytes: usize) -> (Validated, Request<Full<Bytes>>) {
+    let mut body = b"--b\r\ncontent-disposition: form-data; name=\"a\"; filename=\"x\"\r\n\r\n".to_vec();
+    body.resize(body.len() + bytes, b'x');
+    body.extend_from_slice(b"\r\n--b--\r\n");
+    validated(&described(), "/v1/form", "multipart/form-data; boundary=b", body)
+}
+
+fn hostile(layer: &ValidateLayer, path: &str, body: String) -> (Validated, Request<Full<Bytes>>) {
+    validated(layer, path, "application/json", body.into_bytes())
+}
+
+fn members(count: usize) -> String {
+    let names: Vec<_> = (0..count).map(|at| format!("\"{at:08}\":0")).collect();
+    format!("{{{}}}", names.join(","))
+}
+
+#[library_benchmark]
+#[bench::get(validated(&described(), "/v1/polls/7?limit=20", "", Vec::new()))]
+#[bench::upload(validated(&described(), "/v1/upload", "image/png", vec![0; 1024]))]
+#[bench::form_1k(form(1024))]
+#[bench::form_64k(form(64 << 10))]
+#[bench::walked(json("/v1/walked", POLL))]
+#[bench::schema(json("/v1/polls", POLL))]
+#[bench::gzip(gzipped(POLL.as_bytes()))]
+#[bench::gzip_bomb(gzipped(&vec![b' '; 4 * MEGABYTE]))]
+#[bench::deep(hostile(&described(), "/v1/walked", "[".repeat(MEGABYTE)))]
+#[bench::deep_beside(hostile(&lavish(), "/v1/walked", format!("[{}0]", format!("{}{},", "[".repeat(200), "]".repeat(200)).repeat(2600))))]
+#[bench::many_items(hostile(&described(), "/v1/walked", format!("[{}0]", "0,".repeat(MEGABYTE / 2))))]
+#[bench::many_members(hostile(&lavish(), "/v1/walked", members(80_000)))]
+#[bench::member_twice(hostile(&lavish(), "/v1/walked", members(80_000).replace("00079999", "00000000")))]
+#[bench::long_number(hostile(&lavish(), "/v1/walked", "9".repeat(MEGABYTE)))]
+#[bench::long_fraction(hostile(&lavish(), "/v1/walked", format!("0.{}", "9".repeat(MEGABYTE))))]
+#[bench::long_string(hostile(&described(), "/v1/walked", format!("\"{}\"", "x".repeat(MEGABYTE))))]
+#[bench::escapes(hostile(&lavish(), "/v1/walked", format!("\"{}\"", "\\u0041".repeat(MEGABYTE / 6))))]
+#[bench::bad_items(hostile(&lavish(), "/v1/lists", format!("[{}0]", "0,".repeat(100_000))))]
+#[bench::regex_bomb(hostile(&lavish(), "/v1/lists", format!("[\"{}!\"]", "a".repeat(MEGABYTE))))]
+fn validate((mut app, request): (Validated, Request<Full<Bytes>>)) -> (Validated, Answer) {
+    let answer = black_box(&mut app).call(request).now_or_never();
+    (app, answer)
+}
+
+library_benchmark_group!(name = layers, benchmarks = [security_headers, rate_limit, cache, validate]);
 
 main!(config = LibraryBenchmarkConfig::default().tool(Dhat::default()), library_benchmark_groups = layers);

@@ -289,12 +289,12 @@ mod validate {
     contract!(empty: ValidateLayer::empty(), allocations = [0, 0], needs = Body);
     contract!(hardening: Validate::new().build().unwrap(), allocations = [0, 0], needs = Body);
     contract!(reporting: Validate::new().methods([Method::PUT]).report_all().build().unwrap(), allocations = [1, 1], needs = Body);
-    // The path, decoded.
     contract!(described: Validate::new()
         .add_route(Route::new(Method::GET, "/{*rest}"))
         .add_route(Route::new(Method::GET, "/"))
         .add_route(Route::new(Method::POST, "/**").any_body())
+        .add_route(Route::new(Method::PUT, "/**").multipart())
         .read_all_bodies(true)
         .build()
-        .unwrap(), allocations = [1, 1], needs = Body);
+        .unwrap(), allocations = [0, 0], needs = Body);
 }

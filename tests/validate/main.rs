@@ -4,6 +4,7 @@
 mod bodies;
 mod coded;
 mod config;
+mod costs;
 mod grpc;
 mod heads;
 mod json;

@@ -2,8 +2,6 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -13,9 +11,8 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::budget::Held;
-use super::grpc::MessageFault;
+use super::end::{Cut, End};
 use super::inside::Inside;
-use super::multipart::PartFault;
 use crate::spine::clock::{Clock, Sleep};
 
 pin_project! {
@@ -55,54 +52,8 @@ pub(super) struct Watch {
     pub(super) sleep: Option<Sleep>,
     /// Whether it was ended here, so that nothing comes any more.
     pub(super) is_cut: bool,
-    pub(super) end: Arc<End>,
+    pub(super) end: End,
 }
-
-/// How a body that was watched has ended, for whoever answers.
-#[derive(Debug, Default)]
-pub(super) struct End(AtomicU8);
-
-/// Why a body was ended here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cut {
-    TooLong,
-    TooSlow,
-    Message(MessageFault),
-    Part(PartFault),
-}
-
-impl End {
-    /// Each cut. They are told by their place here, counted from one.
-    fn cuts() -> impl Iterator<Item = Cut> {
-        let messages = [MessageFault::TooLong, MessageFault::Compressed, MessageFault::Malformed].map(Cut::Message);
-        [Cut::TooLong, Cut::TooSlow].into_iter().chain(messages).chain(PartFault::ALL.map(Cut::Part))
-    }
-
-    fn set(&self, cut: Cut) {
-        let number = Self::cuts().zip(1_u8..).find(|(held, _)| *held == cut).map_or(0, |(_, number)| number);
-        self.0.store(number, Ordering::Release);
-    }
-
-    pub(super) fn get(&self) -> Option<Cut> {
-        let number = usize::from(self.0.load(Ordering::Acquire));
-        Self::cuts().nth(number.checked_sub(1)?)
-    }
-}
-
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooLong => "the body is longer than allowed",
-            Self::TooSlow => "the body did not arrive in time",
-            Self::Message(MessageFault::TooLong) => "a message is longer than allowed",
-            Self::Message(MessageFault::Compressed) => "a message is compressed",
-            Self::Message(MessageFault::Malformed) => "a message is malformed",
-            Self::Part(fault) => fault.detail(),
-        })
-    }
-}
-
-impl std::error::Error for Cut {}
 
 impl<B> CheckedBody<B> {
     pub(super) const fn passed(body: B) -> Self {

@@ -11,9 +11,10 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::body::{CheckedBody, Cut, End};
+use super::body::CheckedBody;
 use super::breach::Breach;
 use super::budget::Held;
+use super::end::{Cut, End};
 use super::judge::{Wanted, bad_message, bad_part, broken_off, no_room, too_long, too_slow};
 use super::layer::Shared;
 use crate::spine::body::ResponseBody;
@@ -38,7 +39,7 @@ pin_project! {
     where
         S: Service<Request<CheckedBody<ReqB>>>,
     {
-        Passed { #[pin] inner: S::Future, watched: Option<Box<Watched>> },
+        Passed { #[pin] inner: S::Future, watched: Option<Watched> },
         Refused { answer: Option<Box<(Arc<Shared>, Rejection, RequestFacts)>> },
         Reading { reading: Option<Box<Reading<S, ReqB>>> },
     }
@@ -48,7 +49,7 @@ pin_project! {
 pub(super) struct Watched {
     pub(super) shared: Arc<Shared>,
     pub(super) facts: RequestFacts,
-    pub(super) end: Arc<End>,
+    pub(super) end: End,
     pub(super) max_bytes: usize,
 }
 
@@ -105,7 +106,7 @@ impl<S, ReqB> ResponseFuture<S, ReqB>
 where
     S: Service<Request<CheckedBody<ReqB>>>,
 {
-    pub(super) const fn passed(inner: S::Future, watched: Option<Box<Watched>>) -> Self {
+    pub(super) const fn passed(inner: S::Future, watched: Option<Watched>) -> Self {
         Self { kind: Kind::Passed { inner, watched } }
     }
 

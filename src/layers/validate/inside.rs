@@ -1,6 +1,6 @@
 //! What is followed within a body that streams through.
 
-use super::body::Cut;
+use super::end::Cut;
 use super::grpc::Messages;
 use super::multipart::Multipart;
 

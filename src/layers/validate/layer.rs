@@ -9,6 +9,7 @@ use tower_layer::Layer;
 
 use super::breach::Check;
 use super::budget::Budget;
+use super::end::Places;
 use super::inspect::Inspect;
 use super::limits::Limits;
 use super::media::MediaType;
@@ -75,6 +76,7 @@ pub(super) struct Shared {
     pub(super) reported: HashSet<Check>,
     pub(super) inspect: Hook,
     pub(super) budget: Budget,
+    pub(super) places: Arc<Places>,
     pub(super) clock: Clock,
     pub(super) refuser: Refuser,
     pub(super) sampler: Sampler,
@@ -128,8 +130,9 @@ impl Validate {
         self
     }
 
-    /// Encodings that bodies may have beside `identity`, where they stream through. Nothing is decoded here, so that JSON and
-    /// forms that are read must come as they are (415), and whoever decodes the others must bound what comes out.
+    /// Encodings that bodies may have beside `identity`, one at a time. With feature `decompression`, JSON and forms in
+    /// `gzip`, `deflate` and `br` are decoded to be looked at; in others they are refused (415). The service gets every body
+    /// as it came, and decodes it itself: what streams through, it must bound.
     pub fn content_encodings<T: Into<Box<str>>>(mut self, encodings: impl IntoIterator<Item = T>) -> Self {
         self.content_encodings = encodings.into_iter().map(Into::into).collect();
         self
@@ -212,6 +215,7 @@ impl Validate {
     fn share(self, routes: Routes, bodies: Bodies, is_empty: bool) -> ValidateLayer {
         let shared = Shared {
             budget: Budget::of(self.limits.buffer_bytes),
+            places: Arc::default(),
             limits: self.limits,
             methods: self.methods,
             content_types: self.content_types,

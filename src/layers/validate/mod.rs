@@ -96,6 +96,7 @@ mod body;
 mod breach;
 mod budget;
 mod content;
+mod end;
 mod future;
 mod grpc;
 mod head;

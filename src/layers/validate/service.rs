@@ -10,7 +10,7 @@ use http::{Request, Response, header};
 use http_body::Body;
 use tower_service::Service;
 
-use super::body::{CheckedBody, End, Watch};
+use super::body::{CheckedBody, Watch};
 use super::breach::Check;
 use super::future::{Reading, ResponseFuture, Watched};
 use super::inside::Inside;
@@ -97,9 +97,9 @@ impl<S> ValidateService<S> {
         let shared = &self.shared;
         let is_endless = inside.as_ref().is_some_and(Inside::is_endless);
         let check = if is_endless { Check::Grpc } else { Check::Multipart };
-        let end: Arc<End> = Arc::default();
+        let (end, seen) = shared.places.pair();
         let facts = RequestFacts::of(RequestView::of(&request));
-        let watched = Watched { shared: Arc::clone(shared), facts, end: Arc::clone(&end), max_bytes };
+        let watched = Watched { shared: Arc::clone(shared), facts, end: seen, max_bytes };
         let watch = Watch {
             left_bytes: max_bytes,
             inside,
@@ -114,6 +114,6 @@ impl<S> ValidateService<S> {
             end,
         };
         let request = request.map(|body| CheckedBody::watched(body, watch));
-        ResponseFuture::passed(self.inner.call(request), Some(Box::new(watched)))
+        ResponseFuture::passed(self.inner.call(request), Some(watched))
     }
 }
