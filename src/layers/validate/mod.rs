@@ -42,37 +42,85 @@
 //!
 //! # Bodies
 //!
-//! A body that is read must have one content type, in UTF-8: a missing one is 415, and none is taken for JSON by its looks.
-//! JSON must be what every parser reads in the same way: UTF-8 without a mark, no member twice (after unescaping), nothing
-//! after the value, no lone surrogate, no NUL, bounded in depth, items, strings, names and numbers. Forms are bounded in
-//! fields, and must decode to text. The inner service gets the bytes and trailers that were checked, and one frame stays
-//! the same `Bytes`. Everything else (uploads, gRPC) streams through, bounded in length and time.
+//! What a body is, its one content type says, in UTF-8: a missing one is 415, and none is taken for something by its looks.
+//!
+//! | content type | is | on a route with |
+//! |---|---|---|
+//! | `application/json`, `application/*+json` | read before the service is called: UTF-8 without a mark, no member twice (after unescaping), nothing after the value, no lone surrogate, no NUL, bounded in depth, items, strings, names and numbers | [`Route::json`], [`Route::schema`](#json-schema) |
+//! | `application/x-www-form-urlencoded` | read as well: bounded in fields, and text once decoded | [`Route::form`] |
+//! | `multipart/form-data` | followed while it streams through: parts bounded in number and length, boundaries, names and types that everybody reads alike, no form within a form | [`Route::multipart`] |
+//! | `application/grpc*` | followed as well: each message bounded, none compressed unless that is said | [`Route::grpc`] |
+//! | any other | streams through, bounded in length and time | [`Route::any_body`] |
+//!
+//! A route takes its own type and refuses others (415); [`Route::any_body`] takes all and looks into none. A body where none
+//! may be, or none where one must be, is 400. Without routes, every body is looked at by what it says it is; with routes, theirs
+//! alone are, unless [`Validate::read_all_bodies`] says otherwise.
+//!
+//! What streams through is there as it comes, and nothing of it is kept. Where it turns out to be wrong it ends with an
+//! error, and the layer answers in the stead of whatever the service makes of that, as long as the service has not answered
+//! before: so a handler of uploads keeps nothing for good before the body has ended.
+//!
+//! # Replay
+//!
+//! The service gets the bytes and trailers that came, no others, whatever was looked at: one frame stays the same `Bytes`,
+//! lengths and encodings stay as they were. It sees `Request<CheckedBody<B>>`, which axum's, tonic's and hyper's services take,
+//! and must be `Clone`, since a body that is read has to be waited for.
+//!
+//! With feature `decompression`, JSON and forms may come as `gzip`, `deflate` or `br`, if [`Validate::content_encodings`] has
+//! them. They are looked at decoded, by schemas and hooks too, and go on as they came, so that the service decodes them itself.
+//! What decoders could differ about is refused: two codings in a row, something behind the stream, a sum that is wrong. What
+//! comes out is bounded by `decoded_bytes`, and no more than that is made of it.
+//!
+//! # JSON Schema
 //!
 //! With feature `json-schema` a route's JSON can be described by a `Schema`, of drafts 4 to 2020-12. It is compiled when the
 //! layer is built, offline whatever it refers to; breaches are told in the schema's words, at most 16 at once. In bodies of
 //! more than 16 KiB the first is told alone, and none in particular where alternatives (`anyOf`, `oneOf`) would multiply what
 //! it costs to look for them.
 //!
-//! gRPC streams through. A [`Route::grpc`] bounds each of its messages, whatever their number, and refuses compressed ones
-//! unless it is told otherwise: what comes out of them is not bounded here.
+//! The value that was judged is handed on in the request's extensions as `ParsedJson`, from which a handler fills its types
+//! without parsing anything once more; in axum, by the extractor `Validated`. Routes without a schema make no value, unless they
+//! say [`parsed`](#json-schema):
 //!
-//! The inner service sees `Request<CheckedBody<B>>`, which axum's, tonic's and hyper's services take, and must be `Clone`,
-//! since a body that is read has to be waited for.
+#![cfg_attr(all(feature = "axum", feature = "json-schema"), doc = "```")]
+#![cfg_attr(not(all(feature = "axum", feature = "json-schema")), doc = "```ignore")]
+//! use axum::{Router, routing::post};
+//! use http::Method;
+//! use tower_rampart::axum::Validated;
+//! use tower_rampart::validate::{Route, Schema, Validate};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Poll {
+//!     question: String,
+//! }
+//!
+//! async fn create(Validated(poll): Validated<Poll>) -> String {
+//!     poll.question
+//! }
+//!
+//! let schema = Schema::new(r#"{ "properties": { "question": { "type": "string" } }, "required": ["question"] }"#)?;
+//! let app: Router = Router::new()
+//!     .route("/v1/polls", post(create))
+//!     .layer(Validate::new().add_route(Route::new(Method::POST, "/v1/polls").schema(schema)).build()?);
+//! # Ok::<(), tower_rampart::ConfigError>(())
+//! ```
 //!
 //! # Memory
 //!
-//! Bodies that are read are held until the service has taken them: at most `body_bytes` each and `buffer_bytes` together;
-//! beyond, requests are answered 503.
+//! Bodies that are read are held until the service has taken them: at most `body_bytes` each, so that all of them are at most
+//! that times the requests that are looked at at once, and `buffer_bytes` together, what comes out of compressed ones counted;
+//! beyond, requests are answered 503. A value that is handed on lives as long as the request's extensions and is not among
+//! them: it has some 70 bytes for each of at most `json_items` items, and its texts. What streams through is not held.
 //!
 //! # What the client sees
 //!
 //! | | HTTP | gRPC |
 //! |---|---|---|
-//! | a path, query, header or method override that is wrong; JSON or a form that cannot be read | 400 | 3 |
+//! | a path, query, header or method override that is wrong; JSON, a form or an encoding that cannot be read | 400 | 3 |
 //! | an unknown path, where those are refused | 404 | 12 |
 //! | a method that is not there, with `Allow` | 405 | 12 |
 //! | a body that does not arrive in time | 408 | 4 |
-//! | one that is too long, or a gRPC message that is | 413 | 8 |
+//! | one that is too long, as it came or decoded; a part or a gRPC message that is | 413 | 8 |
 //! | a gRPC message that is compressed | 501 | 12 |
 //! | a target that is too long | 414 | 3 |
 //! | a content type or encoding that is not taken | 415 | 3 |
@@ -85,12 +133,16 @@
 //!
 //! # Order
 //!
-//! Inside authentication and authorization, so that nothing is read for a stranger; outside caches and handlers.
+//! Inside authentication and authorization, so that nothing is read for a stranger, and no schema is told to one; inside
+//! rate limits, since reading is what costs; outside caches and handlers, and outside whatever decompresses requests, so that
+//! the bound on what is read is one on what was sent.
 //!
 //! # Cost
 //!
-//! A request without a body allocates nothing. A body that streams through costs two allocations, one that is read is
-//! walked once.
+//! What streams through, and requests without a body, allocate nothing but what escapes in their path or query take. A
+//! multipart form costs its boundary, its state and the heads of its parts; a file is searched for line ends, some sixteen bytes
+//! at a time. A body that is read is walked once. A megabyte of whatever is hostile in JSON is refused at the first limit it
+//! meets; `benches/instructions.rs` counts what each kind costs with the limits off.
 
 mod body;
 mod breach;

@@ -87,3 +87,93 @@ async fn a_body_that_stalls_is_given_up() {
         assert!(said.starts_with("HTTP/1.1 408 "), "{path}: {said}");
     }
 }
+
+const UPLOADS: &str = "[validate]\nbody_bytes = \"64KiB\"\nmultipart_parts = 2\nmultipart_part_bytes = \"1KiB\"\n\
+     content_encodings = [\"identity\", \"gzip\"]\ndecoded_bytes = \"1KiB\"\n\
+     [[validate.route]]\nmethod = \"POST\"\npath = \"/files\"\nbody = \"multipart\"\n\
+     [[validate.route]]\nmethod = \"POST\"\npath = \"/polls\"\nbody = \"json\"\n\
+     [[validate.route]]\nmethod = \"POST\"\npath = \"/pkg.Service/Method\"\nbody = \"grpc\"\nmessage_bytes = \"10B\"\n";
+
+fn file(name: &str, content: &str) -> String {
+    format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"x.txt\"\r\n\r\n{content}\r\n")
+}
+
+/// Files stream through to the upstream as they are; what is wrong with one is answered here, wherever it stands.
+#[tokio::test]
+async fn forms_with_files_are_followed_on_their_way() {
+    let (address, _) = echo().await;
+    let gateway = gateway(&toml(address, UPLOADS)).await;
+    let long = "x".repeat(1025);
+    for (body, status) in [
+        (file("a", "O'Brien\r\n--") + &file("b", &long[1..]) + "--b--\r\n", 200),
+        (file("a", &long) + "--b--\r\n", 413),
+        (file("a", "") + &file("b", "") + &file("c", "") + "--b--\r\n", 400),
+        (file("a", "x") + &file("a\\", "y") + "--b--\r\n", 400),
+        (file("a", "x"), 400),
+        (file("a", "x") + "--b--\r\nand more", 400),
+    ] {
+        let fields = format!("content-type: multipart/form-data; boundary=b\r\ncontent-length: {}\r\n", body.len());
+        let said = raw(gateway.address, &post("/files", &fields, &body)).await;
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{body}: {said}");
+        assert_eq!(said.ends_with(&body), status == 200, "{said}");
+        // The same in chunks of a few bytes.
+        let chunks: String = body
+            .as_bytes()
+            .chunks(7)
+            .map(|chunk| format!("{:x}\r\n{}\r\n", chunk.len(), String::from_utf8_lossy(chunk)))
+            .collect();
+        let fields = "content-type: multipart/form-data; boundary=b\r\ntransfer-encoding: chunked\r\n";
+        let said = raw(gateway.address, &post("/files", fields, &format!("{chunks}0\r\n\r\n"))).await;
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{body}: {said}");
+    }
+    // A megabyte that nobody wants is not waited for.
+    let (begun, more) = (file("a", "x") + "--b--\r\n", "x".repeat(1 << 16));
+    let chunked = format!("{:x}\r\n{begun}\r\n10000\r\n{more}\r\n", begun.len());
+    let fields = "content-type: multipart/form-data; boundary=b\r\ntransfer-encoding: chunked\r\n";
+    let said = raw(gateway.address, &post("/files", fields, &chunked)).await;
+    assert!(said.starts_with("HTTP/1.1 4"), "{said}");
+}
+
+/// What is compressed is judged by what comes out, and goes on as it came.
+#[tokio::test]
+async fn compressed_bodies_are_judged_and_go_on_compressed() {
+    let (address, seen) = echo().await;
+    let gateway = gateway(&toml(address, UPLOADS)).await;
+    let sound = "1f8b0800000000000203ab564a54b232ac0500afac1b5607000000";
+    let twice = "1f8b0800000000000203ab564a54b232d4019146b50053b4e1880d000000";
+    for (body, status) in [(sound, 200), (twice, 400), (&sound[..40], 400)] {
+        let body = bytes(body);
+        let fields =
+            format!("content-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n", body.len());
+        let request = [post("/polls", &fields, "").as_slice(), &body].concat();
+        let said = raw(gateway.address, &request).await;
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{said}");
+        assert_eq!(said.ends_with(&*String::from_utf8_lossy(&body)), status == 200);
+    }
+    assert_eq!(seen.count(), 1);
+    assert_eq!(seen.last().headers["content-encoding"], "gzip");
+    let fields = "content-type: application/json\r\ncontent-encoding: br\r\ncontent-length: 2\r\n";
+    assert!(raw(gateway.address, &post("/polls", fields, "{}")).await.starts_with("HTTP/1.1 415 "));
+}
+
+/// Each message of a call is bounded, by its method's table.
+#[tokio::test]
+async fn grpc_messages_are_bounded_by_method() {
+    let (address, _) = echo().await;
+    let gateway = gateway(&toml(address, UPLOADS)).await;
+    for (message, status) in
+        [(&b"\0\0\0\0\x02ab"[..], None), (b"\0\0\0\0\x0bhello world", Some("8")), (b"\x01\0\0\0\0", Some("12"))]
+    {
+        let request = Request::post(format!("http://{}/pkg.Service/Method", gateway.address))
+            .header("content-type", "application/grpc")
+            .body(Full::new(Bytes::from_static(message)))
+            .unwrap();
+        let said = answer(patiently(client_http2().request(request)).await.unwrap()).await;
+        let code = said.headers.get("grpc-status").map(|code| code.to_str().unwrap().to_owned());
+        assert_eq!((said.status.as_u16(), code.as_deref()), (200, status));
+    }
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
