@@ -1,6 +1,7 @@
 //! The reader: one pass, recursive as far as the limit allows.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 #[cfg(feature = "_auth")]
 use super::Json;
@@ -222,8 +223,11 @@ impl<'a> Reader<'a, '_> {
         let mut text = Cow::Borrowed("");
         loop {
             let rest = self.text.get(self.at..).unwrap_or_default();
-            let run =
-                rest.bytes().position(|byte| byte == b'"' || byte == b'\\' || byte < b' ').ok_or(JsonFault::Syntax)?;
+            // No farther than it may go on.
+            let near = rest.as_bytes().get(..=max_bytes.saturating_sub(text.len())).unwrap_or(rest.as_bytes());
+            let Some(run) = near.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..b' ')) else {
+                return Err(if near.len() < rest.len() { JsonFault::TextTooLong } else { JsonFault::Syntax });
+            };
             if text.len() + run > max_bytes {
                 return Err(JsonFault::TextTooLong);
             }
@@ -276,12 +280,10 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn four_digits(&mut self) -> Result<u32, JsonFault> {
-        let digits = self.text.get(self.at..self.at + 4).ok_or(JsonFault::Syntax)?;
-        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(JsonFault::Syntax);
-        }
+        let digits = self.text.as_bytes().get(self.at..self.at + 4).ok_or(JsonFault::Syntax)?;
         self.at += 4;
-        u32::from_str_radix(digits, 16).map_err(|_| JsonFault::Syntax)
+        let add = |code: u32, digit: &u8| Some(code << 4 | char::from(*digit).to_digit(16)?);
+        digits.iter().try_fold(0, add).ok_or(JsonFault::Syntax)
     }
 
     fn number(&mut self) -> Result<(Number, &'a str), JsonFault> {
@@ -356,7 +358,7 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
-/// Whether a name stands twice. Few members are compared with each other, many are sorted.
+/// Whether a name stands twice. Few members are compared with each other; many are hashed, by a key that nobody knows.
 fn has_twice<V>(members: &[(Cow<'_, str>, V)]) -> bool {
     const FEW: usize = 12;
     if members.len() <= FEW {
@@ -365,7 +367,6 @@ fn has_twice<V>(members: &[(Cow<'_, str>, V)]) -> bool {
             .enumerate()
             .any(|(at, (name, _))| members.iter().take(at).any(|(before, _)| before == name));
     }
-    let mut names: Vec<&str> = members.iter().map(|(name, _)| &**name).collect();
-    names.sort_unstable();
-    names.windows(2).any(|pair| pair.first() == pair.last())
+    let mut names = HashSet::with_capacity(members.len());
+    !members.iter().all(|(name, _)| names.insert(&**name))
 }
