@@ -60,11 +60,15 @@ pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
 }
 
 #[cfg(feature = "json-schema")]
-pub(crate) use crate::integration::json_schema::{CompiledSchema, MAX_BREACHES};
+pub(crate) use crate::integration::json_schema::{CompiledSchema, MAX_BREACHES, SchemaBreach};
+#[cfg(feature = "openapi")]
+pub(crate) use crate::integration::json_schema::{SchemaValue, knows_format, pattern_fault};
 #[cfg(feature = "_auth")]
 pub(crate) use crate::integration::spawn::{Task, can_spawn, spawn};
 #[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
 pub(crate) use crate::integration::timer::Timer;
+#[cfg(feature = "openapi-yaml")]
+pub(crate) use crate::integration::yaml::read as read_yaml;
 
 /// A timer of the runtime that polls; `None` outside of one.
 #[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]

@@ -11,7 +11,12 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Number as JsonNumber, Value};
 
 use crate::spine::config::ConfigError;
+#[cfg(feature = "openapi")]
+use crate::spine::json::Json;
 use crate::spine::json::{Build, JsonLimits, Number, Stop, read_as};
+
+/// What schemas judge.
+pub(crate) type SchemaValue = Value;
 
 /// A schema, ready to judge.
 pub(crate) struct CompiledSchema {
@@ -61,22 +66,87 @@ impl CompiledSchema {
         Ok(Self { validator: compiled, has_branches: has_branches(&schema) })
     }
 
+    /// Compiles a schema of draft 2020-12 that refers to itself alone, as descriptions of APIs are turned into. Their
+    /// formats are known.
+    #[cfg(feature = "openapi")]
+    pub(crate) fn of(schema: &Json<'_>) -> Result<Self, String> {
+        let schema = value(schema);
+        let options = jsonschema::options()
+            .offline()
+            .with_draft(jsonschema::Draft::Draft202012)
+            .should_validate_formats(true)
+            .with_format("byte", is_base64)
+            .with_pattern_options(PatternOptions::regex());
+        let compiled = options.build(&schema).map_err(|error| format!("cannot be used: {error}"))?;
+        Ok(Self { validator: compiled, has_branches: has_branches(&schema) })
+    }
+
     /// Reads a document, and judges it.
     pub(crate) fn judge(&self, document: &[u8], limits: &JsonLimits) -> Result<Vec<SchemaBreach>, Box<Stop>> {
         let value: Value = read_as(document, limits)?;
-        if self.validator.is_valid(&value) {
-            return Ok(Vec::new());
-        }
+        Ok(if self.accepts(&value) { Vec::new() } else { self.breaches(&value, document.len()) })
+    }
+
+    pub(crate) fn accepts(&self, value: &SchemaValue) -> bool {
+        self.validator.is_valid(value)
+    }
+
+    /// What is wrong with a value that came in so many bytes.
+    pub(crate) fn breaches(&self, value: &SchemaValue, bytes: usize) -> Vec<SchemaBreach> {
         // All of them where that is cheap, so that a person mends them in one go.
         let max_bytes = if self.has_branches { MAX_BYTES_WITH_BRANCHES } else { MAX_BYTES_FOR_ALL };
-        if document.len() <= max_bytes {
-            return Ok(self.validator.iter_errors(&value).take(MAX_BREACHES + 1).map(|error| breach(&error)).collect());
+        if bytes <= max_bytes {
+            return self.validator.iter_errors(value).take(MAX_BREACHES + 1).map(|error| breach(&error)).collect();
         }
         if self.has_branches {
             let detail = String::from("It is not as described.");
-            return Ok(vec![SchemaBreach { pointer: String::from("#"), keyword: String::from("schema"), detail }]);
+            return vec![SchemaBreach { pointer: String::from("#"), keyword: String::from("schema"), detail }];
         }
-        Ok(self.validator.validate(&value).err().map(|error| breach(&error)).into_iter().collect())
+        self.validator.validate(value).err().map(|error| breach(&error)).into_iter().collect()
+    }
+}
+
+impl std::fmt::Debug for CompiledSchema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CompiledSchema").finish_non_exhaustive()
+    }
+}
+
+/// Whether a format is judged.
+#[cfg(feature = "openapi")]
+pub(crate) fn knows_format(format: &str) -> bool {
+    format == "byte" || jsonschema::options().is_known_format(jsonschema::Draft::Draft202012, format)
+}
+
+/// Why a pattern cannot be used, if it cannot.
+#[cfg(feature = "openapi")]
+pub(crate) fn pattern_fault(pattern: &str) -> Option<String> {
+    let options = jsonschema::options().offline().with_pattern_options(PatternOptions::regex());
+    let built = options.build(&serde_json::json!({ "pattern": pattern }));
+    built.err().map(|_| String::from("the pattern is none, or one that does not take linear time: look-around, say"))
+}
+
+/// RFC 4648 section 4, with its padding.
+#[cfg(feature = "openapi")]
+fn is_base64(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    text.len() % 4 == 0 && text.len() - body.len() <= 2 && body.bytes().all(is_digit)
+}
+
+/// A document of ours as one of the engine's.
+#[cfg(feature = "openapi")]
+fn value(json: &Json<'_>) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Flag(flag) => Value::Bool(*flag),
+        Json::Number(Number::Whole(whole)) => Value::Number((*whole).into()),
+        Json::Number(Number::Real(real)) => JsonNumber::from_f64(*real).map_or(Value::Null, Value::Number),
+        Json::Text(text) => Value::String(text.to_string()),
+        Json::List(items) => Value::Array(items.iter().map(value).collect()),
+        Json::Object(members) => {
+            Value::Object(members.iter().map(|(name, member)| (name.to_string(), value(member))).collect())
+        }
     }
 }
 
@@ -133,6 +203,7 @@ fn detail(kind: &Kind) -> String {
         Kind::Type { .. } => write!(text, "It is of another type."),
         Kind::Enum { .. } | Kind::Constant { .. } => write!(text, "It is none of the values that are allowed."),
         Kind::Pattern { .. } => write!(text, "It does not match the pattern."),
+        Kind::FalseSchema => write!(text, "It may not be there."),
         Kind::UniqueItems => write!(text, "Its items differ from each other."),
         Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => {
             write!(text, "It has members that are not described.")

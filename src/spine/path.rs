@@ -226,9 +226,10 @@ impl<'a> PathReadings<'a> {
 
     /// The path, decoded, when servers agree about it.
     #[cfg(any(feature = "_auth", feature = "validate"))]
-    pub(crate) fn into_plain(self) -> Option<String> {
+    pub(crate) fn into_plain(self) -> Option<Cow<'a, str>> {
         match self {
-            Self::Plain(path) => String::from_utf8(path.into_owned()).ok(),
+            Self::Plain(Cow::Borrowed(path)) => std::str::from_utf8(path).ok().map(Cow::Borrowed),
+            Self::Plain(Cow::Owned(path)) => String::from_utf8(path).ok().map(Cow::Owned),
             Self::Several(_) | Self::Anything => None,
         }
     }

@@ -15,7 +15,7 @@ use tower_service::Service;
 use super::body::{CheckedBody, Cut, End};
 use super::breach::Breach;
 use super::budget::Held;
-use super::judge::{bad_message, broken_off, too_long, too_slow};
+use super::judge::{Of, bad_message, broken_off, too_long, too_slow};
 use super::layer::Shared;
 use super::media::BodyKind;
 use crate::spine::body::ResponseBody;
@@ -63,7 +63,7 @@ pub(super) struct Reading<S, ReqB> {
     body: Pin<Box<ReqB>>,
     shared: Arc<Shared>,
     /// What kind of body it is, and of which route.
-    kind: (BodyKind, Option<usize>),
+    kind: (BodyKind, Option<Of>),
     max_bytes: usize,
     read: Read,
     trailers: Option<HeaderMap>,
@@ -128,7 +128,7 @@ impl<S, ReqB> Reading<S, ReqB> {
         service: S,
         request: Request<ReqB>,
         shared: Arc<Shared>,
-        kind: (BodyKind, Option<usize>),
+        kind: (BodyKind, Option<Of>),
         max_bytes: usize,
     ) -> Self {
         let (parts, body) = request.into_parts();

@@ -25,7 +25,15 @@ pub(super) enum Plan {
     /// gRPC messages stream through.
     WatchMessages { messages: Messages, max_bytes: usize },
     /// It is read before the service is called.
-    Read { kind: BodyKind, route: Option<usize>, max_bytes: usize },
+    Read { kind: BodyKind, route: Option<Of>, max_bytes: usize },
+}
+
+/// The route of a body, and which of its types it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Of {
+    pub(super) route: usize,
+    #[cfg_attr(not(feature = "openapi"), expect(dead_code, reason = "there is one type"))]
+    pub(super) media: usize,
 }
 
 /// A breach, and the methods that there are instead.
@@ -38,14 +46,15 @@ impl Shared {
         request: RequestView<'_>,
         has_body: bool,
         declared_bytes: Option<u64>,
-    ) -> Result<Plan, Refusal> {
+    ) -> Result<(Plan, Option<&Route>), Refusal> {
         let tell = &mut |breach: Breach| self.tell(breach);
         head::check(request, &self.limits, &self.methods, tell).map_err(|breach| self.refusal(breach, None))?;
         self.inspected(Part::Head(request))?;
         let route = self.route(request)?;
-        let kind = self.kind(request, route, has_body).map_err(|breach| self.refusal(breach, None))?;
+        let (kind, media) =
+            self.kind_and_media(request, route, has_body).map_err(|breach| self.refusal(breach, None))?;
         if !has_body {
-            return Ok(Plan::Pass);
+            return Ok((Plan::Pass, route));
         }
         let grpc = route.and_then(|route| match route.body {
             Expected::Grpc { message_bytes, allows_compressed } => {
@@ -59,15 +68,31 @@ impl Shared {
         if declared_bytes.is_some_and(|bytes| bytes > max_bytes as u64) {
             self.tell(too_long(max_bytes)).map_err(|breach| self.refusal(breach, None))?;
             // It is only reported, so that nothing of it is held.
-            return Ok(Plan::Watch { max_bytes });
+            return Ok((Plan::Watch { max_bytes }, route));
         }
-        Ok(match kind {
+        let plan = match kind {
             BodyKind::Other => match grpc {
                 Some(messages) => Plan::WatchMessages { messages, max_bytes },
                 None => Plan::Watch { max_bytes },
             },
-            kind => Plan::Read { kind, route: route.map(|route| route.index), max_bytes },
-        })
+            kind => Plan::Read { kind, route: route.map(|route| Of { route: route.index, media }), max_bytes },
+        };
+        Ok((plan, route))
+    }
+
+    /// What kind of body it is, and which of the types that an OpenAPI document describes.
+    #[cfg_attr(not(feature = "openapi"), allow(clippy::unnecessary_wraps, reason = "there is one type"))]
+    fn kind_and_media(
+        &self,
+        request: RequestView<'_>,
+        route: Option<&Route>,
+        has_body: bool,
+    ) -> Result<(BodyKind, usize), Breach> {
+        #[cfg(feature = "openapi")]
+        if let Some(described) = route.and_then(|route| route.described.as_ref()) {
+            return self.described(request, described, has_body);
+        }
+        self.kind(request, route, has_body).map(|kind| (kind, 0))
     }
 
     /// The route that describes the request, if one does, or need not.
@@ -111,7 +136,7 @@ impl Shared {
             Some(Expected::Json) => Some(BodyKind::Json),
             Some(Expected::Form) => Some(BodyKind::Form),
             Some(Expected::Grpc { .. }) => Some(BodyKind::Grpc),
-            Some(Expected::Nothing | Expected::Anything) | None => None,
+            Some(_) | None => None,
         };
         let kind = kind_of(request.headers(), &self.content_types).and_then(|kind| {
             if wanted.is_none_or(|wanted| wanted == kind) {
@@ -136,7 +161,7 @@ impl Shared {
     }
 
     /// Judges a body that was read whole.
-    pub(super) fn judge_body(&self, kind: BodyKind, route: Option<usize>, body: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn judge_body(&self, kind: BodyKind, route: Option<Of>, body: &[u8]) -> Result<(), Refusal> {
         if let Some(breach) = self.check_body(kind, route, body) {
             self.tell(breach).map_err(|breach| self.refusal(breach, None))?;
         }
@@ -144,8 +169,13 @@ impl Shared {
     }
 
     #[cfg(feature = "json-schema")]
-    fn check_body(&self, kind: BodyKind, route: Option<usize>, body: &[u8]) -> Option<Breach> {
-        match route.and_then(|index| self.routes.get(index)).and_then(|route| route.schema.as_ref()) {
+    fn check_body(&self, kind: BodyKind, route: Option<Of>, body: &[u8]) -> Option<Breach> {
+        let found = route.and_then(|of| self.routes.get(of.route));
+        #[cfg(feature = "openapi")]
+        if let (Some(described), Some(of)) = (found.and_then(|route| route.described.as_ref()), route) {
+            return self.check_described(kind, described, of.media, body);
+        }
+        match found.and_then(|route| route.schema.as_ref()) {
             // One reading serves both.
             Some(schema) if kind == BodyKind::Json => schema.check(body, &self.limits, self.schema_errors),
             _ => content::check(kind, body, &self.limits),
@@ -153,7 +183,7 @@ impl Shared {
     }
 
     #[cfg(not(feature = "json-schema"))]
-    fn check_body(&self, kind: BodyKind, _: Option<usize>, body: &[u8]) -> Option<Breach> {
+    fn check_body(&self, kind: BodyKind, _: Option<Of>, body: &[u8]) -> Option<Breach> {
         content::check(kind, body, &self.limits)
     }
 
@@ -197,7 +227,7 @@ fn is_anything(route: Option<&Route>) -> bool {
     route.is_some_and(|route| route.body == Expected::Anything)
 }
 
-fn is_encoded(request: RequestView<'_>) -> bool {
+pub(super) fn is_encoded(request: RequestView<'_>) -> bool {
     let mut encodings = request.headers().get_all(header::CONTENT_ENCODING).iter();
     encodings.any(|encoding| !encoding.is_empty() && !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }

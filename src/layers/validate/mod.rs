@@ -96,6 +96,8 @@ mod body;
 mod breach;
 mod budget;
 mod content;
+#[cfg(feature = "openapi")]
+mod described;
 mod future;
 mod grpc;
 mod head;
@@ -104,6 +106,8 @@ mod judge;
 mod layer;
 mod limits;
 mod media;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod route;
 #[cfg(feature = "json-schema")]
 mod schema;
@@ -116,6 +120,8 @@ pub use self::inspect::{Inspect, Part, Verdict};
 pub use self::layer::{UnknownPaths, Validate, ValidateLayer};
 pub use self::limits::Limits;
 pub use self::media::MediaType;
+#[cfg(feature = "openapi")]
+pub use self::openapi::{OpenApi, UnknownQuery};
 pub use self::route::Route;
 #[cfg(feature = "json-schema")]
 pub use self::schema::Schema;

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::breach::{Breach, Check, Error};
+use super::breach::Breach;
 use super::content;
 use super::limits::Limits;
 use crate::spine::config::ConfigError;
 use crate::spine::problem::ProblemKind;
-use crate::wiring::{CompiledSchema, MAX_BREACHES};
+use crate::wiring::CompiledSchema;
 
 /// A JSON Schema (drafts 4 to 2020-12) for the body of a [`Route`](super::Route).
 ///
@@ -44,20 +44,18 @@ impl Schema {
 
     /// Reads a body and judges it.
     pub(super) fn check(&self, body: &[u8], limits: &Limits, kind: ProblemKind) -> Option<Breach> {
-        let breaches = match self.0.judge(body, &limits.json(body.len())) {
-            Ok(breaches) if breaches.is_empty() => return None,
-            Ok(breaches) => breaches,
-            Err(stop) => return Some(content::no_json(stop.fault, stop.pointer())),
-        };
-        let is_truncated = breaches.len() > MAX_BREACHES;
-        let errors = breaches.into_iter().take(MAX_BREACHES).map(|breach| Error {
-            pointer: Some(breach.pointer),
-            name: None,
-            keyword: breach.keyword.into(),
-            detail: breach.detail.into(),
-        });
-        Some(Breach::of_all(Check::Schema, kind, errors.collect(), is_truncated))
+        check(&self.0, body, limits, kind)
     }
+}
+
+/// Reads a body and judges it by a schema.
+pub(super) fn check(schema: &CompiledSchema, body: &[u8], limits: &Limits, kind: ProblemKind) -> Option<Breach> {
+    let breaches = match schema.judge(body, &limits.json(body.len())) {
+        Ok(breaches) if breaches.is_empty() => return None,
+        Ok(breaches) => breaches,
+        Err(stop) => return Some(content::no_json(stop.fault, stop.pointer())),
+    };
+    Some(Breach::of_schema(breaches, kind))
 }
 
 impl fmt::Debug for Schema {

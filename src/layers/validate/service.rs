@@ -61,7 +61,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let shared = &self.shared;
         if shared.is_empty {
             return ResponseFuture::passed(self.inner.call(request.map(CheckedBody::passed)), None);
@@ -69,15 +69,29 @@ where
         let view = RequestView::of(&request);
         let declared = view.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let has_body = !request.body().is_end_stream() && declared != Some(0);
-        match shared.judge(view, has_body, declared) {
-            Err(rejection) => ResponseFuture::refused(Arc::clone(shared), *rejection, RequestFacts::of(view)),
-            Ok(Plan::Pass) => ResponseFuture::passed(self.inner.call(request.map(CheckedBody::passed)), None),
-            Ok(Plan::Watch { max_bytes }) => self.watch(request, None, max_bytes, self.shared.limits.body_timeout),
+        let plan = match shared.judge(view, has_body, declared) {
+            Err(rejection) => {
+                return ResponseFuture::refused(Arc::clone(shared), *rejection, RequestFacts::of(view));
+            }
+            #[cfg(feature = "openapi")]
+            Ok((plan, route)) => {
+                let template = route.and_then(|route| route.described.as_ref()).map(|described| described.name.clone());
+                if let Some(template) = template {
+                    request.extensions_mut().insert(template);
+                }
+                plan
+            }
+            #[cfg(not(feature = "openapi"))]
+            Ok((plan, _)) => plan,
+        };
+        match plan {
+            Plan::Pass => ResponseFuture::passed(self.inner.call(request.map(CheckedBody::passed)), None),
+            Plan::Watch { max_bytes } => self.watch(request, None, max_bytes, self.shared.limits.body_timeout),
             // Streams stay open for as long as both sides like.
-            Ok(Plan::WatchMessages { messages, max_bytes }) => {
+            Plan::WatchMessages { messages, max_bytes } => {
                 self.watch(request, Some(messages), max_bytes, Duration::MAX)
             }
-            Ok(Plan::Read { kind, route, max_bytes }) => {
+            Plan::Read { kind, route, max_bytes } => {
                 // The readied service waits for the body; a clone takes its place, and has to be readied anew.
                 let clone = self.inner.clone();
                 let service = mem::replace(&mut self.inner, clone);

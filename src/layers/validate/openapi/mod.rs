@@ -1,0 +1,19 @@
+//! OpenAPI documents: a compiler (document, schemas, parameters, bodies) and the judgement of requests by what it makes.
+
+mod decode;
+mod description;
+mod discriminator;
+mod document;
+mod fields;
+mod keywords;
+mod media;
+mod operation;
+mod parameter;
+mod paths;
+mod schema;
+mod shape;
+mod template;
+
+pub use self::description::{OpenApi, UnknownQuery};
+pub(super) use self::operation::Operation;
+pub(super) use self::template::PathTemplate;
