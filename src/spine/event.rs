@@ -203,6 +203,13 @@ pub(crate) fn validation_failed(check: &str, pointer: Option<&str>, reported: bo
     report!(warn, Origin::Validate, event = "input_validation_reported", check, pointer, suppressed, "");
 }
 
+/// Says that a response is not as its description has it, as far as the sampler lets it.
+#[cfg(feature = "openapi")]
+pub(crate) fn response_invalid((route, keyword, pointer): (&str, &str, &str), sampler: &Sampler, clock: &Clock) {
+    let Some(suppressed) = sampler.admit(clock.now()) else { return };
+    report!(warn, Origin::Validate, event = "response_validation_fail", route, keyword, pointer, suppressed, "");
+}
+
 /// What happens to a limiter's policy beside refusals.
 #[cfg(feature = "rate-limit")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

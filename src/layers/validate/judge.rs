@@ -32,7 +32,7 @@ pub(super) enum Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Of {
     pub(super) route: usize,
-    #[cfg_attr(not(feature = "openapi"), expect(dead_code, reason = "there is one type"))]
+    #[cfg_attr(not(feature = "openapi"), allow(dead_code, reason = "there is one type"))]
     pub(super) media: usize,
 }
 

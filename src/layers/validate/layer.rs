@@ -216,6 +216,7 @@ impl Validate {
         self.limits.check()?;
         #[cfg(feature = "openapi")]
         for api in &self.openapi {
+            api.check_security()?;
             self.routes.extend(api.routes()?);
         }
         let bodies = self.bodies.unwrap_or(if self.routes.is_empty() { Bodies::All } else { Bodies::Described });

@@ -108,6 +108,8 @@ mod limits;
 mod media;
 #[cfg(feature = "openapi")]
 mod openapi;
+#[cfg(feature = "openapi")]
+mod responses;
 mod route;
 #[cfg(feature = "json-schema")]
 mod schema;
@@ -122,6 +124,8 @@ pub use self::limits::Limits;
 pub use self::media::MediaType;
 #[cfg(feature = "openapi")]
 pub use self::openapi::{OpenApi, UnknownQuery};
+#[cfg(feature = "openapi")]
+pub use self::responses::{ResponsesFuture, ValidateResponses, ValidateResponsesLayer, ValidateResponsesService};
 pub use self::route::Route;
 #[cfg(feature = "json-schema")]
 pub use self::schema::Schema;

@@ -242,6 +242,12 @@ impl Routes {
         self.routes.get(index)
     }
 
+    /// The operations of its routes, in their order.
+    #[cfg(feature = "openapi")]
+    pub(super) fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.routes.iter().filter_map(|route| Some(&*route.described.as_ref()?.operation))
+    }
+
     pub(super) fn find(&self, method: &Method, path: &str) -> Found<'_> {
         let Some(path) = plain_path(path) else { return Found::Unknown };
         let path = path.strip_prefix('/').unwrap_or_default();

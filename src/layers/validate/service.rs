@@ -61,6 +61,7 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[cfg_attr(not(feature = "openapi"), allow(unused_mut, reason = "nothing is handed on"))]
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let shared = &self.shared;
         if shared.is_empty {

@@ -7,6 +7,7 @@ use super::super::route::{Described, Route};
 use super::document::Document;
 use super::operation::Operation;
 use super::paths;
+use super::responses::Responses;
 use super::schema::Notes;
 use super::template::PathTemplate;
 use crate::spine::config::ConfigError;
@@ -54,9 +55,9 @@ pub struct OpenApi {
 
 /// What is read of a description once.
 #[derive(Debug)]
-pub(super) struct Compiled {
-    pub(super) document: Document,
-    pub(super) operations: Vec<Arc<Operation>>,
+struct Compiled {
+    document: Document,
+    operations: Vec<Arc<Operation>>,
     warnings: Vec<String>,
 }
 
@@ -166,8 +167,15 @@ impl OpenApi {
         self.compiled.warnings.iter().map(String::as_str)
     }
 
-    pub(super) fn compiled(&self) -> &Compiled {
-        &self.compiled
+    /// What an operation may be answered.
+    pub(in crate::layers::validate) fn responses(
+        &self,
+        operations: &[&Operation],
+    ) -> Result<Vec<Responses>, ConfigError> {
+        let mut notes = Notes::default();
+        let compile = |operation: &&Operation| Responses::compile(&self.compiled.document, &operation.at, &mut notes);
+        let all = operations.iter().map(compile).collect();
+        if notes.faults.is_empty() { Ok(all) } else { Err(ConfigError::new("openapi", "", notes.faults.text(), MEND)) }
     }
 
     /// The template of an operation's path, with what stands before it.
@@ -183,7 +191,6 @@ impl OpenApi {
 
     /// The routes of its operations.
     pub(in crate::layers::validate) fn routes(&self) -> Result<Vec<Route>, ConfigError> {
-        self.check_security()?;
         let route = |operation: &Arc<Operation>| {
             let template = self.template(operation)?;
             let name = RouteTemplate::new(template.as_str());
@@ -196,7 +203,7 @@ impl OpenApi {
     }
 
     /// An operation that asks for a credential which nobody checks is open to everybody, and its description says otherwise.
-    fn check_security(&self) -> Result<(), ConfigError> {
+    pub(in crate::layers::validate) fn check_security(&self) -> Result<(), ConfigError> {
         let is_bound = |scheme: &Box<str>| match &self.bound {
             Bound::None => false,
             Bound::Named(names) => names.contains(scheme),

@@ -6,14 +6,17 @@ mod discriminator;
 mod document;
 mod fields;
 mod keywords;
+mod look;
 mod media;
 mod operation;
 mod parameter;
 mod paths;
+mod responses;
 mod schema;
 mod shape;
 mod template;
 
 pub use self::description::{OpenApi, UnknownQuery};
 pub(super) use self::operation::Operation;
+pub(super) use self::responses::{Described, Responses, check_body};
 pub(super) use self::template::PathTemplate;

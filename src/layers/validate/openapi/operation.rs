@@ -4,18 +4,18 @@ use std::borrow::Cow;
 
 use http::{HeaderName, Method, header};
 
-use super::super::breach::{Breach, Check, Error};
+use super::super::breach::{Breach, Check};
 use super::super::limits::Limits;
 use super::decode::{Escapes, Fault, Field, one};
-use super::fields::{Pair, form, is_empty, pairs, value};
+use super::fields::{form, pairs};
+use super::look::{Errors, Slot, check_headers, check_pairs, look, nameless, words};
 use super::media::{Content, Media};
 use super::parameter::{Parameter, Place};
-use super::shape::{Shape, Types};
 use super::template::{Captured, PathTemplate};
 use crate::spine::json::JsonLimits;
 use crate::spine::problem::ProblemKind;
 use crate::spine::request::RequestView;
-use crate::wiring::{CompiledSchema, MAX_BREACHES, SchemaValue};
+use crate::wiring::CompiledSchema;
 
 /// What a description says of one method of one path.
 #[derive(Debug)]
@@ -41,63 +41,6 @@ pub(super) type Security = Vec<Vec<Box<str>>>;
 pub(super) struct Body {
     pub(super) is_required: bool,
     pub(super) content: Content,
-}
-
-/// A parameter, and how else its text may be meant.
-#[derive(Debug)]
-struct Slot {
-    parameter: Parameter,
-    /// Where text may be a number and may be text, its schema knows which.
-    as_text: Option<Field>,
-}
-
-impl Slot {
-    fn of(parameter: Parameter) -> Self {
-        let is_mixed = |types: Types| types != Types::ALL && types.has(Types::TEXT) && types != Types::TEXT;
-        let as_text = match parameter.field.shape {
-            Shape::Scalar(types) if is_mixed(types) => {
-                Some(Field { shape: Shape::Scalar(Types::TEXT), ..parameter.field.clone() })
-            }
-            _ => None,
-        };
-        Self { parameter, as_text }
-    }
-}
-
-/// What is wrong so far.
-struct Errors {
-    told: Vec<Error>,
-    is_truncated: bool,
-}
-
-impl Errors {
-    fn add(
-        &mut self,
-        parameter: &Parameter,
-        keyword: Cow<'static, str>,
-        detail: Cow<'static, str>,
-        pointer: Option<String>,
-    ) {
-        if self.told.len() >= MAX_BREACHES {
-            self.is_truncated = true;
-            return;
-        }
-        let name = Some(Cow::Owned(parameter.field.name.to_string()));
-        self.told.push(Error { place: Some(parameter.place.name()), pointer, name, keyword, detail });
-    }
-
-    fn fault(&mut self, parameter: &Parameter, fault: Fault) {
-        let (keyword, detail) = words(fault);
-        self.add(parameter, keyword.into(), detail.into(), None);
-    }
-}
-
-const fn words(fault: Fault) -> (&'static str, &'static str) {
-    match fault {
-        Fault::Repeated => ("repeated", "It stands more than once."),
-        Fault::Malformed => ("style", "It is not written as described."),
-        Fault::Escape => ("encoding", "It cannot be decoded."),
-    }
 }
 
 impl Operation {
@@ -165,10 +108,10 @@ impl Operation {
         limits: &Limits,
     ) -> Option<Breach> {
         let limits = limits.json(limits.uri_bytes.max(limits.header_value_bytes));
-        let mut errors = Errors { told: Vec::new(), is_truncated: false };
+        let mut errors = Errors::default();
         self.check_path(path, template, &limits, &mut errors);
         self.check_query(request.uri().query().unwrap_or_default(), refuses_unknown, &limits, &mut errors);
-        self.check_headers(request, &limits, &mut errors);
+        check_headers(&self.headers, request.headers(), &limits, &mut errors);
         self.check_cookies(request, &limits, &mut errors);
         if errors.told.is_empty() {
             return None;
@@ -208,32 +151,6 @@ impl Operation {
         }
     }
 
-    fn check_headers(&self, request: RequestView<'_>, limits: &JsonLimits, errors: &mut Errors) {
-        for (name, slot) in &self.headers {
-            let mut values = request.headers().get_all(name).iter();
-            let (first, second) = (values.next(), values.next());
-            let length = first.map_or(0, |value| value.len());
-            let is_list = matches!(slot.parameter.field.shape, Shape::List(_) | Shape::Object(_));
-            let decode = |field: &Field| {
-                let Some(first) = first else { return Ok(None) };
-                let text = |value: &http::HeaderValue| std::str::from_utf8(value.as_bytes()).map(str::to_owned);
-                let raw = match second {
-                    None => text(first),
-                    // RFC 9110 section 5.3: lines of a list are one list.
-                    Some(_) if is_list => {
-                        let lines = request.headers().get_all(name).iter().map(text);
-                        lines.collect::<Result<Vec<_>, _>>().map(|lines| lines.join(","))
-                    }
-                    Some(_) => return Err(Fault::Repeated),
-                };
-                let raw = raw.map_err(|_| Fault::Escape)?;
-                let raw = if is_list { raw.split(',').map(str::trim).collect::<Vec<_>>().join(",") } else { raw };
-                one(field, raw.trim(), Escapes::None, limits).map(Some)
-            };
-            look(slot, length, decode, errors);
-        }
-    }
-
     fn check_cookies(&self, request: RequestView<'_>, limits: &JsonLimits, errors: &mut Errors) {
         if self.cookies.is_empty() {
             return;
@@ -268,57 +185,5 @@ impl Operation {
             Ok(value) => Some(Breach::of_schema(schema.breaches(&value, body.len()), kind)),
             Err(fault) => Some(told(fault)),
         }
-    }
-}
-
-/// Something that is wrong with no parameter in particular.
-fn nameless(place: &'static str, (keyword, detail): (&'static str, &'static str)) -> Error {
-    Error { place: Some(place), pointer: None, name: None, keyword: keyword.into(), detail: detail.into() }
-}
-
-fn check_pairs(
-    slots: &[Slot],
-    pairs: &[Pair<'_>],
-    length: usize,
-    escapes: Escapes,
-    limits: &JsonLimits,
-    errors: &mut Errors,
-) {
-    for (index, slot) in slots.iter().enumerate() {
-        if slot.parameter.allows_empty && is_empty(index, pairs) {
-            continue;
-        }
-        look(slot, length, |field| value(field, index, pairs, escapes, limits), errors);
-    }
-}
-
-/// Decodes a parameter and judges it.
-fn look(
-    Slot { parameter, as_text }: &Slot,
-    length: usize,
-    decode: impl Fn(&Field) -> Result<Option<SchemaValue>, Fault>,
-    errors: &mut Errors,
-) {
-    let value = match decode(&parameter.field) {
-        Ok(Some(value)) => value,
-        Ok(None) if parameter.is_required => {
-            errors.add(parameter, "required".into(), "The parameter is missing.".into(), None);
-            return;
-        }
-        Ok(None) => return,
-        Err(fault) => return errors.fault(parameter, fault),
-    };
-    let Some(schema) = &parameter.schema else { return };
-    let accepts_text = |field: &Field| decode(field).is_ok_and(|text| text.is_some_and(|text| schema.accepts(&text)));
-    if schema.accepts(&value) || as_text.as_ref().is_some_and(accepts_text) {
-        return;
-    }
-    tell(parameter, schema, &value, length, errors);
-}
-
-fn tell(parameter: &Parameter, schema: &CompiledSchema, value: &SchemaValue, length: usize, errors: &mut Errors) {
-    for breach in schema.breaches(value, length) {
-        let pointer = Some(breach.pointer).filter(|pointer| pointer != "#");
-        errors.add(parameter, breach.keyword.into(), breach.detail.into(), pointer);
     }
 }

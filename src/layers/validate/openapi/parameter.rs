@@ -204,3 +204,20 @@ fn contained(
     let shape = if is_json { Shape::Json } else { Shape::Scalar(Types::TEXT) };
     Some((Field { name: name.into(), style, explode: false, shape }, schema))
 }
+
+/// A header field of a response.
+pub(super) fn field(document: &Document, at: &str, name: &str, notes: &mut Notes) -> Option<Parameter> {
+    let (at, described) = document.resolve(at, &mut notes.faults)?;
+    let is_required = flag(described, "required", &at, &mut notes.faults);
+    let header = (name, Place::Header);
+    let (field, schema) = match (described.get("schema"), described.get("content")) {
+        (Some(schema), None) => {
+            let shape = shape(document, schema);
+            let schema = compiled(document, &below(&at, "schema"), Direction::Response, notes);
+            (styled(document.version, &at, described, header, shape, notes)?, schema)
+        }
+        (None, Some(content)) => contained(document, &at, content, header, notes)?,
+        _ => return None,
+    };
+    Some(Parameter { place: Place::Header, field, is_required, allows_empty: false, schema })
+}

@@ -1,0 +1,9 @@
+//! Responses, judged by an OpenAPI document.
+
+mod future;
+mod layer;
+mod service;
+
+pub use self::future::ResponsesFuture;
+pub use self::layer::{ValidateResponses, ValidateResponsesLayer};
+pub use self::service::ValidateResponsesService;
