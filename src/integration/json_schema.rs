@@ -39,6 +39,8 @@ const LIMITS: JsonLimits = JsonLimits::of_whole(4 << 20, 64, 200_000);
 const MAX_BYTES_FOR_ALL: usize = 16 << 10;
 /// The same where alternatives multiply it; in longer ones no breach is looked for at all.
 const MAX_BYTES_WITH_BRANCHES: usize = 1 << 10;
+/// The least `i64`.
+const EDGE: f64 = -9_223_372_036_854_775_808.0;
 /// The most breaches that are told.
 pub(crate) const MAX_BREACHES: usize = 16;
 /// The most characters of a member's name in a pointer: names are the sender's.
@@ -228,7 +230,12 @@ impl<'a> Build<'a> for Value {
             // Whole numbers beyond `i64`, and what is written with a fraction; the reader lets no infinity through.
             Number::Real(real) => match text.parse::<u64>() {
                 Ok(whole) => Self::Number(whole.into()),
-                Err(_) => JsonNumber::from_f64(real).map_or(Self::Null, Self::Number),
+                Err(_) => {
+                    // Just below `i64`, they round to its edge, and would pass for it.
+                    let is_whole = !text.contains(['.', 'e', 'E']);
+                    let real = if is_whole && real == EDGE { real.next_down() } else { real };
+                    JsonNumber::from_f64(real).map_or(Self::Null, Self::Number)
+                }
             },
         }
     }

@@ -7,6 +7,7 @@ mod grpc;
 mod heads;
 mod json;
 mod layer;
+mod openapi;
 mod schema;
 mod sockets;
 mod support;

@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use tower_rampart::validate::{Check, Validate, ValidateLayer};
+use tower_rampart::validate::{Check, UnknownPaths, Validate, ValidateLayer};
 
 use super::{document, document_30, errors, get, layer, read, request, with_parameters};
 use crate::support::send;
@@ -14,10 +14,10 @@ fn query(schema: Value) -> ValidateLayer {
 fn styled(place: &str, style: &str, explode: bool, value: &Value) -> ValidateLayer {
     let path = if place == "path" { "/{q}" } else { "/" };
     let schema = schema_of(value);
-    with_parameters(
-        path,
-        json!([{ "name": "q", "in": place, "required": true, "style": style, "explode": explode, "schema": schema }]),
-    )
+    let parameter =
+        json!({ "name": "q", "in": place, "required": true, "style": style, "explode": explode, "schema": schema });
+    let api = read(&document(json!({ path: { "get": { "parameters": [parameter] } } }))).unwrap();
+    Validate::new().openapi(api).unknown_paths(UnknownPaths::Refuse).build().unwrap()
 }
 
 /// A schema of this one value.
@@ -130,9 +130,25 @@ fn fields_that_stand_twice() {
 fn numbers_are_those_of_json() {
     let whole = query(json!({ "type": "integer" }));
     for (text, status) in [
-        ("7", 200), ("-7", 200), ("0", 200), ("%37", 200),
-        ("", 400), ("7.0", 400), ("1e2", 400), ("+7", 400), ("%2B7", 400), ("07", 400), ("0x7", 400), ("7%20", 400),
-        ("--7", 400), ("-", 400), ("seven", 400), ("true", 400), ("null", 400), ("NaN", 400), ("\u{661}", 400),
+        ("7", 200),
+        ("-7", 200),
+        ("0", 200),
+        ("%37", 200),
+        ("", 400),
+        ("7.0", 400),
+        ("1e2", 400),
+        ("+7", 400),
+        ("%2B7", 400),
+        ("07", 400),
+        ("0x7", 400),
+        ("7%20", 400),
+        ("--7", 400),
+        ("-", 400),
+        ("seven", 400),
+        ("true", 400),
+        ("null", 400),
+        ("NaN", 400),
+        ("\u{661}", 400),
     ] {
         let target: http::Uri = match format!("/?q={text}").parse() {
             Ok(target) => target,
@@ -141,7 +157,9 @@ fn numbers_are_those_of_json() {
         assert_eq!(get(&whole, &target.to_string()).status, status, "{text}");
     }
     let number = query(json!({ "type": "number" }));
-    for (text, status) in [("7", 200), ("-7.5e-3", 200), ("1e400", 400), ("1e", 400), (".5", 400), ("5.", 400), ("Infinity", 400)] {
+    for (text, status) in
+        [("7", 200), ("-7.5e-3", 200), ("1e400", 400), ("1e", 400), (".5", 400), ("5.", 400), ("Infinity", 400)]
+    {
         assert_eq!(get(&number, &format!("/?q={text}")).status, status, "{text}");
     }
     assert_eq!(get(&whole, &format!("/?q={}", "9".repeat(65))).status, 400, "longer than any number is read");
@@ -152,7 +170,11 @@ fn numbers_are_those_of_json() {
 fn formats_of_numbers_are_ranges() {
     for (format, good, bad) in [
         ("int32", &["2147483647", "-2147483648"][..], &["2147483648", "-2147483649"][..]),
-        ("int64", &["9223372036854775807", "-9223372036854775808"], &["9223372036854775808", "-9223372036854775809", "99999999999999999999"]),
+        (
+            "int64",
+            &["9223372036854775807", "-9223372036854775808"],
+            &["9223372036854775808", "-9223372036854775809", "99999999999999999999"],
+        ),
         ("uint8", &["255"], &["256", "-1"]),
         ("uint64", &["18446744073709551615"], &["18446744073709551616", "-1"]),
     ] {
@@ -191,7 +213,10 @@ fn values_are_judged_by_their_schemas_and_never_told() {
     let answer = get(&layer, "/?q=S3CRET");
     let mut told = errors(&answer);
     told.sort();
-    assert_eq!(told, [["query", "q", "maxLength", ""], ["query", "q", "pattern", ""]].map(|error| error.map(str::to_owned)));
+    assert_eq!(
+        told,
+        [["query", "q", "maxLength", ""], ["query", "q", "pattern", ""]].map(|error| error.map(str::to_owned))
+    );
     assert!(!String::from_utf8_lossy(&answer.body).contains("S3CRET"));
     let list = query(json!({ "type": "array", "items": { "type": "integer" }, "maxItems": 3 }));
     assert_eq!(errors(&get(&list, "/?q=1&q=x")), [["query", "q", "type", "#/1"].map(str::to_owned)]);
@@ -212,12 +237,16 @@ fn empty_values() {
 /// Where a value may be of several types, the text is what any of them makes of it.
 #[test]
 fn text_that_may_be_a_number() {
-    let either = query(json!({ "oneOf": [{ "type": "integer", "maximum": 9 }, { "type": "string", "pattern": "^1.$" }] }));
+    let either =
+        query(json!({ "oneOf": [{ "type": "integer", "maximum": 9 }, { "type": "string", "pattern": "^1.$" }] }));
     for (text, status) in [("5", 200), ("12", 200), ("99", 400), ("x", 400)] {
         assert_eq!(get(&either, &format!("/?q={text}")).status, status, "{text}");
     }
     let nullable = query(json!({ "type": ["integer", "null"] }));
-    assert_eq!((get(&nullable, "/?q=").status, get(&nullable, "/?q=null").status, get(&nullable, "/?q=x").status), (200, 200, 400));
+    assert_eq!(
+        (get(&nullable, "/?q=").status, get(&nullable, "/?q=null").status, get(&nullable, "/?q=x").status),
+        (200, 200, 400)
+    );
     let enumerated = query(json!({ "enum": [1, "one", true] }));
     for (text, status) in [("1", 200), ("one", 200), ("true", 200), ("2", 400)] {
         assert_eq!(get(&enumerated, &format!("/?q={text}")).status, status, "{text}");
@@ -298,7 +327,9 @@ fn odd_text_is_refused_or_passed() {
     let deep = styled("query", "deepObject", true, &json!({ "a": 1 }));
     let form = styled("query", "form", true, &json!({ "a": 1 }));
     let reporting = |document: Value| Validate::new().openapi(read(&document).unwrap()).report_all().build().unwrap();
-    let loose = reporting(document(json!({ "/": { "get": { "parameters": [{ "name": "q", "in": "query", "schema": { "type": "integer" } }] } } })));
+    let loose = reporting(document(
+        json!({ "/": { "get": { "parameters": [{ "name": "q", "in": "query", "schema": { "type": "integer" } }] } } }),
+    ));
     for text in ["%", "%2", "%zz", "%ff", "&&&", "=", "==", "q", "q[", "q[]", "[q]", "%5B", "q%00=1", "q=%F0%9F"] {
         for layer in [&deep, &form, &loose] {
             let status = get(layer, &format!("/?{text}")).status;

@@ -104,7 +104,10 @@ fn servers_have_paths_which_can_be_replaced() {
         (of(url("v3"), json!({})), "/v3/a"),
         (of(url("//api.example/v4?x"), json!({})), "/v4/a"),
         (
-            of(json!([{ "url": "https://{host}/{v}", "variables": { "host": { "default": "h" }, "v": { "default": "v5" } } }]), json!({})),
+            of(
+                json!([{ "url": "https://{host}/{v}", "variables": { "host": { "default": "h" }, "v": { "default": "v5" } } }]),
+                json!({}),
+            ),
             "/v5/a",
         ),
         (of(url("/v6"), json!({ "servers": [{ "url": "/own" }] })), "/own/a"),
@@ -133,8 +136,11 @@ fn the_template_is_handed_on() {
     });
     let api = read(&polls()).unwrap().base_path("/v1");
     let layer = Validate::new().openapi(api).add_route(Route::new(Method::GET, "/own/{x}")).build().unwrap();
-    for (target, template) in [("/v1/polls/7", "/v1/polls/{id}"), ("/v1/reports/a.7", "/v1/reports/{name}.{format}"), ("/x", "")] {
-        let answer = layer.layer(handler).oneshot(request(Method::GET, target, &[], "")).now_or_never().unwrap().unwrap();
+    for (target, template) in
+        [("/v1/polls/7", "/v1/polls/{id}"), ("/v1/reports/a.7", "/v1/reports/{name}.{format}"), ("/x", "")]
+    {
+        let answer =
+            layer.layer(handler).oneshot(request(Method::GET, target, &[], "")).now_or_never().unwrap().unwrap();
         let body = http_body_util::BodyExt::collect(answer.into_body()).now_or_never().unwrap().unwrap().to_bytes();
         assert_eq!(body, template, "{target}");
     }

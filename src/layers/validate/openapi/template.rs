@@ -31,6 +31,7 @@ pub(super) enum Captured<'a> {
 
 const MAX_BYTES: usize = 2048;
 const MAX_SEGMENTS: usize = 64;
+const AMBIGUOUS: &str = "the path has a segment that servers read in several ways";
 
 impl PathTemplate {
     /// Reads a path; `base` stands before it.
@@ -51,6 +52,9 @@ impl PathTemplate {
                 return Err("the path has an empty segment");
             }
             let parts = parts(segment)?;
+            if matches!(&parts[..], [Part::Literal(literal)] if matches!(&**literal, "." | "..")) {
+                return Err(AMBIGUOUS);
+            }
             captures.extend(parts.iter().filter_map(|part| match part {
                 Part::Literal(_) => None,
                 Part::Name(name) => Some((name.clone(), at)),
@@ -155,8 +159,8 @@ fn literal(text: &str) -> Result<Part, &'static str> {
         return Err("the path has a character that no path has");
     }
     let decoded = percent_encoding::percent_decode_str(text).decode_utf8().map_err(|_| "the path is not UTF-8")?;
-    if matches!(&*decoded, "." | "..") || decoded.contains(['/', '\\', '\0']) {
-        return Err("the path has a segment that servers read in several ways");
+    if decoded.contains(['/', '\\', '\0']) {
+        return Err(AMBIGUOUS);
     }
     Ok(Part::Literal(decoded.into()))
 }
