@@ -62,7 +62,7 @@ pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
 #[cfg(feature = "json-schema")]
 pub(crate) use crate::integration::json_schema::{CompiledSchema, MAX_BREACHES, SchemaBreach};
 #[cfg(feature = "openapi")]
-pub(crate) use crate::integration::json_schema::{SchemaValue, knows_format, pattern_fault};
+pub(crate) use crate::integration::json_schema::{SchemaEngine, SchemaValue, knows_format, pattern_fault};
 #[cfg(any(feature = "_auth", feature = "cache"))]
 pub(crate) use crate::integration::spawn::can_spawn;
 #[cfg(feature = "cache")]

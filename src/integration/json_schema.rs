@@ -68,21 +68,6 @@ impl CompiledSchema {
         Ok(Self { validator: compiled, has_branches: has_branches(&schema) })
     }
 
-    /// Compiles a schema of draft 2020-12 that refers to itself alone, as descriptions of APIs are turned into. Their
-    /// formats are known.
-    #[cfg(feature = "openapi")]
-    pub(crate) fn of(schema: &Json<'_>) -> Result<Self, String> {
-        let schema = value(schema);
-        let options = jsonschema::options()
-            .offline()
-            .with_draft(jsonschema::Draft::Draft202012)
-            .should_validate_formats(true)
-            .with_format("byte", is_base64)
-            .with_pattern_options(PatternOptions::regex());
-        let compiled = options.build(&schema).map_err(|error| format!("cannot be used: {error}"))?;
-        Ok(Self { validator: compiled, has_branches: has_branches(&schema) })
-    }
-
     /// Reads a document, and judges it.
     pub(crate) fn judge(&self, document: &[u8], limits: &JsonLimits) -> Result<Vec<SchemaBreach>, Box<Stop>> {
         let value: Value = read_as(document, limits)?;
@@ -105,6 +90,38 @@ impl CompiledSchema {
             return vec![SchemaBreach { pointer: String::from("#"), keyword: String::from("schema"), detail }];
         }
         self.validator.validate(value).err().map(|error| breach(&error)).into_iter().collect()
+    }
+}
+
+/// Compiles many schemas that have much in common.
+#[cfg(feature = "openapi")]
+#[derive(Debug, Default)]
+pub(crate) struct SchemaEngine {
+    patterns: jsonschema::PatternCache,
+}
+
+#[cfg(feature = "openapi")]
+impl SchemaEngine {
+    /// Compiles a schema of draft 2020-12 that refers to nothing but definitions beside it, by their numbers.
+    pub(crate) fn compile<'j>(
+        &self,
+        schema: &Json<'_>,
+        definitions: impl Iterator<Item = (usize, &'j Json<'static>)>,
+    ) -> Result<CompiledSchema, String> {
+        let definitions: Map<_, _> = definitions.map(|(number, schema)| (number.to_string(), value(schema))).collect();
+        let mut schema = value(schema);
+        if let (Value::Object(members), false) = (&mut schema, definitions.is_empty()) {
+            members.insert(String::from("$defs"), Value::Object(definitions));
+        }
+        let options = jsonschema::options()
+            .offline()
+            .with_draft(jsonschema::Draft::Draft202012)
+            .should_validate_formats(true)
+            .with_format("byte", is_base64)
+            .with_pattern_options(PatternOptions::regex())
+            .with_pattern_cache(self.patterns.clone());
+        let validator = options.build(&schema).map_err(|error| format!("cannot be used: {error}"))?;
+        Ok(CompiledSchema { validator, has_branches: has_branches(&schema) })
     }
 }
 

@@ -18,6 +18,8 @@ use super::route::{Route, Routes};
 use super::service::ValidateService;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
+#[cfg(feature = "openapi")]
+use crate::spine::event;
 use crate::spine::event::Sampler;
 #[cfg(feature = "json-schema")]
 use crate::spine::problem::ProblemKind;
@@ -217,6 +219,7 @@ impl Validate {
         #[cfg(feature = "openapi")]
         for api in &self.openapi {
             api.check_security()?;
+            api.warnings().for_each(event::description_not_judged);
             self.routes.extend(api.routes()?);
         }
         let bodies = self.bodies.unwrap_or(if self.routes.is_empty() { Bodies::All } else { Bodies::Described });

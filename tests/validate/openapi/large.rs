@@ -7,7 +7,7 @@ use tower_rampart::validate::{UnknownPaths, Validate, ValidateResponses};
 use super::{document_30, read, request};
 use crate::support::send;
 
-const RESOURCES: usize = 150;
+const RESOURCES: usize = 120;
 
 fn schema_of(at: usize) -> Value {
     let text = json!({ "type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^\\u0000-\\u001f]+$" });

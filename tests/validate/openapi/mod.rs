@@ -2,6 +2,7 @@
 #![cfg(feature = "openapi")]
 
 mod bodies;
+mod config;
 mod documents;
 mod large;
 mod parameters;

@@ -94,7 +94,11 @@ fn fits(place: &str, style: &str, explode: bool, value: &Value) -> bool {
 }
 
 fn text_has_slash(value: &Value) -> bool {
-    value.to_string().contains(['/', '\\', '%']) || value.to_string().contains("..") || value == "."
+    let has = |text: &str| text.contains(['/', '\\', '%']);
+    let is_dots = |value: &Value| matches!(value.as_str(), Some("." | ".."));
+    has(&value.to_string())
+        || is_dots(value)
+        || value.as_array().is_some_and(|items| items.len() == 1 && is_dots(&items[0]))
 }
 
 /// A space is the separator itself, in the only spelling that it has.
@@ -118,7 +122,8 @@ proptest! {
     ) {
         prop_assume!(fits(place, style, explode, &value));
         // A segment that begins so may be a dot segment to somebody, and is refused before anybody reads it.
-        prop_assume!(style != "label" || !written(style, explode, "q", &value).starts_with(".%"));
+        let begin = |value: &Value| written(style, explode, "q", value).chars().take(3).collect::<String>();
+        prop_assume!(place != "path" || !(begin(&value).starts_with(".%") || begin(&value) == "%2E"));
         let path = if place == "path" { "/a/{q}" } else { "/a" };
         let of = |value: &Value| {
             let schema = schema_of(value);

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::super::route::{Described, Route};
+use super::bundle::Notes;
 use super::document::Document;
 use super::operation::Operation;
 use super::paths;
 use super::responses::Responses;
-use super::schema::Notes;
 use super::template::PathTemplate;
 use crate::spine::config::ConfigError;
 use crate::spine::json::{Json, JsonLimits, read_as};

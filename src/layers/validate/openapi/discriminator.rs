@@ -3,8 +3,8 @@
 //! The chosen schema alone judges, so that what is wrong is told in its words; a name that chooses none is wrong. Where a
 //! schema with a discriminator has no alternatives, they are the schemas that are made of it by `allOf`.
 
+use super::bundle::{Bundler, Context, Written};
 use super::document::{Document, below, item, unescaped};
-use super::schema::{Bundler, Context, Written};
 use crate::spine::json::Json;
 
 /// An alternative, and the names that choose it.

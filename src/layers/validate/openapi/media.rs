@@ -1,8 +1,10 @@
 //! Bodies of an operation, by media type.
 
+use std::sync::Arc;
+
+use super::bundle::{Direction, Notes, compiled};
 use super::decode::{Field, Style};
 use super::document::{Document, Version, below, flag_or, members};
-use super::schema::{Bundler, Direction, Notes};
 use super::shape::{Shape, member, shape};
 use crate::spine::json::Json;
 use crate::wiring::CompiledSchema;
@@ -15,7 +17,7 @@ pub(super) struct Content(Vec<Media>);
 #[derive(Debug)]
 pub(super) struct Media {
     range: Range,
-    pub(super) schema: Option<CompiledSchema>,
+    pub(super) schema: Option<Arc<CompiledSchema>>,
     /// Fields, where it is a form.
     pub(super) fields: Vec<Field>,
 }
@@ -110,21 +112,6 @@ fn resolved<'d>(
         return document.resolve(at, &mut notes.faults);
     }
     Some((at.to_owned(), media))
-}
-
-/// Compiles the schema at a place; what is wrong with it is told.
-pub(super) fn compiled(
-    document: &Document,
-    at: &str,
-    direction: Direction,
-    notes: &mut Notes,
-) -> Option<CompiledSchema> {
-    let bundle = Bundler::new(document, direction, notes).bundle(at);
-    // An engine that is given what is wrong tells the first of it, in a place of the bundle.
-    if !notes.faults.is_empty() {
-        return None;
-    }
-    CompiledSchema::of(&bundle).map_err(|what| notes.faults.add(at, what)).ok()
 }
 
 pub(super) fn is_json(essence: &str) -> bool {

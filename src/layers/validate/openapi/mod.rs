@@ -1,10 +1,12 @@
 //! OpenAPI documents: a compiler (document, schemas, parameters, bodies) and the judgement of requests by what it makes.
 
+mod bundle;
 mod decode;
 mod description;
 mod discriminator;
 mod document;
 mod fields;
+mod hidden;
 mod keywords;
 mod look;
 mod media;

@@ -95,7 +95,7 @@ impl Operation {
 
     /// The schema of a media type.
     pub(in crate::layers::validate) fn schema(&self, media: usize) -> Option<&CompiledSchema> {
-        self.media_at(media)?.schema.as_ref()
+        self.media_at(media)?.schema.as_deref()
     }
 
     /// Judges the parameters of a request. The path is the one that was asked for, as it was sent.

@@ -1,9 +1,11 @@
 //! Parameters of an operation, as a description has them.
 
+use std::sync::Arc;
+
+use super::bundle::{Direction, Notes, compiled};
 use super::decode::{Field, Style};
 use super::document::{Document, Version, below, flag, flag_or, item, items, members};
-use super::media::{compiled, is_json};
-use super::schema::{Direction, Notes};
+use super::media::is_json;
 use super::shape::{Shape, Types, shape};
 use crate::spine::json::Json;
 use crate::wiring::CompiledSchema;
@@ -16,7 +18,7 @@ pub(super) struct Parameter {
     pub(super) is_required: bool,
     /// Whether it may stand there with nothing in it, whatever its schema says.
     pub(super) allows_empty: bool,
-    pub(super) schema: Option<CompiledSchema>,
+    pub(super) schema: Option<Arc<CompiledSchema>>,
 }
 
 /// Where it stands.
@@ -182,7 +184,7 @@ fn contained(
     content: &Json<'static>,
     (name, place): (&str, Place),
     notes: &mut Notes,
-) -> Option<(Field, Option<CompiledSchema>)> {
+) -> Option<(Field, Option<Arc<CompiledSchema>>)> {
     let at = below(at, "content");
     let [(media_type, media)] = members(Some(content), &at, &mut notes.faults) else {
         notes.faults.add(&at, "has exactly one media type");

@@ -2,11 +2,11 @@
 
 use http::{HeaderName, Method};
 
+use super::bundle::{Direction, Notes};
 use super::document::{Document, Faults, Version, below, flag, item, items, members};
 use super::media::Content;
 use super::operation::{Body, Operation, Security};
 use super::parameter::{self, Place};
-use super::schema::{Direction, Notes};
 use super::template::PathTemplate;
 use crate::spine::json::Json;
 

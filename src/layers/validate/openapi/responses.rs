@@ -3,11 +3,11 @@
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use super::super::breach::Error;
+use super::bundle::{Direction, Notes};
 use super::document::{Document, below, members};
 use super::look::{Errors, Slot, check_headers};
 use super::media::Content;
 use super::parameter;
-use super::schema::{Direction, Notes};
 use crate::spine::json::JsonLimits;
 use crate::wiring::{CompiledSchema, SchemaBreach};
 

@@ -1,115 +1,17 @@
-//! Schemas of a description, as JSON Schema of draft 2020-12 that refers to nothing but itself.
-//!
-//! Each schema that is judged by becomes one document: itself, and beside it what its references reach, each once.
+//! Schemas of a description, as JSON Schema of draft 2020-12: what each version's keywords mean.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use super::bundle::{Bundler, Context, Target, Written};
 use super::discriminator;
-use super::document::{Document, Faults, Version, below, item};
+use super::document::{Version, below, item};
 use super::keywords::{self, Kind};
 use crate::spine::json::{Json, Number};
 use crate::wiring;
 
-/// Who sends what is judged: `readOnly` members are not sent by clients, `writeOnly` ones not by servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
-    Request,
-    Response,
-}
-
-/// A schema that is referred to, and how it is read there.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Target {
-    pub(super) pointer: String,
-    /// Members that may not be sent, by what stands around the reference.
-    pub(super) hidden: BTreeSet<String>,
-    /// Whether it is a part of what refers to it, and does not choose among its own parts anew.
-    pub(super) is_base: bool,
-}
-
-/// Puts schemas together.
-pub(super) struct Bundler<'d> {
-    pub(super) document: &'d Document,
-    pub(super) direction: Direction,
-    pub(super) notes: &'d mut Notes,
-    /// Numbers of what was referred to, and what is still to be written.
-    numbers: HashMap<Target, usize>,
-    waiting: Vec<(Target, usize)>,
-}
-
-/// What was found while a description is read.
-#[derive(Debug, Default)]
-pub(super) struct Notes {
-    pub(super) faults: Faults,
-    pub(super) warnings: BTreeSet<String>,
-    /// Patterns that were tried, and what is wrong with each.
-    patterns: HashMap<String, Option<String>>,
-    /// Schemas that were written, of all bundles together.
-    written: usize,
-}
-
-pub(super) type Members = Vec<(Cow<'static, str>, Json<'static>)>;
-
-/// Schemas written for one description: as many as the largest ones that are in use need, many times over.
-const MAX_SCHEMAS: usize = 2_000_000;
-
-impl<'d> Bundler<'d> {
-    pub(super) fn new(document: &'d Document, direction: Direction, notes: &'d mut Notes) -> Self {
-        Self { document, direction, notes, numbers: HashMap::new(), waiting: Vec::new() }
-    }
-
-    /// The schema at a place, with all that it reaches.
-    pub(super) fn bundle(mut self, pointer: &str) -> Json<'static> {
-        let context = Context::default();
-        let Some(schema) = self.document.at(pointer) else { return Json::Flag(true) };
-        let root = self.schema(pointer, schema, &context);
-        let mut definitions: Vec<(usize, Json<'static>)> = Vec::new();
-        while let Some((target, number)) = self.waiting.pop() {
-            let Some(schema) = self.document.at(&target.pointer) else { continue };
-            let context = Context { hidden: target.hidden, is_base: target.is_base };
-            definitions.push((number, self.schema(&target.pointer, schema, &context)));
-        }
-        if definitions.is_empty() {
-            return root;
-        }
-        let definitions = definitions.into_iter().map(|(number, schema)| (number.to_string().into(), schema)).collect();
-        let mut members = match root {
-            Json::Object(members) => members,
-            other => vec![("allOf".into(), Json::List(vec![other]))],
-        };
-        members.push(("$defs".into(), Json::Object(definitions)));
-        Json::Object(members)
-    }
-
-    pub(super) fn fault(&mut self, at: &str, what: impl Into<String>) {
-        self.notes.faults.add(at, what);
-    }
-
-    /// A pattern that cannot be used is told where it stands.
-    fn pattern(&mut self, at: &str, pattern: &str) {
-        let known = self.notes.patterns.entry(pattern.to_owned()).or_insert_with(|| wiring::pattern_fault(pattern));
-        if let Some(fault) = known.clone() {
-            self.fault(at, fault);
-        }
-    }
-
-    /// A reference to a schema of this bundle.
-    pub(super) fn reference(&mut self, target: Target) -> Json<'static> {
-        let next = self.numbers.len();
-        let number = *self.numbers.entry(target.clone()).or_insert(next);
-        if number == next {
-            self.waiting.push((target, number));
-        }
-        Json::Text(format!("#/$defs/{number}").into())
-    }
-
+impl Bundler<'_> {
     pub(super) fn schema(&mut self, at: &str, schema: &Json<'static>, around: &Context) -> Json<'static> {
-        self.notes.written += 1;
-        if self.notes.written > MAX_SCHEMAS {
-            self.fault("#", "its schemas reach too many others");
-            return Json::Flag(true);
-        }
         let members = match schema {
             Json::Object(members) => members,
             Json::Flag(flag) if self.document.version > Version::V30 => return Json::Flag(*flag),
@@ -362,77 +264,6 @@ impl<'d> Bundler<'d> {
         });
         let each = each.collect();
         out.members.push(("properties".into(), Json::Object(each)));
-    }
-
-    /// The members that this schema, and what it is put together from, does not let this side send.
-    fn hidden(&self, at: &str, schema: &Json<'static>, seen: &mut Vec<String>) -> BTreeSet<String> {
-        let mut names = BTreeSet::new();
-        if let Some(Json::Object(properties)) = schema.get("properties") {
-            let place = below(at, "properties");
-            let hidden = properties
-                .iter()
-                .filter(|(name, schema)| self.is_hidden(&below(&place, name), schema, &mut Vec::new()));
-            names.extend(hidden.map(|(name, _)| name.to_string()));
-        }
-        self.each_part(at, schema, seen, |seen, at, part| names.extend(self.hidden(at, part, seen)));
-        names
-    }
-
-    fn is_hidden(&self, at: &str, schema: &Json<'static>, seen: &mut Vec<String>) -> bool {
-        let keyword = match self.direction {
-            Direction::Request => "readOnly",
-            Direction::Response => "writeOnly",
-        };
-        let has_reference = schema.get("$ref").is_some() && self.document.version == Version::V30;
-        if !has_reference && schema.get(keyword) == Some(&Json::Flag(true)) {
-            return true;
-        }
-        let mut is_hidden = false;
-        self.each_part(at, schema, seen, |seen, at, part| is_hidden |= self.is_hidden(at, part, seen));
-        is_hidden
-    }
-
-    /// What a schema is put together from: its reference, and its `allOf`. Nothing is seen twice.
-    fn each_part(
-        &self,
-        at: &str,
-        schema: &Json<'static>,
-        seen: &mut Vec<String>,
-        mut each: impl FnMut(&mut Vec<String>, &str, &Json<'static>),
-    ) {
-        let target = schema.get("$ref").and_then(Json::text).and_then(|held| self.document.target(held).ok());
-        if let Some(pointer) = target.filter(|pointer| !seen.contains(pointer)) {
-            seen.push(pointer.clone());
-            if let Some(part) = self.document.at(&pointer) {
-                each(seen, &pointer, part);
-            }
-        }
-        for (index, part) in schema.get("allOf").and_then(Json::list).unwrap_or_default().iter().enumerate() {
-            each(seen, &item(&below(at, "allOf"), index), part);
-        }
-    }
-}
-
-/// What stands around a schema.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Context {
-    pub(super) hidden: BTreeSet<String>,
-    pub(super) is_base: bool,
-}
-
-/// A schema that is being written.
-#[derive(Default)]
-pub(super) struct Written {
-    pub(super) members: Members,
-    pub(super) all_of: Vec<Json<'static>>,
-}
-
-impl Written {
-    fn finish(mut self) -> Members {
-        if !self.all_of.is_empty() {
-            self.members.push(("allOf".into(), Json::List(self.all_of)));
-        }
-        self.members
     }
 }
 
