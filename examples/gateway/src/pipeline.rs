@@ -14,7 +14,7 @@ use tower_rampart::authz::AuthzService;
 use tower_rampart::cache::{Cache, CacheBypass, CacheLayer, CacheService};
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleService};
 use tower_rampart::security_headers::SecurityHeadersService;
-use tower_rampart::validate::{CheckedBody, ValidateResponsesService, ValidateService};
+use tower_rampart::validate::{JudgedBody, ValidateResponsesService, ValidateService};
 use tower_rampart::{Refuser, RequestId, RequestView, ResponseBody, SharedBody};
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the cache passes on, and six layers around it.
 type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Cached>>>>>>;
-type Cached = ResponseBody<SharedBody<ResponseBody<CheckedBody<ResponseBody<Incoming>>>>>;
+type Cached = ResponseBody<SharedBody<ResponseBody<JudgedBody<ResponseBody<Incoming>>>>>;
 type Stack<S> = SecurityHeadersService<ThrottleService<AuthService<ThrottleService<AuthzService<ValidateService<S>>>>>>;
 
 /// See the module.

@@ -10,9 +10,9 @@ use http::{HeaderMap, Response, response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::super::body::CheckedBody;
 use super::super::budget::Held;
 use super::super::openapi::{Described, check_body};
+use super::body::JudgedBody;
 use super::layer::Shared;
 use crate::spine::body::ResponseBody;
 use crate::spine::event::{self, Origin};
@@ -48,7 +48,7 @@ struct Reading<B> {
     held: Held,
 }
 
-type Answer<B> = Response<ResponseBody<CheckedBody<B>>>;
+type Answer<B> = Response<ResponseBody<JudgedBody<B>>>;
 
 impl<F, B> ResponsesFuture<F, B> {
     pub(super) const fn new(inner: F, asked: Option<Asked>) -> Self {
@@ -88,7 +88,7 @@ where
 }
 
 fn passed<B>(response: Response<B>) -> Answer<B> {
-    response.map(|body| ResponseBody::inner(CheckedBody::passed(body)))
+    response.map(|body| ResponseBody::inner(JudgedBody::passed(body)))
 }
 
 /// What the head of a response comes to.
@@ -196,7 +196,7 @@ impl<B: Body<Data = Bytes>> Reading<B> {
                         return asked.refused(ProblemKind::Internal);
                     }
                 }
-                Response::from_parts(parts, ResponseBody::inner(CheckedBody::held(read, trailers, held)))
+                Response::from_parts(parts, ResponseBody::inner(JudgedBody::held(read, trailers, held)))
             }
             Done::BrokenOff => asked.refused(ProblemKind::BadGateway),
             Done::TooLong | Done::NoRoom => {
@@ -204,7 +204,7 @@ impl<B: Body<Data = Bytes>> Reading<B> {
                     asked.tell("body-bytes", "");
                 }
                 match (is_reported, done) {
-                    (true, _) => Response::from_parts(parts, ResponseBody::inner(CheckedBody::resumed(read, body))),
+                    (true, _) => Response::from_parts(parts, ResponseBody::inner(JudgedBody::resumed(read, body))),
                     (false, Done::TooLong) => asked.refused(ProblemKind::Internal),
                     (false, _) => asked.refused(ProblemKind::Unavailable),
                 }

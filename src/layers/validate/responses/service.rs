@@ -9,8 +9,8 @@ use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::super::body::CheckedBody;
 use super::super::route::Found;
+use super::body::JudgedBody;
 use super::future::{Asked, ResponsesFuture};
 use super::layer::Shared;
 use crate::spine::body::ResponseBody;
@@ -56,7 +56,7 @@ where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
     ResB: Body<Data = Bytes>,
 {
-    type Response = Response<ResponseBody<CheckedBody<ResB>>>;
+    type Response = Response<ResponseBody<JudgedBody<ResB>>>;
     type Error = S::Error;
     type Future = ResponsesFuture<S::Future, ResB>;
 
