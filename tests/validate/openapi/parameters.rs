@@ -253,6 +253,30 @@ fn text_that_may_be_a_number() {
     }
     let anything = query(json!({}));
     assert_eq!(get(&anything, "/?q=1").status, 200);
+    let list_or_one = query(
+        json!({ "oneOf": [{ "type": "string", "pattern": "^a" }, { "type": "array", "items": { "type": "integer" } }] }),
+    );
+    for (target, status) in
+        [("/?q=abc", 200), ("/?q=1&q=2", 200), ("/?q=1", 200), ("/?q=b", 400), ("/?q=abc&q=abc", 400)]
+    {
+        assert_eq!(get(&list_or_one, target).status, status, "{target}");
+    }
+}
+
+/// Where nothing says what a value is, it may be a number or text to whoever reads it, and has to pass as both.
+#[test]
+fn text_of_no_type_passes_as_whatever_it_may_be() {
+    for (schema, text, status) in [
+        (json!({ "pattern": "^[a-z]+$" }), "123", 400),
+        (json!({ "pattern": "^[a-z]+$" }), "abc", 200),
+        (json!({ "minimum": 5 }), "3", 400),
+        (json!({ "minimum": 5 }), "7", 200),
+        (json!({ "maxLength": 3 }), "12345", 400),
+        (json!({ "type": "array", "items": { "maxLength": 3 } }), "12345", 400),
+        (json!({ "type": "array", "items": { "maxLength": 3 } }), "123", 200),
+    ] {
+        assert_eq!(get(&query(schema.clone()), &format!("/?q={text}")).status, status, "{schema} {text}");
+    }
 }
 
 #[test]

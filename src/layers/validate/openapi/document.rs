@@ -68,9 +68,9 @@ impl Document {
     pub(super) fn of(root: Json<'static>, faults: &mut Faults) -> Self {
         let says = root.get("openapi").and_then(Json::text).unwrap_or_default();
         let version = match says.split('.').collect::<Vec<_>>()[..] {
-            ["3", "0", _] => Some(Version::V30),
-            ["3", "1", _] => Some(Version::V31),
-            ["3", "2", _] => Some(Version::V32),
+            ["3", "0", ..] => Some(Version::V30),
+            ["3", "1", ..] => Some(Version::V31),
+            ["3", "2", ..] => Some(Version::V32),
             _ => None,
         };
         if version.is_none() {

@@ -16,20 +16,28 @@ use crate::wiring::{CompiledSchema, MAX_BREACHES, SchemaValue};
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) parameter: Parameter,
-    /// Where text may be a number and may be text, its schema knows which.
-    as_text: Option<Field>,
+    other: Option<Other>,
+}
+
+/// Another reading of the same text.
+#[derive(Debug)]
+enum Other {
+    /// Its schema takes the one or the other: a number or text, a list or one value.
+    Either(Field),
+    /// Nothing says what it is, so that its schema has to take both: it may judge numbers, or texts.
+    Both(Field),
 }
 
 impl Slot {
     pub(super) fn of(parameter: Parameter) -> Self {
         let is_mixed = |types: Types| types != Types::ALL && types.has(Types::TEXT) && types != Types::TEXT;
-        let as_text = match parameter.field.shape {
-            Shape::Scalar(types) if is_mixed(types) => {
-                Some(Field { shape: Shape::Scalar(Types::TEXT), ..parameter.field.clone() })
-            }
-            _ => None,
+        let read_as = |shape: Shape| Field { shape, ..parameter.field.clone() };
+        let other = match (&parameter.field.shape, parameter.otherwise) {
+            (Shape::Scalar(types), _) if is_mixed(*types) => Some(Other::Either(read_as(Shape::Scalar(Types::TEXT)))),
+            (Shape::List(_), Some(types)) => Some(Other::Either(read_as(Shape::Scalar(types)))),
+            (shape, _) => Some(shape.as_text()).filter(|text| text != shape).map(read_as).map(Other::Both),
         };
-        Self { parameter, as_text }
+        Self { parameter, other }
     }
 }
 
@@ -125,7 +133,7 @@ pub(super) fn check_pairs(
 
 /// Decodes a parameter and judges it.
 pub(super) fn look(
-    Slot { parameter, as_text }: &Slot,
+    Slot { parameter, other }: &Slot,
     length: usize,
     decode: impl Fn(&Field) -> Result<Option<SchemaValue>, Fault>,
     errors: &mut Errors,
@@ -140,9 +148,16 @@ pub(super) fn look(
         Err(fault) => return errors.fault(parameter, fault),
     };
     let Some(schema) = &parameter.schema else { return };
-    let accepts_text = |field: &Field| decode(field).is_ok_and(|text| text.is_some_and(|text| schema.accepts(&text)));
-    if schema.accepts(&value) || as_text.as_ref().is_some_and(accepts_text) {
-        return;
+    let accepts = |field: &Field| decode(field).is_ok_and(|value| value.is_some_and(|value| schema.accepts(&value)));
+    let is_accepted = schema.accepts(&value);
+    match other {
+        None if is_accepted => return,
+        Some(Other::Either(field)) if is_accepted || accepts(field) => return,
+        Some(Other::Both(field)) if is_accepted => match decode(field) {
+            Ok(Some(text)) if !schema.accepts(&text) => return tell(parameter, schema, &text, length, errors),
+            _ => return,
+        },
+        _ => {}
     }
     tell(parameter, schema, &value, length, errors);
 }

@@ -6,7 +6,7 @@ use super::bundle::{Direction, Notes, compiled};
 use super::decode::{Field, Style};
 use super::document::{Document, Version, below, flag, flag_or, item, items, members};
 use super::media::is_json;
-use super::shape::{Shape, Types, shape};
+use super::shape::{Shape, Types, scalar_beside, shape};
 use crate::spine::json::Json;
 use crate::wiring::CompiledSchema;
 
@@ -18,6 +18,8 @@ pub(super) struct Parameter {
     pub(super) is_required: bool,
     /// Whether it may stand there with nothing in it, whatever its schema says.
     pub(super) allows_empty: bool,
+    /// What it may be instead of a list.
+    pub(super) otherwise: Option<Types>,
     pub(super) schema: Option<Arc<CompiledSchema>>,
 }
 
@@ -125,6 +127,7 @@ fn one(
     if place == Place::Path && !is_required {
         notes.faults.add(at, "a parameter of the path has `required: true`");
     }
+    let otherwise = parameter.get("schema").and_then(|schema| scalar_beside(document, schema));
     let allows_empty = place == Place::Query && flag(parameter, "allowEmptyValue", at, &mut notes.faults);
     let (field, schema) = match (parameter.get("schema"), parameter.get("content")) {
         (Some(schema), None) => {
@@ -138,7 +141,7 @@ fn one(
             return None;
         }
     };
-    Some(Parameter { place, field, is_required, allows_empty, schema })
+    Some(Parameter { place, field, is_required, allows_empty, otherwise, schema })
 }
 
 fn styled(
@@ -221,5 +224,6 @@ pub(super) fn field(document: &Document, at: &str, name: &str, notes: &mut Notes
         (None, Some(content)) => contained(document, &at, content, header, notes)?,
         _ => return None,
     };
-    Some(Parameter { place: Place::Header, field, is_required, allows_empty: false, schema })
+    let otherwise = described.get("schema").and_then(|schema| scalar_beside(document, schema));
+    Some(Parameter { place: Place::Header, field, is_required, allows_empty: false, otherwise, schema })
 }

@@ -77,6 +77,25 @@ pub(super) enum Shape {
     Json,
 }
 
+impl Shape {
+    /// The same, with text wherever anything may stand.
+    pub(super) fn as_text(&self) -> Self {
+        let text = |types: Types| if types == Types::ALL { Types::TEXT } else { types };
+        match self {
+            Self::Scalar(types) => Self::Scalar(text(*types)),
+            Self::List(types) => Self::List(text(*types)),
+            Self::Object(members) => {
+                let known = members
+                    .known
+                    .iter()
+                    .map(|(name, member)| (name.clone(), Member { types: text(member.types), ..*member }));
+                Self::Object(Box::new(Members { known: known.collect(), others: members.others.map(text) }))
+            }
+            Self::Json => Self::Json,
+        }
+    }
+}
+
 /// The members that an object may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Members {
@@ -116,6 +135,13 @@ pub(super) fn member(document: &Document, schema: &Json<'static>) -> Member {
     let is_list = types.has(Types::LIST) && says("items");
     let is_object = !is_list && types.has(Types::OBJECT) && says("properties");
     Member { types: if is_list { item_types(document, schema) } else { types }, is_list, is_object }
+}
+
+/// What a value may be that is written as a list, and is none.
+pub(super) fn scalar_beside(document: &Document, schema: &Json<'static>) -> Option<Types> {
+    let types = types(document, schema, MAX_DEPTH);
+    let scalars = types & (Types::NULL | Types::FLAG | Types::NUMBER | Types::TEXT);
+    (types != Types::ALL && scalars != Types::NONE).then_some(scalars)
 }
 
 fn item_types(document: &Document, schema: &Json<'static>) -> Types {
