@@ -62,7 +62,9 @@ pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
 }
 
 #[cfg(feature = "json-schema")]
-pub(crate) use crate::integration::json_schema::{CompiledSchema, JsonValue, MAX_BREACHES};
+pub(crate) use crate::integration::json_schema::{CompiledSchema, JsonValue, MAX_BREACHES, SchemaBreach};
+#[cfg(feature = "openapi")]
+pub(crate) use crate::integration::json_schema::{SchemaEngine, SchemaValue, knows_format, pattern_fault};
 #[cfg(any(feature = "_auth", feature = "cache"))]
 pub(crate) use crate::integration::spawn::can_spawn;
 #[cfg(feature = "cache")]
@@ -71,6 +73,8 @@ pub(crate) use crate::integration::spawn::detach;
 pub(crate) use crate::integration::spawn::{Task, spawn};
 #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
 pub(crate) use crate::integration::timer::Timer;
+#[cfg(feature = "openapi-yaml")]
+pub(crate) use crate::integration::yaml::read as read_yaml;
 
 /// A timer of the runtime that polls; `None` outside of one.
 #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]

@@ -12,7 +12,12 @@ use serde::Deserialize;
 use serde_json::{Map, Number as JsonNumber, Value};
 
 use crate::spine::config::ConfigError;
+#[cfg(feature = "openapi")]
+use crate::spine::json::Json;
 use crate::spine::json::{Build, JsonLimits, Number, Stop, read_as};
+
+/// What schemas judge.
+pub(crate) type SchemaValue = Value;
 
 /// A schema, ready to judge.
 pub(crate) struct CompiledSchema {
@@ -50,6 +55,8 @@ const LIMITS: JsonLimits = JsonLimits::of_whole(4 << 20, 64, 200_000);
 const MAX_BYTES_FOR_ALL: usize = 16 << 10;
 /// The same where alternatives multiply it; in longer ones no breach is looked for at all.
 const MAX_BYTES_WITH_BRANCHES: usize = 1 << 10;
+/// The least `i64`.
+const EDGE: f64 = -9_223_372_036_854_775_808.0;
 /// The most breaches that are told.
 pub(crate) const MAX_BREACHES: usize = 16;
 /// The most characters of a member's name in a pointer: names are the sender's.
@@ -79,9 +86,15 @@ impl CompiledSchema {
 
     /// Judges a document of so many bytes.
     pub(crate) fn judge(&self, JsonValue(value): &JsonValue, bytes: usize) -> Vec<SchemaBreach> {
-        if self.validator.is_valid(value) {
-            return Vec::new();
-        }
+        if self.accepts(value) { Vec::new() } else { self.breaches(value, bytes) }
+    }
+
+    pub(crate) fn accepts(&self, value: &SchemaValue) -> bool {
+        self.validator.is_valid(value)
+    }
+
+    /// What is wrong with a value that came in so many bytes.
+    pub(crate) fn breaches(&self, value: &SchemaValue, bytes: usize) -> Vec<SchemaBreach> {
         // All of them where that is cheap, so that a person mends them in one go.
         let max_bytes = if self.has_branches { MAX_BYTES_WITH_BRANCHES } else { MAX_BYTES_FOR_ALL };
         if bytes <= max_bytes {
@@ -92,6 +105,82 @@ impl CompiledSchema {
             return vec![SchemaBreach { pointer: String::from("#"), keyword: String::from("schema"), detail }];
         }
         self.validator.validate(value).err().map(|error| breach(&error)).into_iter().collect()
+    }
+}
+
+/// Compiles many schemas that have much in common.
+#[cfg(feature = "openapi")]
+#[derive(Debug, Default)]
+pub(crate) struct SchemaEngine {
+    patterns: jsonschema::PatternCache,
+}
+
+#[cfg(feature = "openapi")]
+impl SchemaEngine {
+    /// Compiles a schema of draft 2020-12 that refers to nothing but definitions beside it, by their numbers.
+    pub(crate) fn compile<'j>(
+        &self,
+        schema: &Json<'_>,
+        definitions: impl Iterator<Item = (usize, &'j Json<'static>)>,
+    ) -> Result<CompiledSchema, String> {
+        let definitions: Map<_, _> = definitions.map(|(number, schema)| (number.to_string(), value(schema))).collect();
+        let mut schema = value(schema);
+        if let (Value::Object(members), false) = (&mut schema, definitions.is_empty()) {
+            members.insert(String::from("$defs"), Value::Object(definitions));
+        }
+        let options = jsonschema::options()
+            .offline()
+            .with_draft(jsonschema::Draft::Draft202012)
+            .should_validate_formats(true)
+            .with_format("byte", is_base64)
+            .with_pattern_options(PatternOptions::regex())
+            .with_pattern_cache(self.patterns.clone());
+        let validator = options.build(&schema).map_err(|error| format!("cannot be used: {error}"))?;
+        Ok(CompiledSchema { validator, has_branches: has_branches(&schema) })
+    }
+}
+
+impl std::fmt::Debug for CompiledSchema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CompiledSchema").finish_non_exhaustive()
+    }
+}
+
+/// Whether a format is judged.
+#[cfg(feature = "openapi")]
+pub(crate) fn knows_format(format: &str) -> bool {
+    format == "byte" || jsonschema::options().is_known_format(jsonschema::Draft::Draft202012, format)
+}
+
+/// Why a pattern cannot be used, if it cannot.
+#[cfg(feature = "openapi")]
+pub(crate) fn pattern_fault(pattern: &str) -> Option<String> {
+    let options = jsonschema::options().offline().with_pattern_options(PatternOptions::regex());
+    let built = options.build(&serde_json::json!({ "pattern": pattern }));
+    built.err().map(|_| String::from("the pattern is none, or one that does not take linear time: look-around, say"))
+}
+
+/// RFC 4648 section 4, with its padding.
+#[cfg(feature = "openapi")]
+fn is_base64(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    text.len() % 4 == 0 && text.len() - body.len() <= 2 && body.bytes().all(is_digit)
+}
+
+/// A document of ours as one of the engine's.
+#[cfg(feature = "openapi")]
+fn value(json: &Json<'_>) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Flag(flag) => Value::Bool(*flag),
+        Json::Number(Number::Whole(whole)) => Value::Number((*whole).into()),
+        Json::Number(Number::Real(real)) => JsonNumber::from_f64(*real).map_or(Value::Null, Value::Number),
+        Json::Text(text) => Value::String(text.to_string()),
+        Json::List(items) => Value::Array(items.iter().map(value).collect()),
+        Json::Object(members) => {
+            Value::Object(members.iter().map(|(name, member)| (name.to_string(), value(member))).collect())
+        }
     }
 }
 
@@ -148,6 +237,7 @@ fn detail(kind: &Kind) -> String {
         Kind::Type { .. } => write!(text, "It is of another type."),
         Kind::Enum { .. } | Kind::Constant { .. } => write!(text, "It is none of the values that are allowed."),
         Kind::Pattern { .. } => write!(text, "It does not match the pattern."),
+        Kind::FalseSchema => write!(text, "It may not be there."),
         Kind::UniqueItems => write!(text, "Its items differ from each other."),
         Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => {
             write!(text, "It has members that are not described.")
@@ -172,7 +262,12 @@ impl<'a> Build<'a> for Value {
             // Whole numbers beyond `i64`, and what is written with a fraction; the reader lets no infinity through.
             Number::Real(real) => match text.parse::<u64>() {
                 Ok(whole) => Self::Number(whole.into()),
-                Err(_) => JsonNumber::from_f64(real).map_or(Self::Null, Self::Number),
+                Err(_) => {
+                    // Just below `i64`, they round to its edge, and would pass for it.
+                    let is_whole = !text.contains(['.', 'e', 'E']);
+                    let real = if is_whole && real == EDGE { real.next_down() } else { real };
+                    JsonNumber::from_f64(real).map_or(Self::Null, Self::Number)
+                }
             },
         }
     }

@@ -18,3 +18,5 @@ pub(crate) mod spawn;
 pub(crate) mod timer;
 #[cfg(feature = "tonic")]
 pub(crate) mod tonic;
+#[cfg(feature = "openapi-yaml")]
+pub(crate) mod yaml;

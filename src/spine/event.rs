@@ -213,6 +213,19 @@ pub(crate) fn validation_failed(check: &str, pointer: Option<&str>, reported: bo
     report!(warn, Origin::Validate, event = "input_validation_reported", check, pointer, suppressed, "");
 }
 
+/// Says what of a description is not judged by, once for each layer that is built of it.
+#[cfg(feature = "openapi")]
+pub(crate) fn description_not_judged(what: &str) {
+    report!(info, Origin::Validate, event = "description_not_judged", what, "");
+}
+
+/// Says that a response is not as its description has it, as far as the sampler lets it.
+#[cfg(feature = "openapi")]
+pub(crate) fn response_invalid((route, keyword, pointer): (&str, &str, &str), sampler: &Sampler, clock: &Clock) {
+    let Some(suppressed) = sampler.admit(clock.now()) else { return };
+    report!(warn, Origin::Validate, event = "response_validation_fail", route, keyword, pointer, suppressed, "");
+}
+
 /// What happens to a limiter's policy beside refusals.
 #[cfg(feature = "rate-limit")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

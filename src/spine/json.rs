@@ -23,12 +23,12 @@ pub(crate) use self::reader::read;
 #[cfg(feature = "validate")]
 pub(crate) use self::reader::read_as;
 
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "openapi"))]
 use std::borrow::Cow;
 use std::fmt;
 
 /// A value. Texts without escapes are those of the document, not copied.
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "openapi"))]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Json<'a> {
     Null,
@@ -100,7 +100,7 @@ impl fmt::Display for JsonFault {
     }
 }
 
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "openapi"))]
 impl<'a> Json<'a> {
     /// A member of an object.
     pub(crate) fn get(&self, name: &str) -> Option<&Self> {
@@ -125,6 +125,22 @@ impl<'a> Json<'a> {
         match self {
             Self::List(items) => Some(items),
             _ => None,
+        }
+    }
+
+    /// The same, on its own.
+    #[cfg(feature = "openapi")]
+    pub(crate) fn into_owned(self) -> Json<'static> {
+        let text = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Null => Json::Null,
+            Self::Flag(flag) => Json::Flag(flag),
+            Self::Number(number) => Json::Number(number),
+            Self::Text(held) => Json::Text(text(held)),
+            Self::List(items) => Json::List(items.into_iter().map(Self::into_owned).collect()),
+            Self::Object(members) => {
+                Json::Object(members.into_iter().map(|(name, value)| (text(name), value.into_owned())).collect())
+            }
         }
     }
 }

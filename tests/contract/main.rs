@@ -200,7 +200,7 @@ mod auth {
             .add_rule(tower_rampart::authz::Rule::public("all", "/{*all}"))
             .build()
             .unwrap()
-    ), allocations = [1, 1]);
+    ), allocations = [0, 0]);
     // Who waits for keys needs a clone of the inner service.
     contract!(empty: tower_rampart::auth::AuthLayer::empty(), allocations = [0, 0], needs = Clone);
     contract!(strangers_welcome: Auth::new().api_keys(ApiKeys::default()).optional(true).build().unwrap(),
@@ -297,4 +297,25 @@ mod validate {
         .read_all_bodies(true)
         .build()
         .unwrap(), allocations = [0, 0], needs = Body);
+
+    #[cfg(feature = "openapi")]
+    mod openapi {
+        use tower_rampart::validate::{OpenApi, ValidateResponses, ValidateResponsesLayer};
+
+        use super::*;
+
+        /// What the suite asks of handlers, and of gRPC's services.
+        fn api() -> OpenApi {
+            let any =
+                r#"{ "requestBody": { "content": { "*/*": {} } }, "responses": { "200": { "description": "d" } } }"#;
+            let paths = format!(r#"{{ "/": {{ "get": {{}}, "post": {any} }} }}"#);
+            OpenApi::from_json(format!(r#"{{ "openapi": "3.1.0", "paths": {paths} }}"#)).unwrap()
+        }
+
+        // The request's extensions, which hold the template.
+        contract!(requests: Validate::new().openapi(api()).build().unwrap(), allocations = [3, 3], needs = Body);
+        // Who looks into bodies of responses needs to know what they are.
+        contract!(responses: ValidateResponses::new(api()).build().unwrap(), allocations = [0, 0], needs = Clone);
+        contract!(no_responses: ValidateResponsesLayer::empty(), allocations = [0, 0], needs = Clone);
+    }
 }

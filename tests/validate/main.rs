@@ -10,6 +10,7 @@ mod heads;
 mod json;
 mod layer;
 mod multipart;
+mod openapi;
 mod parsed;
 mod schema;
 mod sockets;

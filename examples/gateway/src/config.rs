@@ -19,7 +19,7 @@ use tower_rampart::config::{
 use tower_rampart::key::ClientIp;
 use tower_rampart::rate_limit::ThrottleLayer;
 use tower_rampart::security_headers::SecurityHeadersLayer;
-use tower_rampart::validate::ValidateLayer;
+use tower_rampart::validate::{ValidateLayer, ValidateResponsesLayer};
 
 use crate::tls::{self, TlsConfig};
 
@@ -90,6 +90,7 @@ pub struct Loaded {
     pub auth: AuthLayer,
     pub authz: AuthzLayer,
     pub validate: ValidateLayer,
+    pub responses: ValidateResponsesLayer,
     pub cache: Option<Cache>,
 }
 
@@ -136,12 +137,15 @@ impl Loaded {
             }
             None => AuthzLayer::empty(),
         };
-        let validate = match &config.validate {
-            Some(table) => table.to_layer(base)?,
-            None => ValidateLayer::empty(),
+        let (validate, responses) = match &config.validate {
+            Some(table) if config.auth.is_some() => {
+                (table.to_layer_behind_auth(base)?, table.to_responses_layer(base)?)
+            }
+            Some(table) => (table.to_layer(base)?, table.to_responses_layer(base)?),
+            None => (ValidateLayer::empty(), ValidateResponsesLayer::empty()),
         };
         let cache = config.cache.as_ref().map(cache).transpose()?;
-        Ok(Self { config, tls, client_ip, headers, limits, auth, authz, validate, cache })
+        Ok(Self { config, tls, client_ip, headers, limits, auth, authz, validate, responses, cache })
     }
 }
 

@@ -14,7 +14,7 @@ use tower_rampart::authz::AuthzService;
 use tower_rampart::cache::{Cache, CacheBypass, CacheLayer, CacheService};
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleService};
 use tower_rampart::security_headers::SecurityHeadersService;
-use tower_rampart::validate::ValidateService;
+use tower_rampart::validate::{JudgedBody, ValidateResponsesService, ValidateService};
 use tower_rampart::{Refuser, RequestId, RequestView, ResponseBody, SharedBody};
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the cache passes on, and six layers around it.
 type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Cached>>>>>>;
-type Cached = ResponseBody<SharedBody<ResponseBody<Incoming>>>;
+type Cached = ResponseBody<SharedBody<ResponseBody<JudgedBody<ResponseBody<Incoming>>>>>;
 type Stack<S> = SecurityHeadersService<ThrottleService<AuthService<ThrottleService<AuthzService<ValidateService<S>>>>>>;
 
 /// See the module.
@@ -35,7 +35,7 @@ pub struct Pipeline {
     pub limits: [RateLimitHandle; 2],
     pub auth: AuthLayer,
     pub cache: Option<Cache>,
-    stack: Stack<CacheService<Proxy>>,
+    stack: Stack<CacheService<ValidateResponsesService<Proxy>>>,
 }
 
 impl Pipeline {
@@ -50,6 +50,7 @@ impl Pipeline {
             mut auth,
             authz,
             validate,
+            responses,
             cache,
         } = loaded;
         if let Some(running) = running {
@@ -71,7 +72,8 @@ impl Pipeline {
         let cache = kept.and_then(|running| running.cache.clone()).or(cache);
         let caching = cache.as_ref().map_or_else(CacheLayer::empty, Cache::layer);
         let limits = [strangers.handle(), callers.handle()];
-        let proxy = Proxy::new(&config, client_ip, refuser);
+        // What is stored was judged.
+        let proxy = responses.layer(Proxy::new(&config, client_ip, refuser));
         Self {
             config,
             tls,

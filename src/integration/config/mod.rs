@@ -44,6 +44,7 @@ mod security_headers;
 mod size;
 #[cfg(feature = "validate")]
 mod validate;
+mod validate_openapi;
 
 #[cfg(feature = "_auth")]
 pub use self::auth::AuthConfig;

@@ -37,6 +37,11 @@ use crate::spine::config::ConfigError;
 /// | `route.body_bytes` | its longest body | |
 /// | `route.message_bytes`, `.compressed_messages` | of a `grpc` body: the longest message, and whether messages may be compressed | `4MiB`, `false` |
 /// | `route.schema` | a file with its JSON Schema (feature `json-schema`); its body is then JSON | |
+/// | `openapi` | a file with an OpenAPI document, as JSON (feature `openapi`) or YAML (feature `openapi-yaml`) | |
+/// | `base_path` | what stands before its paths | the path of its first server |
+/// | `unknown_query` | `refuse` (400), or `pass`, query parameters that it does not describe | `refuse` |
+/// | `ignore_security` | take it although nothing checks the credentials that it asks for | `false` |
+/// | `responses` | `off`, `report` (log) or `enforce` (500): responses that are not as it describes them | `off` |
 /// | `schema_errors` | the status of bodies that are not as described: `422`, or `400` | `422` |
 ///
 /// ```
@@ -69,6 +74,11 @@ pub struct ValidateConfig {
     unknown_paths: Unknown,
     mode: Mode,
     schema_errors: SchemaErrors,
+    pub(super) openapi: Option<String>,
+    pub(super) base_path: Option<String>,
+    pub(super) unknown_query: UnknownParameters,
+    pub(super) ignore_security: bool,
+    pub(super) responses: Responses,
     route: Vec<RouteTable>,
 }
 
@@ -103,6 +113,23 @@ enum SchemaErrors {
     BadRequest,
 }
 
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum UnknownParameters {
+    #[default]
+    Refuse,
+    Pass,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Responses {
+    #[default]
+    Off,
+    Report,
+    Enforce,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RouteTable {
@@ -134,7 +161,7 @@ enum BodyTable {
 impl ValidateConfig {
     /// The files that the table names, for whoever watches them.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.route.iter().filter_map(|table| table.schema.as_deref()).map(Path::new)
+        self.route.iter().filter_map(|table| table.schema.as_deref()).chain(self.openapi.as_deref()).map(Path::new)
     }
 
     /// The layer that the table describes. File names are relative to `base`.
@@ -142,8 +169,21 @@ impl ValidateConfig {
     /// # Errors
     ///
     /// Limits that let nothing through, a path that is no template, two routes for one method and path, a schema that cannot
-    /// be read or used.
+    /// be read or used; whatever is wrong with the OpenAPI document, and operations of it that ask for credentials.
     pub fn to_layer(&self, base: &Path) -> Result<ValidateLayer, ConfigError> {
+        self.layer(base, false)
+    }
+
+    /// The same, behind a layer that checks the credentials which the OpenAPI document asks for.
+    ///
+    /// # Errors
+    ///
+    /// The same, but for operations that ask for credentials.
+    pub fn to_layer_behind_auth(&self, base: &Path) -> Result<ValidateLayer, ConfigError> {
+        self.layer(base, true)
+    }
+
+    fn layer(&self, base: &Path, has_auth: bool) -> Result<ValidateLayer, ConfigError> {
         let mut limits = Limits::new();
         let size = |size: Option<Size>, limits: Limits, set: fn(Limits, usize) -> Limits| {
             size.map_or(limits, |Size(bytes)| set(limits, bytes))
@@ -175,7 +215,7 @@ impl ValidateConfig {
             .read_all_bodies(false);
         let routes = self.route.iter().map(|table| table.to_route(base)).collect::<Result<Vec<_>, _>>()?;
         let validate = routes.into_iter().fold(validate, Validate::add_route);
-        let validate = self.with_schema_errors(validate);
+        let validate = self.with_schema_errors(self.with_openapi(validate, base, has_auth)?);
         let validate = if self.mode == Mode::Report { validate.report_all() } else { validate };
         validate.build().map_err(|error| {
             let setting = format!("validate, {}", error.setting());

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use crate::spine::problem::{Member, Problem, ProblemKind};
+#[cfg(feature = "json-schema")]
+use crate::wiring::{MAX_BREACHES, SchemaBreach};
 
 /// What is checked, for reports and for rules that are only reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +42,10 @@ pub enum Check {
     Multipart,
     /// JSON is as the route's schema describes it.
     Schema,
+    /// Parameters are as an OpenAPI document describes them.
+    Parameters,
+    /// Responses are as an OpenAPI document describes them.
+    Response,
     /// gRPC messages are not too long, and compressed only where that is taken.
     Grpc,
     /// The path is one that is described.
@@ -67,6 +73,8 @@ impl Check {
         Self::Form,
         Self::Multipart,
         Self::Schema,
+        Self::Parameters,
+        Self::Response,
         Self::Grpc,
         Self::Route,
         Self::Inspect,
@@ -92,6 +100,8 @@ impl Check {
             Self::Form => "form",
             Self::Multipart => "multipart",
             Self::Schema => "schema",
+            Self::Parameters => "parameters",
+            Self::Response => "response",
             Self::Grpc => "grpc",
             Self::Route => "route",
             Self::Inspect => "inspect",
@@ -103,7 +113,8 @@ impl Check {
         match self {
             Self::Method | Self::MethodOverride => "method",
             Self::UriLength | Self::Path | Self::Route => "path",
-            Self::Query => "query",
+            // Each parameter says by itself where it stands.
+            Self::Query | Self::Parameters => "query",
             Self::Headers | Self::ContentType | Self::ContentEncoding => "header",
             Self::BodyPresence
             | Self::BodyBytes
@@ -114,6 +125,7 @@ impl Check {
             | Self::Multipart
             | Self::Schema
             | Self::Grpc => "body",
+            Self::Response => "response",
             Self::Inspect => "request",
         }
     }
@@ -133,10 +145,12 @@ pub(super) struct Breach {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Error {
+    /// The part of the request, where it is not the check's own.
+    pub(super) place: Option<&'static str>,
     /// Where in the body, as a JSON pointer.
     pub(super) pointer: Option<String>,
     /// The header field or so that is meant: ours to name, never the client's text.
-    pub(super) name: Option<&'static str>,
+    pub(super) name: Option<Cow<'static, str>>,
     pub(super) keyword: Cow<'static, str>,
     pub(super) detail: Cow<'static, str>,
 }
@@ -144,14 +158,35 @@ pub(super) struct Error {
 impl Breach {
     pub(super) fn new(check: Check, kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
         let detail = detail.into();
-        let error = Error { pointer: None, name: None, keyword: check.name().into(), detail: detail.clone() };
+        let error =
+            Error { place: None, pointer: None, name: None, keyword: check.name().into(), detail: detail.clone() };
         Self { check, kind, detail, errors: vec![error], is_truncated: false }
     }
 
-    /// Several things that are wrong with one body.
+    /// Several things that are wrong.
     #[cfg(feature = "json-schema")]
-    pub(super) fn of_all(check: Check, kind: ProblemKind, errors: Vec<Error>, is_truncated: bool) -> Self {
-        Self { check, kind, detail: "The body is not as described.".into(), errors, is_truncated }
+    pub(super) fn listed(
+        check: Check,
+        kind: ProblemKind,
+        detail: &'static str,
+        errors: Vec<Error>,
+        is_truncated: bool,
+    ) -> Self {
+        Self { check, kind, detail: detail.into(), errors, is_truncated }
+    }
+
+    /// What a schema finds in one body.
+    #[cfg(feature = "json-schema")]
+    pub(super) fn of_schema(breaches: Vec<SchemaBreach>, kind: ProblemKind) -> Self {
+        let is_truncated = breaches.len() > MAX_BREACHES;
+        let errors = breaches.into_iter().take(MAX_BREACHES).map(|breach| Error {
+            place: None,
+            pointer: Some(breach.pointer),
+            name: None,
+            keyword: breach.keyword.into(),
+            detail: breach.detail.into(),
+        });
+        Self::listed(Check::Schema, kind, "The body is not as described.", errors.collect(), is_truncated)
     }
 
     pub(super) fn at(mut self, pointer: String) -> Self {
@@ -160,7 +195,7 @@ impl Breach {
     }
 
     pub(super) fn named(mut self, name: &'static str) -> Self {
-        self.errors.iter_mut().for_each(|error| error.name = Some(name));
+        self.errors.iter_mut().for_each(|error| error.name = Some(name.into()));
         self
     }
 
@@ -173,9 +208,9 @@ impl Breach {
     pub(super) fn into_problem(self) -> Problem {
         let place = self.check.place();
         let error = |error: Error| {
-            let mut members = vec![("in", Member::from(place))];
+            let mut members = vec![("in", Member::from(error.place.unwrap_or(place)))];
             members.extend(error.pointer.map(|pointer| ("pointer", Member::from(pointer))));
-            members.extend(error.name.map(|name| ("name", Member::from(name))));
+            members.extend(error.name.map(|name| ("name", Member::Text(name))));
             members.push(("keyword", Member::Text(error.keyword)));
             members.push(("detail", Member::Text(error.detail)));
             Member::object(members)

@@ -15,6 +15,8 @@ use super::multipart::{Multipart, PartFault};
 #[cfg(feature = "json-schema")]
 use super::parsed::ParsedJson;
 use super::route::{Expected, Found, Route};
+#[cfg(feature = "json-schema")]
+use super::schema;
 use super::{content, head};
 use crate::spine::coding::{Coding, DecodeFault};
 use crate::spine::event::{self, Origin};
@@ -42,7 +44,15 @@ pub(super) struct Wanted {
     kind: BodyKind,
     /// What is undone before it is looked at.
     coding: Option<Coding>,
-    route: Option<usize>,
+    of: Option<Of>,
+}
+
+/// The route of a body, and which of its types it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Of {
+    pub(super) route: usize,
+    #[cfg_attr(not(feature = "openapi"), allow(dead_code, reason = "there is one type"))]
+    pub(super) media: usize,
 }
 
 /// A breach, and the methods that there are instead.
@@ -55,14 +65,15 @@ impl Shared {
         request: RequestView<'_>,
         has_body: bool,
         declared_bytes: Option<u64>,
-    ) -> Result<Plan, Refusal> {
+    ) -> Result<(Plan, Option<&Route>), Refusal> {
         let tell = &mut |breach: Breach| self.tell(breach);
         head::check(request, &self.limits, &self.methods, tell).map_err(|breach| self.refusal(breach, None))?;
         self.inspected(Part::Head(request))?;
         let route = self.route(request)?;
-        let kind = self.kind(request, route, has_body).map_err(|breach| self.refusal(breach, None))?;
+        let (kind, media) =
+            self.kind_and_media(request, route, has_body).map_err(|breach| self.refusal(breach, None))?;
         if !has_body {
-            return Ok(Plan::Pass);
+            return Ok((Plan::Pass, route));
         }
         let grpc = route.and_then(|route| match route.body {
             Expected::Grpc { message_bytes, allows_compressed } => {
@@ -76,9 +87,9 @@ impl Shared {
         if declared_bytes.is_some_and(|bytes| bytes > max_bytes as u64) {
             self.tell(too_long(max_bytes)).map_err(|breach| self.refusal(breach, None))?;
             // It is only reported, so that nothing of it is held.
-            return Ok(Plan::Watch { inside: None, max_bytes });
+            return Ok((Plan::Watch { inside: None, max_bytes }, route));
         }
-        Ok(match kind {
+        let plan = match kind {
             BodyKind::Grpc | BodyKind::Other => Plan::Watch { inside: grpc.map(Inside::Messages), max_bytes },
             BodyKind::Multipart => Plan::Watch { inside: self.parts(request)?, max_bytes },
             BodyKind::Json | BodyKind::Form => {
@@ -86,10 +97,26 @@ impl Shared {
                     Coded::By(coding) => Some(coding),
                     Coded::AsItIs | Coded::Unknown => None,
                 };
-                let wanted = Wanted { kind, coding, route: route.map(|route| route.index) };
+                let wanted = Wanted { kind, coding, of: route.map(|route| Of { route: route.index, media }) };
                 Plan::Read { wanted, max_bytes }
             }
-        })
+        };
+        Ok((plan, route))
+    }
+
+    /// What kind of body it is, and which of the types that an OpenAPI document describes.
+    #[cfg_attr(not(feature = "openapi"), allow(clippy::unnecessary_wraps, reason = "there is one type"))]
+    fn kind_and_media(
+        &self,
+        request: RequestView<'_>,
+        route: Option<&Route>,
+        has_body: bool,
+    ) -> Result<(BodyKind, usize), Breach> {
+        #[cfg(feature = "openapi")]
+        if let Some(described) = route.and_then(|route| route.described.as_ref()) {
+            return self.described(request, described, has_body);
+        }
+        self.kind(request, route, has_body).map(|kind| (kind, 0))
     }
 
     /// The parts of a multipart form, which are found by what its type says.
@@ -146,7 +173,7 @@ impl Shared {
             Some(Expected::Form) => Some(BodyKind::Form),
             Some(Expected::Multipart) => Some(BodyKind::Multipart),
             Some(Expected::Grpc { .. }) => Some(BodyKind::Grpc),
-            Some(Expected::Nothing | Expected::Anything) | None => None,
+            Some(_) | None => None,
         };
         let kind = kind_of(request.headers(), &self.content_types).and_then(|kind| {
             if wanted.is_none_or(|wanted| wanted == kind) {
@@ -197,20 +224,27 @@ impl Shared {
 
     #[cfg(feature = "json-schema")]
     fn check_body(&self, wanted: Wanted, body: &[u8], handed: &mut Extensions) -> Option<Breach> {
-        let route = wanted.route.and_then(|index| self.routes.get(index));
-        let Some(route) = route.filter(|route| wanted.kind == BodyKind::Json && route.wants_value()) else {
-            return content::check(wanted.kind, body, &self.limits);
-        };
-        // One reading serves all.
-        let (value, breach) = match JsonValue::read(body, &self.limits.json(body.len())) {
-            Ok(value) => {
-                let schema = route.schema.as_ref();
-                let breach = schema.and_then(|schema| schema.check(&value, body.len(), self.schema_errors));
-                (Some(value), breach)
-            }
-            Err(stop) => (None, Some(content::no_json(stop.fault, stop.pointer()))),
-        };
-        ParsedJson::hand_on(value, handed);
+        let Wanted { kind, of: Some(of), .. } = wanted else { return content::check(wanted.kind, body, &self.limits) };
+        let Some(route) = self.routes.get(of.route) else { return content::check(kind, body, &self.limits) };
+        let judge = route.judged_by(of.media);
+        if kind == BodyKind::Json && (judge.is_some() || route.is_parsed) {
+            // One reading serves all.
+            let (value, breach) = match JsonValue::read(body, &self.limits.json(body.len())) {
+                Ok(value) => {
+                    let breach = judge.and_then(|judge| schema::check(judge, &value, body.len(), self.schema_errors));
+                    (Some(value), breach)
+                }
+                Err(stop) => (None, Some(content::no_json(stop.fault, stop.pointer()))),
+            };
+            ParsedJson::hand_on(value, handed);
+            return breach;
+        }
+        let breach = content::check(kind, body, &self.limits);
+        #[cfg(feature = "openapi")]
+        if let (None, BodyKind::Form, Some(described)) = (&breach, kind, &route.described) {
+            let limits = self.limits.json(body.len());
+            return described.operation.check_form(of.media, body, &limits, self.schema_errors);
+        }
         breach
     }
 
@@ -260,7 +294,7 @@ fn is_anything(route: Option<&Route>) -> bool {
 }
 
 /// Whether a body is to be looked at, and its encoding does not let it.
-fn is_hidden(kind: BodyKind, request: RequestView<'_>) -> bool {
+pub(super) fn is_hidden(kind: BodyKind, request: RequestView<'_>) -> bool {
     match kind {
         BodyKind::Json | BodyKind::Form => coded(request.headers()) == Coded::Unknown,
         // It is followed as it comes.

@@ -13,10 +13,14 @@ use super::end::Places;
 use super::inspect::Inspect;
 use super::limits::Limits;
 use super::media::MediaType;
+#[cfg(feature = "openapi")]
+use super::openapi::OpenApi;
 use super::route::{Route, Routes};
 use super::service::ValidateService;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
+#[cfg(feature = "openapi")]
+use crate::spine::event;
 use crate::spine::event::Sampler;
 #[cfg(feature = "json-schema")]
 use crate::spine::problem::ProblemKind;
@@ -36,6 +40,8 @@ pub struct Validate {
     #[cfg(feature = "json-schema")]
     schema_errors: ProblemKind,
     reported: HashSet<Check>,
+    #[cfg(feature = "openapi")]
+    openapi: Vec<OpenApi>,
     inspect: Option<Arc<dyn Inspect>>,
     clock: Clock,
     refuser: Refuser,
@@ -106,6 +112,8 @@ impl Validate {
             #[cfg(feature = "json-schema")]
             schema_errors: ProblemKind::UnprocessableContent,
             reported: HashSet::new(),
+            #[cfg(feature = "openapi")]
+            openapi: Vec::new(),
             inspect: None,
             clock: Clock::system(),
             refuser: Refuser::new(),
@@ -141,6 +149,13 @@ impl Validate {
     /// Describes a request.
     pub fn add_route(mut self, route: Route) -> Self {
         self.routes.push(route);
+        self
+    }
+
+    /// Describes all requests of an API, by its OpenAPI document.
+    #[cfg(feature = "openapi")]
+    pub fn openapi(mut self, api: OpenApi) -> Self {
+        self.openapi.push(api);
         self
     }
 
@@ -200,9 +215,16 @@ impl Validate {
     /// # Errors
     ///
     /// Limits that let nothing through, a path that is no template, two routes for one method and path, unknown paths that
-    /// are refused where none is known.
+    /// are refused where none is known, operations of an OpenAPI document that ask for credentials which nothing is said to
+    /// check.
     pub fn build(mut self) -> Result<ValidateLayer, ConfigError> {
         self.limits.check()?;
+        #[cfg(feature = "openapi")]
+        for api in &self.openapi {
+            api.check_security()?;
+            api.warnings().for_each(event::description_not_judged);
+            self.routes.extend(api.routes()?);
+        }
         let bodies = self.bodies.unwrap_or(if self.routes.is_empty() { Bodies::All } else { Bodies::Described });
         if self.routes.is_empty() && self.unknown_paths == UnknownPaths::Refuse {
             const MEND: &str = "describe requests with `add_route`, or let unknown paths pass";

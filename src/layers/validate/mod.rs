@@ -105,6 +105,49 @@
 //! # Ok::<(), tower_rampart::ConfigError>(())
 //! ```
 //!
+//! # OpenAPI
+//!
+//! With feature `openapi` a document of version 3.0, 3.1 or, where it means the same, 3.2 describes all requests of an API.
+//! It is compiled when it is read, and everything that is wrong with it is told at once, each with its JSON pointer.
+//! References lead to places of the document itself.
+//!
+#![cfg_attr(feature = "openapi", doc = "```")]
+#![cfg_attr(not(feature = "openapi"), doc = "```ignore")]
+//! use tower_rampart::validate::{OpenApi, UnknownPaths, Validate};
+//!
+//! let document = r#"{
+//!     "openapi": "3.1.0",
+//!     "info": { "title": "Polls", "version": "1" },
+//!     "paths": {
+//!         "/polls/{id}": {
+//!             "parameters": [{ "name": "id", "in": "path", "required": true, "schema": { "type": "integer" } }],
+//!             "get": { "security": [{ "bearer": [] }] }
+//!         }
+//!     },
+//!     "components": { "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } } }
+//! }"#;
+//! // An authentication layer further out checks them; without a word about it the layer is not built.
+//! let api = OpenApi::from_json(document)?.base_path("/v1").bound_security(["bearer"]);
+//! let layer = Validate::new().openapi(api).unknown_paths(UnknownPaths::Refuse).build()?;
+//! # Ok::<(), tower_rampart::ConfigError>(())
+//! ```
+//!
+//! - **Paths** are matched as they were asked for, decoded, the concrete before the templated (`/polls/mine` before
+//!   `/polls/{id}`); a segment may have several parameters (`/{name}.{format}`). What stands before them is the path of the
+//!   first server, unless it is said. Layers further in find the template as a `RouteTemplate`.
+//! - **Parameters** in paths, queries, fields and cookies are read in all styles, and are what their schemas make of them:
+//!   numbers as JSON writes them, `true`, `false`. What separates is not escaped, and what is escaped is data. A single value
+//!   stands once; a query parameter that is not described is refused, unless it may be there. `limit=` is an empty value.
+//! - **Bodies** are judged by the narrowest media type that they fall under; others are 415. JSON and forms are judged by
+//!   their schemas, everything else streams through. Forms become objects as their `encoding` says.
+//! - **Schemas** mean what their version says: `nullable` and boolean exclusive limits in 3.0, JSON Schema 2020-12 since.
+//!   `readOnly` members are refused and not required of clients. A discriminator chooses the schema that judges. Number
+//!   formats are ranges, formats of texts are judged where they are known, and told by [`OpenApi::warnings`] where not.
+//! - **Responses** are judged by a layer of their own, [`ValidateResponses`], if you put it there.
+//!
+//! What is not followed: `$id`, anchors and dynamic references, other dialects, `in: querystring`. Patterns that take more than
+//! linear time are errors, as elsewhere. XML and multipart bodies are not judged by schemas.
+//!
 //! # Memory
 //!
 //! Bodies that are read are held until the service has taken them: at most `body_bytes` each, so that all of them are at most
@@ -116,7 +159,7 @@
 //!
 //! | | HTTP | gRPC |
 //! |---|---|---|
-//! | a path, query, header or method override that is wrong; JSON, a form or an encoding that cannot be read | 400 | 3 |
+//! | a path, query, header, parameter or method override that is wrong; JSON, a form or an encoding that cannot be read | 400 | 3 |
 //! | an unknown path, where those are refused | 404 | 12 |
 //! | a method that is not there, with `Allow` | 405 | 12 |
 //! | a body that does not arrive in time | 408 | 4 |
@@ -125,7 +168,8 @@
 //! | a target that is too long | 414 | 3 |
 //! | a content type or encoding that is not taken | 415 | 3 |
 //! | too many or too long header fields | 431 | 3 |
-//! | JSON that is not as its route's schema describes it | 422 | 3 |
+//! | a body that is not as its schema describes it | 422 | 3 |
+//! | a response that is not as described, where those are judged | 500 | 13 |
 //! | no room to read more bodies, `Retry-After` | 503 | 14 |
 //!
 //! Problems have an `errors` member: `in`, `pointer` or `name`, `keyword` and `detail`. They hold nothing of the request
@@ -139,15 +183,18 @@
 //!
 //! # Cost
 //!
-//! What streams through, and requests without a body, allocate nothing but what escapes in their path or query take. A
-//! multipart form costs its boundary, its state and the heads of its parts; a file is searched for line ends, some sixteen bytes
-//! at a time. A body that is read is walked once. A megabyte of whatever is hostile in JSON is refused at the first limit it
-//! meets; `benches/instructions.rs` counts what each kind costs with the limits off.
+//! What streams through, and requests without a body, allocate nothing but what escapes in their path or query take, unless an
+//! OpenAPI document describes them: its template is handed on, which takes three allocations, and its query is taken apart,
+//! which takes one. A multipart form costs its boundary, its state and the heads of its parts; a file is searched for line
+//! ends, some sixteen bytes at a time. A body that is read is walked once. A megabyte of whatever is hostile in JSON is refused
+//! at the first limit it meets; `benches/instructions.rs` counts what each kind costs with the limits off.
 
 mod body;
 mod breach;
 mod budget;
 mod content;
+#[cfg(feature = "openapi")]
+mod described;
 mod end;
 mod future;
 mod grpc;
@@ -159,9 +206,13 @@ mod layer;
 mod limits;
 mod media;
 mod multipart;
+#[cfg(feature = "openapi")]
+mod openapi;
 #[cfg(feature = "json-schema")]
 pub(crate) mod parsed;
 mod part_head;
+#[cfg(feature = "openapi")]
+mod responses;
 mod route;
 #[cfg(feature = "json-schema")]
 mod schema;
@@ -174,8 +225,14 @@ pub use self::inspect::{Inspect, Part, Verdict};
 pub use self::layer::{UnknownPaths, Validate, ValidateLayer};
 pub use self::limits::Limits;
 pub use self::media::MediaType;
+#[cfg(feature = "openapi")]
+pub use self::openapi::{OpenApi, UnknownQuery};
 #[cfg(feature = "json-schema")]
 pub use self::parsed::{NotOfType, ParsedJson};
+#[cfg(feature = "openapi")]
+pub use self::responses::{
+    JudgedBody, ResponsesFuture, ValidateResponses, ValidateResponsesLayer, ValidateResponsesService,
+};
 pub use self::route::Route;
 #[cfg(feature = "json-schema")]
 pub use self::schema::Schema;

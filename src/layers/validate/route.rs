@@ -1,11 +1,21 @@
 //! Requests that are described: by method and path, with the body they have.
 
+use std::cmp::Reverse;
+#[cfg(feature = "openapi")]
+use std::sync::Arc;
+
 use http::{HeaderValue, Method};
 
+#[cfg(feature = "openapi")]
+use super::openapi::{Operation, PathTemplate};
 #[cfg(feature = "json-schema")]
 use super::schema::Schema;
 use crate::spine::config::ConfigError;
-use crate::spine::route::{Node, Template, plain_path};
+#[cfg(feature = "openapi")]
+use crate::spine::key::RouteTemplate;
+use crate::spine::route::{Node, Segment, Template, plain_path};
+#[cfg(feature = "json-schema")]
+use crate::wiring::CompiledSchema;
 
 /// A request that is described.
 ///
@@ -29,6 +39,19 @@ pub struct Route {
     pub(super) schema: Option<Schema>,
     #[cfg(feature = "json-schema")]
     pub(super) is_parsed: bool,
+    #[cfg(feature = "openapi")]
+    pub(super) described: Option<Described>,
+}
+
+/// What an OpenAPI document says of it.
+#[cfg(feature = "openapi")]
+#[derive(Debug, Clone)]
+pub(super) struct Described {
+    pub(super) operation: Arc<Operation>,
+    pub(super) template: PathTemplate,
+    /// The template, for layers further in.
+    pub(super) name: RouteTemplate,
+    pub(super) refuses_unknown_query: bool,
 }
 
 /// The body that a described request has.
@@ -46,6 +69,9 @@ pub(super) enum Expected {
         message_bytes: usize,
         allows_compressed: bool,
     },
+    /// As an OpenAPI document has it, by its type.
+    #[cfg(feature = "openapi")]
+    Described,
 }
 
 /// What tonic takes, unless it is told otherwise.
@@ -64,7 +90,54 @@ impl Route {
             schema: None,
             #[cfg(feature = "json-schema")]
             is_parsed: false,
+            #[cfg(feature = "openapi")]
+            described: None,
         }
+    }
+
+    /// A request that an OpenAPI document describes.
+    #[cfg(feature = "openapi")]
+    pub(super) fn described(method: Method, path: String, described: Described) -> Self {
+        let mut route = Self::new(method, path);
+        route.body = Expected::Described;
+        route.described = Some(described);
+        route
+    }
+
+    /// The segments of its path.
+    fn segments(&self) -> Result<Box<[Segment]>, ConfigError> {
+        #[cfg(feature = "openapi")]
+        if let Some(described) = &self.described {
+            return Ok(described.template.segments.clone());
+        }
+        Ok(self.path.parse::<Template>()?.segments)
+    }
+
+    /// Whether it fits a decoded path whose segments do, as far as a tree of segments can tell.
+    #[cfg_attr(not(feature = "openapi"), expect(clippy::unused_self, reason = "segments tell all"))]
+    fn fits(&self, _path: &str) -> bool {
+        #[cfg(feature = "openapi")]
+        if let Some(described) = &self.described {
+            return described.template.fits(_path);
+        }
+        true
+    }
+
+    /// What tells it from others with the same segments; the narrower ones are greater.
+    fn mixture(&self) -> usize {
+        #[cfg(feature = "openapi")]
+        if let Some(described) = &self.described {
+            return described.template.mixed.len();
+        }
+        0
+    }
+
+    fn is_mixed_like(&self, other: &Self) -> bool {
+        #[cfg(feature = "openapi")]
+        if let (Some(one), Some(other)) = (&self.described, &other.described) {
+            return one.template.form() == other.template.form();
+        }
+        self.mixture() == other.mixture()
     }
 
     /// A gRPC method, or all of a service: `/pkg.Service/Method`, `/pkg.Service/*`. Its messages stream through, of 4 MiB
@@ -130,10 +203,14 @@ impl Route {
         self
     }
 
-    /// Whether a value is made of its body.
+    /// What judges its body, of one of the types that it may have.
     #[cfg(feature = "json-schema")]
-    pub(super) const fn wants_value(&self) -> bool {
-        self.is_parsed || self.schema.is_some()
+    pub(super) fn judged_by(&self, _media: usize) -> Option<&CompiledSchema> {
+        #[cfg(feature = "openapi")]
+        if let Some(described) = &self.described {
+            return described.operation.schema(_media);
+        }
+        self.schema.as_ref().map(Schema::compiled)
     }
 
     /// Bytes of its body, instead of what the layer's limits say.
@@ -166,13 +243,18 @@ impl Routes {
             return Err(ConfigError::new("routes", routes.len(), "are too many", "describe at most 10000"));
         }
         let mut all = Self::default();
-        for (index, route) in routes.iter_mut().enumerate() {
-            route.index = index;
-            let template: Template = route.path.parse()?;
-            let leaf = all.tree.leaf(&template.segments);
-            if leaf.0.iter().any(|(method, _)| method.as_ref() == Some(&route.method)) {
+        // Those that say more of a segment come first, and are asked first.
+        routes.sort_by_key(|route| Reverse(route.mixture()));
+        routes.iter_mut().enumerate().for_each(|(index, route)| route.index = index);
+        for (index, route) in routes.iter().enumerate() {
+            let leaf = all.tree.leaf(&route.segments()?);
+            let is_same = |(method, other): &(Option<Method>, usize)| {
+                method.as_ref() == Some(&route.method)
+                    && routes.get(*other).is_some_and(|other| route.is_mixed_like(other))
+            };
+            if leaf.0.iter().any(is_same) {
                 let breach = format!("is described twice for {}", route.method);
-                return Err(ConfigError::new("route", &template, breach, "put both together"));
+                return Err(ConfigError::new("route", &route.path, breach, "put both together"));
             }
             leaf.0.push((Some(route.method.clone()), index));
             if !all.all_methods.contains(&route.method) {
@@ -192,10 +274,17 @@ impl Routes {
         self.routes.get(index)
     }
 
+    /// The operations of its routes, in their order.
+    #[cfg(feature = "openapi")]
+    pub(super) fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.routes.iter().filter_map(|route| Some(&*route.described.as_ref()?.operation))
+    }
+
     pub(super) fn find(&self, method: &Method, path: &str) -> Found<'_> {
         let Some(path) = plain_path(path) else { return Found::Unknown };
         let path = path.strip_prefix('/').unwrap_or_default();
-        let by = |method: &Method| self.tree.find(Some(path), method, &|_| true);
+        let fits = |index: usize| self.routes.get(index).is_some_and(|route| route.fits(path));
+        let by = |method: &Method| self.tree.find(Some(path), method, &fits);
         if let Some(route) = by(method).and_then(|index| self.routes.get(index)) {
             return Found::Route(route);
         }

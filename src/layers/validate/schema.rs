@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::breach::{Breach, Check, Error};
+use super::breach::Breach;
 use crate::spine::config::ConfigError;
 use crate::spine::problem::ProblemKind;
-use crate::wiring::{CompiledSchema, JsonValue, MAX_BREACHES};
+use crate::wiring::{CompiledSchema, JsonValue};
 
 /// A JSON Schema (drafts 4 to 2020-12) for the body of a [`Route`](super::Route).
 ///
@@ -40,21 +40,16 @@ impl Schema {
         CompiledSchema::compile(text.as_ref()).map(|schema| Self(Arc::new(schema)))
     }
 
-    /// Judges a value that was read from so many bytes.
-    pub(super) fn check(&self, value: &JsonValue, bytes: usize, kind: ProblemKind) -> Option<Breach> {
-        let breaches = self.0.judge(value, bytes);
-        if breaches.is_empty() {
-            return None;
-        }
-        let is_truncated = breaches.len() > MAX_BREACHES;
-        let errors = breaches.into_iter().take(MAX_BREACHES).map(|breach| Error {
-            pointer: Some(breach.pointer),
-            name: None,
-            keyword: breach.keyword.into(),
-            detail: breach.detail.into(),
-        });
-        Some(Breach::of_all(Check::Schema, kind, errors.collect(), is_truncated))
+    /// The schema as the engine has it.
+    pub(super) fn compiled(&self) -> &CompiledSchema {
+        &self.0
     }
+}
+
+/// Judges a value that was read from so many bytes.
+pub(super) fn check(schema: &CompiledSchema, value: &JsonValue, bytes: usize, kind: ProblemKind) -> Option<Breach> {
+    let breaches = schema.judge(value, bytes);
+    (!breaches.is_empty()).then(|| Breach::of_schema(breaches, kind))
 }
 
 impl fmt::Debug for Schema {

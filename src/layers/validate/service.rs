@@ -61,7 +61,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+    #[cfg_attr(not(feature = "openapi"), allow(unused_mut, reason = "nothing is handed on"))]
+    fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let shared = &self.shared;
         if shared.is_empty {
             return ResponseFuture::passed(self.inner.call(request.map(CheckedBody::passed)), None);
@@ -69,11 +70,21 @@ where
         let view = RequestView::of(&request);
         let declared = view.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let has_body = !request.body().is_end_stream() && declared != Some(0);
-        match shared.judge(view, has_body, declared) {
-            Err(rejection) => ResponseFuture::refused(Arc::clone(shared), *rejection, RequestFacts::of(view)),
-            Ok(Plan::Pass) => ResponseFuture::passed(self.inner.call(request.map(CheckedBody::passed)), None),
-            Ok(Plan::Watch { inside, max_bytes }) => self.watch(request, inside, max_bytes),
-            Ok(Plan::Read { wanted, max_bytes }) => {
+        #[cfg_attr(not(feature = "openapi"), allow(unused_variables, reason = "nothing is handed on"))]
+        let (plan, route) = match shared.judge(view, has_body, declared) {
+            Err(rejection) => {
+                return ResponseFuture::refused(Arc::clone(shared), *rejection, RequestFacts::of(view));
+            }
+            Ok(judged) => judged,
+        };
+        #[cfg(feature = "openapi")]
+        if let Some(described) = route.and_then(|route| route.described.as_ref()) {
+            request.extensions_mut().insert(described.name.clone());
+        }
+        match plan {
+            Plan::Pass => ResponseFuture::passed(self.inner.call(request.map(CheckedBody::passed)), None),
+            Plan::Watch { inside, max_bytes } => self.watch(request, inside, max_bytes),
+            Plan::Read { wanted, max_bytes } => {
                 // The readied service waits for the body; a clone takes its place, and has to be readied anew.
                 let clone = self.inner.clone();
                 let service = mem::replace(&mut self.inner, clone);

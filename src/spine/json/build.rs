@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "openapi"))]
 use super::Json;
 use super::Number;
 
@@ -17,7 +17,7 @@ pub(crate) trait Build<'a>: Sized {
     fn object(members: Vec<(Cow<'a, str>, Self)>) -> Self;
 }
 
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "openapi"))]
 impl<'a> Build<'a> for Json<'a> {
     fn null() -> Self {
         Self::Null

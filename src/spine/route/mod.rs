@@ -4,6 +4,8 @@
 mod template;
 mod tree;
 
+#[cfg(feature = "validate")]
+pub(crate) use self::template::Segment;
 pub(crate) use self::template::Template;
 pub(crate) use self::tree::Node;
 
