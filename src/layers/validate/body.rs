@@ -19,8 +19,8 @@ pin_project! {
     /// A request's body behind this layer: exactly the bytes and trailers that were sent, whether they were read here or
     /// stream through.
     ///
-    /// One that streams ends with an error where it is too long or too slow; the layer then answers 413 or 408 in the
-    /// stead of whatever the inner service makes of that, as long as it has not answered before.
+    /// One that streams ends with an error where it is too long or too slow, or something in it is wrong; the layer then
+    /// answers 413, 408 or 400 in the stead of whatever the inner service makes of that, as long as it has not answered before.
     pub struct CheckedBody<B> {
         #[pin]
         kind: Kind<B>,

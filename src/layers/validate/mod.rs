@@ -153,7 +153,7 @@
 //! Bodies that are read are held until the service has taken them: at most `body_bytes` each, so that all of them are at most
 //! that times the requests that are looked at at once, and `buffer_bytes` together, what comes out of compressed ones counted;
 //! beyond, requests are answered 503. A value that is handed on lives as long as the request's extensions and is not among
-//! them: it has some 70 bytes for each of at most `json_items` items, and its texts. What streams through is not held.
+//! them: it has up to 50 bytes for each element and 150 for each member, of at most `json_items`, beside its texts. What streams through is not held.
 //!
 //! # What the client sees
 //!

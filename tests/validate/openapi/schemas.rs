@@ -110,7 +110,7 @@ fn read_only_members() {
         (json!({}), 422),
     ];
     judge(document_30, plain.clone(), &cases);
-    judge(document, plain.clone(), &cases);
+    judge(document, plain, &cases);
     let referred = json!({ "Id": { "type": "integer", "readOnly": true }, "Root": { "required": ["id", "name"], "properties": { "id": { "$ref": "#/components/schemas/Id" }, "name": {} } } });
     judge_with(document_30(json!({})), referred.clone(), &cases);
     judge_with(document(json!({})), referred, &cases);

@@ -204,14 +204,15 @@ impl OpenApi {
 
     /// An operation that asks for a credential which nobody checks is open to everybody, and its description says otherwise.
     pub(in crate::layers::validate) fn check_security(&self) -> Result<(), ConfigError> {
-        let is_bound = |scheme: &Box<str>| match &self.bound {
+        let is_bound = |scheme: &str| match &self.bound {
             Bound::None => false,
-            Bound::Named(names) => names.contains(scheme),
+            Bound::Named(names) => names.iter().any(|name| **name == *scheme),
             Bound::All | Bound::Ignored => true,
         };
         // Any one of the alternatives will do; those that ask for nothing at all do already.
         let is_open = |operation: &&Arc<Operation>| {
-            !operation.security.is_empty() && !operation.security.iter().any(|all| all.iter().all(is_bound))
+            !operation.security.is_empty()
+                && !operation.security.iter().any(|all| all.iter().all(|scheme| is_bound(scheme)))
         };
         let open: Vec<_> = self.compiled.operations.iter().filter(is_open).collect();
         let Some(first) = open.first() else { return Ok(()) };

@@ -178,16 +178,13 @@ impl Bundler<'_> {
             }
             "exclusiveMinimum" | "exclusiveMaximum" => self.fault(at, "is neither true nor false"),
             "properties" => self.properties(at, value, context, out),
-            "required" => match self.value(at, Kind::Names, value) {
-                Some(Json::List(names)) => {
+            "required" => {
+                if let Some(Json::List(names)) = self.value(at, Kind::Names, value) {
                     let is_sent = |name: &Json<'_>| !name.text().is_some_and(|name| context.hidden.contains(name));
                     let names: Vec<_> = names.into_iter().filter(is_sent).collect();
-                    if !names.is_empty() {
-                        out.members.push(("required".into(), Json::List(names)));
-                    }
+                    out.members.push(("required".into(), Json::List(names)));
                 }
-                _ => {}
-            },
+            }
             "allOf" => {
                 let context = Context { is_base: true, ..context.clone() };
                 if let Json::List(parts) = self.parts(at, value, &context) {

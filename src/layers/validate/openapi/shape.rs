@@ -159,13 +159,12 @@ fn object_members(document: &Document, schema: &Json<'static>) -> Members {
             }
         }
     }
-    let mut others = each(document, schema, "additionalProperties", MAX_DEPTH);
-    let others = others.find_map(|schema| match schema {
-        Json::Flag(true) => Some(Some(Types::ALL)),
-        Json::Flag(false) => Some(None),
-        schema => Some(Some(types(document, schema, MAX_DEPTH))),
-    });
-    Members { known, others: others.unwrap_or(Some(Types::ALL)) }
+    let others = match each(document, schema, "additionalProperties", MAX_DEPTH).next() {
+        None | Some(Json::Flag(true)) => Some(Types::ALL),
+        Some(Json::Flag(false)) => None,
+        Some(schema) => Some(types(document, schema, MAX_DEPTH)),
+    };
+    Members { known, others }
 }
 
 /// What a keyword says in a schema and in all that it is put together from.

@@ -70,8 +70,8 @@ where
             match this.asked.take() {
                 None => return Poll::Ready(Ok(passed(response))),
                 Some(asked) => match asked.judge(response) {
-                    Judged::Answer(answer) => return Poll::Ready(Ok(*answer)),
-                    Judged::Reading(reading) => *this.reading = Some(reading),
+                    Ok(answer) => return Poll::Ready(Ok(answer)),
+                    Err(reading) => *this.reading = Some(reading),
                 },
             }
         }
@@ -91,37 +91,21 @@ fn passed<B>(response: Response<B>) -> Answer<B> {
     response.map(|body| ResponseBody::inner(JudgedBody::passed(body)))
 }
 
-/// What the head of a response comes to.
-enum Judged<B> {
-    Answer(Box<Answer<B>>),
-    Reading(Box<Reading<B>>),
-}
-
 impl Asked {
-    fn judge<B: Body>(self, response: Response<B>) -> Judged<B> {
-        let shared = Arc::clone(&self.shared);
-        let Some(responses) = shared.responses.get(self.route) else {
-            return Judged::Answer(Box::new(passed(response)));
-        };
+    /// Answers by the head alone, where nothing of the body has to be read.
+    fn judge<B: Body>(self, response: Response<B>) -> Result<Answer<B>, Box<Reading<B>>> {
+        let Some(responses) = self.shared.responses.get(self.route) else { return Ok(passed(response)) };
         let has_body = self.has_body && !response.body().is_end_stream();
-        match responses.check(response.status(), response.headers(), has_body, &shared.limits()) {
-            Described::Passed => Judged::Answer(Box::new(passed(response))),
+        match responses.check(response.status(), response.headers(), has_body, &self.shared.limits()) {
+            Described::Passed => Ok(passed(response)),
             Described::Breach(what) => {
                 self.tell(&what, "");
-                let answer = if shared.is_reported { passed(response) } else { self.refused(ProblemKind::Internal) };
-                Judged::Answer(Box::new(answer))
+                Ok(if self.shared.is_reported { passed(response) } else { self.refused(ProblemKind::Internal) })
             }
             Described::Json(_) => {
                 let (parts, body) = response.into_parts();
-                let (read, held) = (BytesMut::new(), shared.budget.hold());
-                Judged::Reading(Box::new(Reading {
-                    asked: self,
-                    parts,
-                    body: Box::pin(body),
-                    read,
-                    trailers: None,
-                    held,
-                }))
+                let (read, held) = (BytesMut::new(), self.shared.budget.hold());
+                Err(Box::new(Reading { asked: self, parts, body: Box::pin(body), read, trailers: None, held }))
             }
         }
     }
