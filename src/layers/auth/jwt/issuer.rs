@@ -32,7 +32,7 @@ pub struct Issuer {
 
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
 /// A longer one would be a second lifetime.
-const MAX_LEEWAY: Duration = Duration::from_secs(300);
+pub(super) const MAX_LEEWAY: Duration = Duration::from_secs(300);
 
 impl Issuer {
     /// An issuer by its exact name: the `iss` of its tokens, byte for byte.
