@@ -1,5 +1,7 @@
 //! What every layer stands on. It imports no layer and no framework.
 
+#[cfg(feature = "_auth")]
+pub(crate) mod address;
 pub(crate) mod body;
 #[cfg(feature = "_auth")]
 pub(crate) mod certificate;

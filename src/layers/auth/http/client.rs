@@ -13,7 +13,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 use tower_service::Service;
 
-use super::rules::{MAX_REDIRECTS, redirected};
+use crate::spine::address::{MAX_REDIRECTS, redirected};
 use crate::spine::clock::Clock;
 
 /// Sends requests for this crate: any tower service that speaks HTTP.

@@ -14,8 +14,9 @@ use http::{HeaderValue, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::answer::Rules;
-use super::http::{HttpClient, is_trustworthy};
+use super::http::HttpClient;
 use super::known::Known;
+use crate::spine::address::{is_trustworthy, without_login};
 use crate::spine::config::ConfigError;
 use crate::spine::identity::Identity;
 
@@ -96,8 +97,9 @@ impl Introspection {
     fn new(url: &str, credential: &str, client: HttpClient) -> Result<Self, ConfigError> {
         const MEND: &str = "write an https URL; http is for `localhost` and loopback addresses";
         let endpoint = url.parse::<Uri>().ok().filter(is_trustworthy);
-        let endpoint =
-            endpoint.ok_or_else(|| ConfigError::new("introspection", url, "is no address that is trusted", MEND))?;
+        let endpoint = endpoint.ok_or_else(|| {
+            ConfigError::new("introspection", without_login(url), "is no address that is trusted", MEND)
+        })?;
         let mut credential = HeaderValue::from_str(credential).map_err(|_| {
             ConfigError::new("introspection, token", "", "is no token", "write printable ASCII without spaces")
         })?;

@@ -12,8 +12,9 @@ use bytes::Bytes;
 use http::Uri;
 
 use self::refresh::{Need, Plan, Progress, Rules};
-use super::super::http::{HttpClient, is_trustworthy};
+use super::super::http::HttpClient;
 use super::keys::Held;
+use crate::spine::address::{is_trustworthy, without_login};
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 use crate::spine::signal::{Signal, Wait};
@@ -73,8 +74,9 @@ impl RemoteKeys {
     pub fn at(url: &str, client: HttpClient) -> Result<Self, ConfigError> {
         const MEND: &str = "write an https URL; http is for `localhost` and loopback addresses";
         let uri = url.parse::<Uri>().ok().filter(is_trustworthy);
-        let uri =
-            uri.ok_or_else(|| ConfigError::new("jwks_url", url, "is no address that keys are taken from", MEND))?;
+        let uri = uri.ok_or_else(|| {
+            ConfigError::new("jwks_url", without_login(url), "is no address that keys are taken from", MEND)
+        })?;
         Ok(Self::new(Place::Address(uri), client))
     }
 
@@ -87,7 +89,7 @@ impl RemoteKeys {
     pub fn discover(issuer: &str, client: HttpClient) -> Result<Self, ConfigError> {
         const MEND: &str = "write its https URL, byte for byte, or give its keys with `RemoteKeys::at`";
         if discovery::documents(issuer).is_none() {
-            return Err(ConfigError::new("issuer", issuer, "is no URL that describes itself", MEND));
+            return Err(ConfigError::new("issuer", without_login(issuer), "is no URL that describes itself", MEND));
         }
         Ok(Self::new(Place::Discovered(issuer.into()), client))
     }
