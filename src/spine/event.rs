@@ -108,10 +108,16 @@ pub(crate) fn credential_refused(origin: Origin, reason: &dyn std::fmt::Display)
     report!(debug, origin, event = "authn_token_refused", "{reason}");
 }
 
-/// Says why nobody can tell whether a credential is good.
+/// Says why nobody can tell whether a credential is good, as far as the sampler lets it: strangers bring it about.
 #[cfg(all(feature = "_auth", feature = "introspection"))]
-pub(crate) fn credential_unverifiable(origin: Origin, reason: &dyn std::fmt::Display) {
-    report!(warn, origin, event = "authn_unavailable", "{reason}");
+pub(crate) fn credential_unverifiable(
+    origin: Origin,
+    reason: &dyn std::fmt::Display,
+    sampler: &Sampler,
+    clock: &Clock,
+) {
+    let Some(suppressed) = sampler.admit(clock.now()) else { return };
+    report!(warn, origin, event = "authn_unavailable", suppressed, "{reason}");
 }
 
 /// Says that keys were fetched which are others than before.

@@ -5,7 +5,6 @@ mod client;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -16,8 +15,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use self::answer::Rules;
 use super::http::HttpClient;
 use super::known::Known;
+use super::room::Room;
 use crate::spine::address::{is_trustworthy, without_login};
 use crate::spine::config::ConfigError;
+use crate::spine::event::Sampler;
 use crate::spine::identity::Identity;
 
 /// Asks an authorization server what opaque tokens mean.
@@ -47,7 +48,8 @@ pub struct Introspection {
     remember_for: Duration,
     timeout: Duration,
     known: Arc<Known<Known7662>>,
-    running: Arc<AtomicUsize>,
+    room: Room,
+    sampler: Arc<Sampler>,
 }
 
 /// What was said of a token, and when.
@@ -117,7 +119,8 @@ impl Introspection {
             remember_for: DEFAULT_REMEMBER_FOR,
             timeout: DEFAULT_TIMEOUT,
             known: Arc::new(Known::with_room_for(MAX_KNOWN)),
-            running: Arc::default(),
+            room: Room::for_at_most(MAX_RUNNING),
+            sampler: Arc::default(),
         })
     }
 
@@ -165,21 +168,6 @@ impl Introspection {
             Some((caller, expires)) if expires.is_none_or(|expires| now < expires) => Recalled::Caller(caller),
             _ => Recalled::NoGood,
         }
-    }
-
-    /// A place among the questions under way.
-    fn place(&self) -> Option<Running> {
-        let running = Running(Arc::clone(&self.running));
-        (self.running.fetch_add(1, Ordering::AcqRel) < MAX_RUNNING).then_some(running)
-    }
-}
-
-/// A question under way. Made only after its count was raised, whether it may stay or not.
-struct Running(Arc<AtomicUsize>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
