@@ -126,6 +126,12 @@ pub(crate) fn keys_fetched(origin: Origin, usable: usize, skipped: usize) {
     report!(info, origin, event = "keys_fetched", usable, skipped, "");
 }
 
+/// Says that keys share name and algorithm, and that none of them is used: tokens that name one are refused.
+#[cfg(feature = "_auth")]
+pub(crate) fn keys_ambiguous(origin: Origin, skipped: usize) {
+    report!(warn, origin, event = "keys_ambiguous", skipped, "keys that share name and algorithm are not used");
+}
+
 /// Says why keys could not be fetched. Fetches keep their distance, so there is no flood of these.
 #[cfg(feature = "_auth")]
 pub(crate) fn keys_not_fetched(origin: Origin, reason: &dyn std::fmt::Display) {

@@ -135,6 +135,10 @@ impl Issuer {
             const BREACH: &str = "mix secrets and public keys, by which a public key can be taken for a secret";
             return blame("algorithms", String::new(), BREACH, "name HMACs alone or public-key algorithms alone");
         }
+        if hmac > 0 && self.keys.are_fetched() {
+            const BREACH: &str = "are no algorithms for keys that are fetched: what everybody can fetch is no secret";
+            return blame("algorithms", String::new(), BREACH, "name public-key algorithms");
+        }
         if self.rules.leeway > MAX_LEEWAY {
             let shown = format!("{}s", self.rules.leeway.as_secs());
             return blame("leeway", shown, "is more than clocks differ", "write 5 minutes or less");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::algorithm::Algorithm;
 use super::key_set::KeySet;
 use super::remote::{Ask, Remote, RemoteKeys};
+use crate::spine::event::{self, Origin};
 use crate::spine::signal::Wait;
 
 /// The keys of an issuer, which can be replaced while tokens are checked.
@@ -51,6 +52,9 @@ impl Held {
 
     /// Replaces the keys, unless there are none to replace them with.
     pub(super) fn replace(&self, set: KeySet) {
+        if set.twins() > 0 {
+            event::keys_ambiguous(Origin::Auth, set.twins());
+        }
         if !set.is_empty() {
             let mut snapshot = self.0.write().unwrap_or_else(PoisonError::into_inner);
             *snapshot = Snapshot { set: Some(Arc::new(set)), generation: snapshot.generation + 1 };
@@ -82,6 +86,11 @@ impl Keys {
         if let Some(remote) = &self.0.remote {
             remote.start();
         }
+    }
+
+    /// Whether they are remote.
+    pub(super) fn are_fetched(&self) -> bool {
+        self.0.remote.is_some()
     }
 
     /// Whether both are fetched from the same place by the same rules.
