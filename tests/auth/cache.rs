@@ -1,5 +1,9 @@
 //! Tokens that were verified before, and those that were revoked.
 
+#[path = "../../src/layers/auth/known.rs"]
+#[allow(dead_code, reason = "not all of it is asked for here")]
+mod known;
+
 use std::time::Duration;
 
 use serde_json::json;
@@ -156,4 +160,21 @@ fn what_was_revoked_stays_so() {
     denylist.log_out(ISSUER, "alice", later(10), later(2000)).unwrap();
     denylist.log_out(ISSUER, "alice", now() - Duration::from_secs(10), later(100)).unwrap();
     assert!(is_revoked());
+}
+
+/// What was known before a clock went back makes room.
+#[test]
+fn a_clock_that_goes_back_leaves_room_for_what_is_new() {
+    let known = self::known::Known::with_room_for(8);
+    let keys: Vec<_> = (0_u8..16).map(|at| known.key(&[at])).collect();
+    for key in &keys[..8] {
+        known.put(*key, 1000.0, ());
+    }
+    for (at, key) in keys[8..].iter().enumerate() {
+        known.put(*key, 10.0 + at as f64, ());
+    }
+    assert!(keys[8..].iter().all(|key| known.get(*key).is_some()));
+    // Else the oldest goes.
+    known.put(known.key(b"newest"), 20.0, ());
+    assert!(known.get(keys[8]).is_none() && keys[9..].iter().all(|key| known.get(*key).is_some()));
 }
