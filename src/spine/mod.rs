@@ -30,4 +30,6 @@ pub(crate) mod route;
 pub(crate) mod shared;
 #[cfg(feature = "_auth")]
 pub(crate) mod signal;
+#[cfg(feature = "_auth")]
+pub(crate) mod sync;
 pub(crate) mod texts;

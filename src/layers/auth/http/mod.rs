@@ -3,4 +3,6 @@
 mod client;
 
 pub use self::client::HttpClient;
-pub(super) use self::client::{Fault, Limits};
+#[cfg(feature = "introspection")]
+pub(super) use self::client::Limits;
+pub(super) use self::client::{Fault, within};
