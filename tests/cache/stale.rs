@@ -142,6 +142,10 @@ async fn stale_if_error() {
     setup.get("http://a/x").await;
     setup.wait(3);
     assert_eq!(setup.get("http://a/x").await.status, 500, "nobody allowed it");
+    let asks = ("cache-control", "stale-if-error=1");
+    assert_eq!(setup.get_with("http://a/x", &[asks]).await.status, 200, "a client may, for itself");
+    setup.wait(1);
+    assert_eq!(setup.get_with("http://a/x", &[asks]).await.status, 500);
 }
 
 #[tokio::test]

@@ -126,7 +126,7 @@ fn fall_back<B>(
 ) -> Option<Answer<B>> {
     let now = moments.answered;
     let stale = trip.stale.as_ref()?;
-    match fallback(&stale.head, failure, now, &core.settings) {
+    match fallback(&stale.head, &trip.asked.directives, failure, now, &core.settings) {
         Fallback::Pass => None,
         Fallback::Refuse => Some(refuse(core, &trip.facts, "The origin cannot be reached, and must be asked.")),
         Fallback::Stale => {
@@ -225,7 +225,7 @@ fn head_answered<B>(
     let Trip { asked, stale, forwarded, .. } = trip;
     let mut is_stored = false;
     if let Some(stale) = stale.filter(|_| response.status() == StatusCode::OK) {
-        if conditional::contradicts(&stale.head.headers, response.headers()) {
+        if conditional::contradicts(&stale.head.headers, stale.body.len(), response.headers()) {
             stale.head.expire();
         } else {
             let headers = response.headers();
