@@ -5,6 +5,8 @@ use std::sync::Arc;
 use http_body::Frame;
 use tower::ServiceExt as _;
 use tower_rampart::cache::Purge;
+use tower_rampart::problem::{Problem, ProblemKind};
+use tower_rampart::{Origin as Layer, Rejection};
 
 use crate::support::*;
 
@@ -53,6 +55,26 @@ async fn one_that_failed_does_not() {
     setup.get("http://a/x").await;
     setup.send(request("OPTIONS", "http://a/x", &[])).await;
     assert!(is_hit(&setup, "http://a/x").await, "a safe one");
+}
+
+/// It may have been done although nobody said so. What was refused was not.
+#[tokio::test]
+async fn one_that_the_origin_did_not_answer() {
+    for (kind, is_sent) in
+        [(ProblemKind::BadGateway, true), (ProblemKind::DeadlineExceeded, true), (ProblemKind::Unavailable, false)]
+    {
+        let setup = setup(&Origin::new(move |request| {
+            if request.method() == "GET" {
+                return ok(&[FRESH], "x").response();
+            }
+            let mut response = status(kind.status().as_u16(), &[], "").response();
+            response.extensions_mut().insert(Rejection::new(Layer::Custom("proxy"), Problem::new(kind)));
+            response
+        }));
+        setup.get("http://a/x").await;
+        setup.send(request("POST", "http://a/x", &[])).await;
+        assert_eq!(is_hit(&setup, "http://a/x").await, !is_sent, "{kind:?}");
+    }
 }
 
 #[tokio::test]

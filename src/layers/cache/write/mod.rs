@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 use tower_service::Service;
 
@@ -21,6 +21,7 @@ use super::status::{Forward, Forwarded};
 use super::storable::{self, Asked, head, judge};
 use super::tags;
 use crate::spine::body::ResponseBody;
+use crate::spine::rejection::Rejection;
 use crate::spine::shared::SharedBody;
 
 /// Passes a request on that may change something.
@@ -47,6 +48,8 @@ where
     let is_done = parts.status.is_success() || parts.status.is_redirection();
     if is_done {
         invalidate_all(&core, &asked, &uri, &parts.headers);
+    } else if is_unanswered(parts.status, &parts.extensions) {
+        invalidate(&core, &asked);
     }
     let hint = parts.extensions.remove::<CacheHint>();
     let mut forwarded = Forwarded::new(Forward::Method);
@@ -71,6 +74,12 @@ where
     tags::strip(&mut parts.headers);
     core.writer.write_forwarded(&mut parts.headers, forwarded);
     Ok(Response::from_parts(parts, body))
+}
+
+/// Whether a layer further in says that the origin did not answer: it may have done what it was asked all the same. What
+/// was refused (503, by a circuit breaker) was not sent.
+fn is_unanswered(status: StatusCode, extensions: &Extensions) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT) && extensions.get::<Rejection>().is_some()
 }
 
 /// An unsafe request that nobody has answered.
