@@ -271,7 +271,7 @@ where
     let forwarded = Forwarded { status, is_stored: judged.is_ok(), ..forwarded };
     match judged {
         Err(decline) => {
-            if let Some(stale) = stale.filter(|_| parts.status.is_success()) {
+            if let Some(stale) = stale.filter(|_| is_replaced_by(parts.status)) {
                 forget(core, &stale);
             }
             declined(core, &asked, lead, parts.status, moments.answered);
@@ -286,6 +286,16 @@ where
             Response::from_parts(parts, body)
         }
     }
+}
+
+/// Whether a response that is not stored tells of the resource and not of who asked, so that what was stored is no longer
+/// true (RFC 9111 section 4.3.3). A 401 or 429 is for one client, and takes nothing from the others.
+fn is_replaced_by(status: StatusCode) -> bool {
+    status.is_success()
+        || matches!(
+            status,
+            StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT | StatusCode::NOT_FOUND | StatusCode::GONE
+        )
 }
 
 fn decide<B: Body>(
