@@ -30,6 +30,8 @@ pub(super) struct Asked {
     pub(super) shared_key: Key,
     /// The key of what is the caller's own.
     pub(super) own_key: Option<Key>,
+    /// The key of those it may wait for: what a known caller gets is often not for others, who would wait in vain.
+    pub(super) flight_key: Key,
     /// Whether the key is made of more than the URI, so that an unsafe request does not find it.
     pub(super) has_parts: bool,
     pub(super) uri: u64,

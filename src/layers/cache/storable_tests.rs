@@ -29,6 +29,7 @@ fn asked(lines: &[(&'static str, &str)]) -> Asked {
         headers,
         shared_key: KeyBytes::new(Class::Get, target, None, None).to_key(),
         own_key: None,
+        flight_key: KeyBytes::new(Class::Get, target, None, None).to_key(),
         has_parts: false,
         uri: 1,
         ttl: None,

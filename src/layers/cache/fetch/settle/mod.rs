@@ -324,7 +324,7 @@ fn declined(core: &Core, asked: &Asked, lead: Option<Leading>, status: StatusCod
         // A failure of this one, and perhaps not of the next: one of them tries.
         drop(lead);
     } else {
-        core.mark(super::flight_key(asked), now);
+        core.mark(&asked.flight_key, now);
         lead.decline(now);
     }
 }
