@@ -77,6 +77,25 @@ async fn what_is_declined_wakes_everybody() {
     }
 }
 
+/// What is refused for a request's own sake says nothing of what others get: they do not wait for it, nor go alone after it.
+#[tokio::test]
+async fn who_gets_nothing_to_share_leads_nobody() {
+    for fields in [&[("cache-control", "no-store")][..], &[("authorization", "Bearer x")]] {
+        let (origin, gate) = Origin::new(|_| ok(&[FRESH], "body").response()).gated();
+        let setup = Arc::new(setup(&origin));
+        let first = spawn(&setup, fields);
+        settled().await;
+        let waiting: Vec<_> = (0..20).map(|_| spawn(&setup, &[])).collect();
+        settled().await;
+        assert_eq!(origin.calls(), 2, "{fields:?}");
+        gate.add_permits(9);
+        for got in waiting.into_iter().chain([first]) {
+            assert_eq!(got.await.unwrap().body, "body");
+        }
+        assert_eq!((origin.calls(), setup.cache.stats().in_flight), (2, 0));
+    }
+}
+
 #[tokio::test]
 async fn a_leader_that_leaves_costs_one_more_call() {
     let (origin, gate) = Origin::new(|_| ok(&[FRESH], "body").response()).gated();

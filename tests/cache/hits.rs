@@ -1,6 +1,9 @@
 //! What is answered out of the store, and to whom.
 
 use http::Method;
+use http_body::Frame;
+use http_body_util::BodyExt as _;
+use tower::ServiceExt as _;
 use tower_rampart::Identity;
 use tower_rampart::cache::{CacheBypass, CacheHint, Policy, Route};
 
@@ -204,6 +207,40 @@ async fn ranges() {
     let all = parts.get("http://a/x").await;
     assert_eq!((all.status.as_u16(), &*all.body, all.field("content-range")), (200, &b"0123456789"[..], None));
     assert_eq!((all.field("content-length"), parts.origin.calls()), (Some("10"), 2));
+}
+
+/// RFC 9110 section 15.3.7.3: a part that is all of it is the whole.
+#[tokio::test]
+async fn a_part_that_is_the_whole() {
+    let all = || status(206, &[FRESH, ("content-range", "bytes 0-9/10")], "0123456789").response();
+    let setup = setup(&Origin::new(move |_| all()));
+    assert_eq!(setup.get_with("http://a/x", &[("range", "bytes=0-")]).await.status, 206);
+    let got = setup.get("http://a/x").await;
+    assert_eq!((got.is_hit(), got.status.as_u16(), &*got.body), (true, 200, &b"0123456789"[..]));
+    assert_eq!((got.field("content-range"), got.field("content-length")), (None, Some("10")));
+    let part = setup.get_with("http://a/x", &[("range", "bytes=8-")]).await;
+    assert_eq!((part.is_hit(), part.status.as_u16(), &*part.body), (true, 206, &b"89"[..]));
+}
+
+/// A server that has got the trailers asks for nothing more.
+#[tokio::test]
+async fn trailers_are_the_end() {
+    let trailers = http::HeaderMap::from_iter([(http::HeaderName::from_static("x-t"), "1".parse().unwrap())]);
+    let setup = setup(&Origin::new(move |_| {
+        let (feeder, body) = fed();
+        feeder.send(Ok(Frame::data("body".into()))).unwrap();
+        feeder.send(Ok(Frame::trailers(trailers.clone()))).unwrap();
+        // It stays open, and does not say that it has ended.
+        std::mem::forget(feeder);
+        http::Response::builder().header(FRESH.0, FRESH.1).body(body).unwrap()
+    }));
+    let response = setup.service.clone().oneshot(request("GET", "http://a/x", &[])).await.unwrap();
+    let mut body = Box::pin(response.into_body());
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "body");
+    assert_eq!(body.frame().await.unwrap().unwrap().into_trailers().unwrap()["x-t"], "1");
+    drop(body);
+    let got = setup.get("http://a/x").await;
+    assert_eq!((got.is_hit(), &*got.body, got.field("x-t")), (true, &b"body"[..], None));
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use http_body::Frame;
 use tower::ServiceExt as _;
 use tower_rampart::cache::Purge;
+use tower_rampart::problem::{Problem, ProblemKind};
+use tower_rampart::{Origin as Layer, Rejection};
 
 use crate::support::*;
 
@@ -55,6 +57,26 @@ async fn one_that_failed_does_not() {
     assert!(is_hit(&setup, "http://a/x").await, "a safe one");
 }
 
+/// It may have been done although nobody said so. What was refused was not.
+#[tokio::test]
+async fn one_that_the_origin_did_not_answer() {
+    for (kind, is_sent) in
+        [(ProblemKind::BadGateway, true), (ProblemKind::DeadlineExceeded, true), (ProblemKind::Unavailable, false)]
+    {
+        let setup = setup(&Origin::new(move |request| {
+            if request.method() == "GET" {
+                return ok(&[FRESH], "x").response();
+            }
+            let mut response = status(kind.status().as_u16(), &[], "").response();
+            response.extensions_mut().insert(Rejection::new(Layer::Custom("proxy"), Problem::new(kind)));
+            response
+        }));
+        setup.get("http://a/x").await;
+        setup.send(request("POST", "http://a/x", &[])).await;
+        assert_eq!(is_hit(&setup, "http://a/x").await, !is_sent, "{kind:?}");
+    }
+}
+
 #[tokio::test]
 async fn places_that_it_names_are_invalidated_on_the_same_origin() {
     for name in ["location", "content-location"] {
@@ -65,6 +87,9 @@ async fn places_that_it_names_are_invalidated_on_the_same_origin() {
             ("../d/y", true),
             ("http://a/d/y", true),
             ("HTTP://A:80/d/y#z", true),
+            ("/d/./y", true),
+            ("/z/../d/y", true),
+            ("http://a/d/z/../y", true),
             ("//a/d/y", true),
             ("http://b/d/y", false),
             ("https://a/d/y", false),

@@ -142,6 +142,26 @@ async fn stale_if_error() {
     setup.get("http://a/x").await;
     setup.wait(3);
     assert_eq!(setup.get("http://a/x").await.status, 500, "nobody allowed it");
+    let asks = ("cache-control", "stale-if-error=1");
+    assert_eq!(setup.get_with("http://a/x", &[asks]).await.status, 200, "a client may, for itself");
+    setup.wait(1);
+    assert_eq!(setup.get_with("http://a/x", &[asks]).await.status, 500);
+}
+
+/// RFC 9111 section 4.3.3: the origin's word about the resource ends what was stored; one about the client does not.
+#[tokio::test]
+async fn what_the_origin_says_is_gone_answers_nobody() {
+    let takes = ("cache-control", "max-stale");
+    for (code, is_gone) in
+        [(404, true), (410, true), (308, true), (204, true), (401, false), (429, false), (500, false)]
+    {
+        let setup = failing(&[("cache-control", "max-age=2")], move || Ok(status(code, &[], "").response()));
+        setup.get("http://a/x").await;
+        setup.wait(3);
+        assert_eq!(setup.get("http://a/x").await.status, code);
+        let got = setup.get_with("http://a/x", &[takes]).await;
+        assert_eq!(got.status.as_u16(), if is_gone { code } else { 200 }, "{code}");
+    }
 }
 
 #[tokio::test]

@@ -139,6 +139,13 @@ async fn heads_tell_of_gets() {
     other.get("http://a/x").await;
     other.send(reload()).await;
     assert_eq!(other.get("http://a/x").await.cache_status(), "rampart; fwd=stale; fwd-status=200; stored");
+    // What is stored has no such field, and a length all the same.
+    for (length, is_same) in [("4", true), ("5", false)] {
+        let setup = head(&[("content-length", length), ("cache-control", "max-age=99")]);
+        setup.get("http://a/x").await;
+        setup.send(reload()).await;
+        assert_eq!(setup.get("http://a/x").await.is_hit(), is_same, "{length}");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::date;
-use super::directives::members;
+use super::directives::whole_number;
 
 /// Entity tags that are looked at in one request.
 const MAX_TAGS: usize = 256;
@@ -40,6 +40,17 @@ impl<'a> Tag<'a> {
     }
 }
 
+/// The tags of a list. What is quoted in one has no escapes (RFC 9110 section 8.8.3): a backslash is a backslash.
+fn tags(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut quoted = false;
+    line.split(move |&byte| {
+        quoted ^= byte == b'"';
+        byte == b',' && !quoted
+    })
+    .map(<[u8]>::trim_ascii)
+    .filter(|tag| !tag.is_empty())
+}
+
 /// Whether a request has a condition of any kind.
 pub(super) fn is_conditional(request: &HeaderMap) -> bool {
     CONDITIONS.iter().any(|name| request.contains_key(name))
@@ -56,7 +67,7 @@ pub(super) fn is_not_modified(request: &HeaderMap, stored: &HeaderMap) -> bool {
         let tag = held.map(|tag| Tag::of(tag.as_bytes()));
         return std::iter::once(first)
             .chain(lines)
-            .flat_map(|line| members(line.as_bytes()))
+            .flat_map(|line| tags(line.as_bytes()))
             .take(MAX_TAGS)
             .any(|wanted| wanted == b"*" || tag.is_some_and(|tag| tag.matches_weakly(&Tag::of(wanted))));
     }
@@ -132,10 +143,15 @@ pub(super) fn same_strong(one: &HeaderMap, other: &HeaderMap) -> bool {
 }
 
 /// Whether a HEAD's answer speaks of another content than the stored one (RFC 9111 section 4.3.5).
-pub(super) fn contradicts(stored: &HeaderMap, head: &HeaderMap) -> bool {
-    [header::ETAG, header::LAST_MODIFIED, header::CONTENT_LENGTH]
-        .iter()
-        .any(|name| head.get(name).is_some_and(|told| stored.get(name).is_some_and(|held| held != told)))
+pub(super) fn contradicts(stored: &HeaderMap, length: usize, head: &HeaderMap) -> bool {
+    // A body that came in chunks has a length too.
+    let is_longer_or_shorter = head
+        .get(header::CONTENT_LENGTH)
+        .is_some_and(|told| whole_number(told.as_bytes()).and_then(|told| usize::try_from(told).ok()) != Some(length));
+    is_longer_or_shorter
+        || [header::ETAG, header::LAST_MODIFIED]
+            .iter()
+            .any(|name| head.get(name).is_some_and(|told| stored.get(name).is_some_and(|held| held != told)))
 }
 
 fn same_date(one: &HeaderMap, other: &HeaderMap) -> bool {
@@ -175,6 +191,8 @@ mod tests {
             ("\"A\"", "\"a\"", false),
             ("*", "\"a\"", true),
             ("a", "a", true),
+            (r#""z\", "a\""#, r#""a\""#, true),
+            (r#""a\", b""#, r#""a\""#, true),
         ] {
             assert_eq!(not_modified(&[("if-none-match", asked)], &[("etag", stored)]), holds, "{asked} {stored}");
         }
@@ -236,13 +254,16 @@ mod tests {
     /// RFC 9111 section 4.3.5.
     #[test]
     fn a_head_contradicts() {
-        let stored = fields(&[("etag", "\"a\""), ("content-length", "3"), ("last-modified", EARLY)]);
+        let mut stored = fields(&[("etag", "\"a\""), ("content-length", "3"), ("last-modified", EARLY)]);
         for same in [&[][..], &[("etag", "\"a\"")], &[("content-length", "3")]] {
-            assert!(!contradicts(&stored, &fields(same)));
+            assert!(!contradicts(&stored, 3, &fields(same)));
         }
         for other in [("etag", "\"b\""), ("content-length", "4"), ("last-modified", LATE)] {
-            assert!(contradicts(&stored, &fields(&[other])), "{other:?}");
+            assert!(contradicts(&stored, 3, &fields(&[other])), "{other:?}");
         }
+        stored.remove(header::CONTENT_LENGTH);
+        assert!(contradicts(&stored, 3, &fields(&[("content-length", "4")])), "it came in chunks");
+        assert!(!contradicts(&stored, 3, &fields(&[("content-length", "3")])));
     }
 
     /// RFC 9111 section 3.4: parts are put together by a strong tag alone.

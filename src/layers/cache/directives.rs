@@ -42,6 +42,8 @@ pub(super) struct RequestDirectives {
     pub(super) max_age: Option<Duration>,
     pub(super) min_fresh: Option<Duration>,
     pub(super) max_stale: Option<Duration>,
+    /// RFC 5861 section 4: a client may say it too.
+    pub(super) stale_if_error: Option<Duration>,
 }
 
 impl ResponseDirectives {
@@ -49,7 +51,10 @@ impl ResponseDirectives {
     pub(super) fn of(headers: &HeaderMap, targets: &[HeaderName]) -> Self {
         targets.iter().find_map(|target| Self::of_targeted(headers, target)).unwrap_or_else(|| {
             let mut directives = Self::default();
-            each_directive(headers.get_all(header::CACHE_CONTROL), |name, argument| directives.take(name, argument));
+            let take = |name: &[u8], argument: Option<Argument<'_>>| directives.take(name, argument);
+            // What is not read may forbid it.
+            let is_read = each_directive(headers.get_all(header::CACHE_CONTROL), take);
+            directives.no_store |= !is_read;
             directives
         })
     }
@@ -108,6 +113,7 @@ impl ResponseDirectives {
             return None;
         }
         let mut directives = Self { targeted: true, ..Self::default() };
+        directives.no_store = members.len() > MAX_DIRECTIVES;
         for (name, value) in members.iter().take(MAX_DIRECTIVES) {
             let ListEntry::Item(item) = value else { continue };
             let argument = match &item.bare_item {
@@ -153,6 +159,8 @@ impl RequestDirectives {
                 directives.max_age = directives.max_age.or_else(seconds);
             } else if name.eq_ignore_ascii_case(b"min-fresh") {
                 directives.min_fresh = directives.min_fresh.or_else(seconds);
+            } else if name.eq_ignore_ascii_case(b"stale-if-error") {
+                directives.stale_if_error = directives.stale_if_error.or_else(seconds);
             } else if name.eq_ignore_ascii_case(b"max-stale") {
                 let any_age = Duration::from_secs(MAX_SECONDS);
                 let wanted = argument.as_ref().map_or(any_age, |argument| delta_seconds(Some(argument)));
@@ -259,15 +267,15 @@ fn join<'a>(lines: impl IntoIterator<Item = &'a HeaderValue>) -> Vec<u8> {
     joined
 }
 
-/// Takes lines apart at commas outside of quotes.
+/// Takes lines apart at commas outside of quotes. `false`: there are more than are looked at.
 fn each_directive<'a>(
     lines: impl IntoIterator<Item = &'a HeaderValue>,
     mut take: impl FnMut(&[u8], Option<Argument<'_>>),
-) {
+) -> bool {
     let mut left = MAX_DIRECTIVES;
     for line in lines {
-        for member in members(line.as_bytes()) {
-            let Some(rest) = left.checked_sub(1) else { return };
+        for member in directives(line.as_bytes()) {
+            let Some(rest) = left.checked_sub(1) else { return false };
             left = rest;
             match member.iter().position(|&byte| byte == b'=') {
                 None => take(member, None),
@@ -280,6 +288,30 @@ fn each_directive<'a>(
             }
         }
     }
+    true
+}
+
+/// The directives of a line. A quote that nothing closes would hide what stands behind it, `no-store` too: then it quotes
+/// nothing, and all that may be meant is heard.
+fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let open = members(line).last().is_some_and(|last| last.contains(&b'"') && !is_closed(last));
+    let plain = open.then(|| line.split(|&byte| byte == b',').map(<[u8]>::trim_ascii));
+    let quoted = (!open).then(|| members(line));
+    plain.into_iter().flatten().filter(|member| !member.is_empty()).chain(quoted.into_iter().flatten())
+}
+
+/// Whether each quote of a member is closed.
+fn is_closed(member: &[u8]) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    for &byte in member {
+        match byte {
+            _ if escaped => escaped = false,
+            b'"' => quoted = !quoted,
+            b'\\' if quoted => escaped = true,
+            _ => {}
+        }
+    }
+    !quoted
 }
 
 /// The members of a comma-separated list, without the empty ones; a comma in quotes belongs to its member.

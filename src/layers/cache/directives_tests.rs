@@ -67,21 +67,39 @@ fn qualified_forms_name_fields() {
 }
 
 #[test]
-fn several_lines_are_one_list_and_a_flood_is_cut() {
+fn several_lines_are_one_list_and_of_a_flood_nothing_is_stored() {
     let lines = fields(&[("cache-control", "max-age=5"), ("cache-control", "no-cache")]);
     let both = ResponseDirectives::of(&lines, &[]);
     assert!(both.no_cache && both.max_age == seconds(5));
     let flood = HeaderValue::try_from(format!("{}no-store", "a,".repeat(MAX_DIRECTIVES))).unwrap();
     let headers = HeaderMap::from_iter([(header::CACHE_CONTROL, flood)]);
-    assert!(!ResponseDirectives::of(&headers, &[]).no_store);
+    assert!(ResponseDirectives::of(&headers, &[]).no_store);
+    let flood = HeaderValue::try_from(format!("{}max-age=5", "a,".repeat(MAX_DIRECTIVES))).unwrap();
+    let headers = HeaderMap::from_iter([(header::CACHE_CONTROL, flood)]);
+    assert!(ResponseDirectives::of(&headers, &[]).no_store, "what is not read may forbid it");
+    assert!(!RequestDirectives::of(&headers).no_store);
+}
+
+/// A quote that nothing closes hides nothing.
+#[test]
+fn open_quotes() {
+    for value in ["max-age=60, x=\"y, no-store", "x=\"y, no-store, max-age=60", "x=\"a\", y=\"b, no-store, max-age=60"]
+    {
+        let directives = response(value);
+        assert!(directives.no_store && directives.max_age == seconds(60), "{value}");
+    }
+    let names = response("max-age=60, private=\"x-a");
+    assert!(names.private && names.no_cache, "a list that cannot be read is about all of it");
+    assert!(!response("x=\"\\\", no-store\"").no_store, "an escaped one closes nothing");
 }
 
 /// RFC 9111 section 5.2.1; section 5.4: `Pragma` where `Cache-Control` is not.
 #[test]
 fn what_requests_say() {
-    let all = request("no-cache, no-store, only-if-cached, max-age=1, min-fresh=2, max-stale=3");
+    let all = request("no-cache, no-store, only-if-cached, max-age=1, min-fresh=2, max-stale=3, stale-if-error=4");
     assert!(all.no_cache && all.no_store && all.only_if_cached);
     assert_eq!((all.max_age, all.min_fresh, all.max_stale), (seconds(1), seconds(2), seconds(3)));
+    assert_eq!(all.stale_if_error, seconds(4));
     assert_eq!(request("max-stale").max_stale, seconds(MAX_SECONDS));
     assert!(RequestDirectives::of(&fields(&[("pragma", "x, No-Cache")])).no_cache);
     assert!(!RequestDirectives::of(&fields(&[("pragma", "no-cache"), ("cache-control", "max-age=1")])).no_cache);

@@ -92,6 +92,8 @@ pub(super) const fn is_heuristic(status: StatusCode) -> bool {
 pub(super) fn initial_age(headers: &HeaderMap, moments: Moments) -> Duration {
     let date = date::of(headers, &header::DATE);
     let apparent = date.and_then(|date| moments.wall.duration_since(date).ok()).unwrap_or_default();
+    // Dates have whole seconds: what a part of one adds is the format's, not the response's.
+    let apparent = Duration::from_secs(apparent.as_secs());
     let delay = moments.answered.saturating_duration_since(moments.asked);
     apparent.max(told_age(headers).saturating_add(delay))
 }
@@ -203,6 +205,8 @@ mod tests {
         assert_eq!(of(&[(header::AGE, "10")]), 13);
         assert_eq!(of(&[(header::DATE, &at(-60)), (header::AGE, "10")]), 60);
         assert_eq!(of(&[(header::DATE, &at(60))]), 3, "a clock that is fast makes nothing younger");
+        let late = Moments { asked, answered: asked, wall: wall() + Duration::from_millis(999) };
+        assert_eq!(initial_age(&headers(&[(header::DATE, &at(0))]), late), Duration::ZERO, "dates have whole seconds");
         assert_eq!(of(&[(header::AGE, "7, 100")]), 10);
         assert_eq!(of(&[(header::AGE, "7"), (header::AGE, "100")]), 10);
         for unreadable in ["x", "-5", "7.0", "7200a", "a7200", "7;x", "\"7\"", ""] {

@@ -36,6 +36,7 @@ const HTTPS: u8 = 1;
 const HAS_QUERY: u8 = 1 << 1;
 const IS_QUERY: u8 = 1 << 2;
 const IS_OWN: u8 = 1 << 3;
+const IS_AUTHORIZED: u8 = 1 << 4;
 
 /// What a request is for: the origin and the target, as they came.
 #[derive(Debug, Clone, Copy)]
@@ -128,6 +129,14 @@ impl KeyBytes {
     pub(super) fn add(&mut self, part: &[u8]) {
         self.0.extend_from_slice(&length(part));
         self.0.extend_from_slice(part);
+    }
+
+    /// Of those who are known: nothing is stored under it, but they wait for each other alone.
+    pub(super) fn authorized(mut self) -> Self {
+        if let Some(flags) = self.0.first_mut() {
+            *flags |= IS_AUTHORIZED;
+        }
+        self
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {

@@ -93,6 +93,20 @@
 //! layer writes into requests cannot be seen from here: name it with [`written_inside`](CacheBuilder::written_inside). A GET with a body over
 //! HTTP/2 can look like one without: whoever can see it marks it with [`CacheBypass`].
 //!
+//! # Where RFC 9111 leaves a choice
+//!
+//! - Any final status is stored that says for how long it is good; 412, 416 and 417 where they answer no field of the
+//!   request. What says nothing is good for a tenth of the time since its `Last-Modified`, a day at most, where its status
+//!   or `public` allows a guess.
+//! - Of directives and fields that stand there twice the first counts. A number that is none is 0. A quote that nothing
+//!   closes hides nothing. A response with more directives than are read is not stored.
+//! - A 5xx is passed on, unless the response or the request says `stale-if-error`; an origin that cannot be reached is
+//!   answered for. `s-maxage` forbids what is stale as `proxy-revalidate` does, so beside it `stale-while-revalidate` and
+//!   `stale-if-error` say nothing.
+//! - A 404, 410, 301 or 308 that is not stored ends what was stored; a 401 or 429 does not.
+//! - Several ranges get the whole. Parts are put together by a strong tag, and a part that is all of it is the whole. A
+//!   body that breaks off is not kept.
+//!
 //! # Purging
 //!
 //! By tag, group, path, prefix, URI, or all; hard, or soft (what is purged is then stale, and validated). A purge notes a

@@ -13,7 +13,7 @@ const MAX_NOTES: usize = 65_536;
 /// Prefixes are compared one by one.
 const MAX_PREFIXES: usize = 256;
 /// Places among which the numbers of unsafe requests are spread.
-const PLACES: usize = 4096;
+const PLACES: usize = 65_536;
 
 /// How a purge is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

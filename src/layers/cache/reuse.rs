@@ -77,16 +77,20 @@ pub(super) enum Fallback {
 }
 
 /// RFC 9111 section 4.2.4, RFC 5861 section 4.
-pub(super) fn fallback(head: &Head, failure: Failure, now: Instant, settings: &Settings) -> Fallback {
+pub(super) fn fallback(
+    head: &Head,
+    asked: &RequestDirectives,
+    failure: Failure,
+    now: Instant,
+    settings: &Settings,
+) -> Fallback {
     let is_disconnected = failure == Failure::Disconnected;
     if head.rules.no_cache || (head.rules.forbids_stale && !head.is_fresh(now)) {
         return if is_disconnected { Fallback::Refuse } else { Fallback::Pass };
     }
-    let allowed = if is_disconnected && settings.stale_when_disconnected {
-        settings.max_stale.max(head.rules.stale_if_error)
-    } else {
-        head.rules.stale_if_error
-    };
+    let heeded = asked.stale_if_error.filter(|_| settings.policy == Policy::Shared);
+    let told = head.rules.stale_if_error.max(heeded.unwrap_or_default().min(settings.max_stale));
+    let allowed = if is_disconnected && settings.stale_when_disconnected { settings.max_stale.max(told) } else { told };
     let is_within = allowed > Duration::ZERO && head.staleness(now) <= allowed;
     if is_within || head.is_fresh(now) { Fallback::Stale } else { Fallback::Pass }
 }

@@ -99,8 +99,10 @@ fn what_was_expired_is_stale_however_young() {
 #[test]
 fn when_the_origin_fails() {
     let born = Instant::now();
-    let after =
-        |age, rules, failure, settings: &Settings| fallback(&head(born, rules), failure, born + seconds(age), settings);
+    let silent = RequestDirectives::default();
+    let after = |age, rules, failure, settings: &Settings| {
+        fallback(&head(born, rules), &silent, failure, born + seconds(age), settings)
+    };
     let (gone, error) = (Failure::Disconnected, Failure::Error);
     let plain = Settings::default();
     let none = Rules::default();
@@ -121,4 +123,23 @@ fn when_the_origin_fails() {
     let never = Settings { stale_when_disconnected: false, ..Settings::default() };
     assert_eq!(after(20, none, gone, &never), Fallback::Pass);
     assert_eq!(after(15, sie, gone, &never), Fallback::Stale);
+}
+
+/// RFC 5861 section 4: a client may take what is stale in the place of an error, where the response does not forbid it.
+#[test]
+fn a_client_takes_stale_for_an_error() {
+    let born = Instant::now();
+    let asked = RequestDirectives { stale_if_error: Some(seconds(5)), ..RequestDirectives::default() };
+    let after = |age, rules, settings: &Settings| {
+        fallback(&head(born, rules), &asked, Failure::Error, born + seconds(age), settings)
+    };
+    let none = Rules::default();
+    assert_eq!(after(15, none, &Settings::default()), Fallback::Stale);
+    assert_eq!(after(16, none, &Settings::default()), Fallback::Pass);
+    assert_eq!(after(15, Rules { forbids_stale: true, ..none }, &Settings::default()), Fallback::Pass);
+    let origin = Settings { policy: Policy::Origin, ..Settings::default() };
+    assert_eq!(after(15, none, &origin), Fallback::Pass, "clients are not heard");
+    let short = Settings { max_stale: seconds(2), ..Settings::default() };
+    assert_eq!(after(12, none, &short), Fallback::Stale);
+    assert_eq!(after(13, none, &short), Fallback::Pass);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
-use super::conditional::has_validator;
+use super::conditional::{has_validator, is_conditional};
 use super::date;
 use super::directives::{RequestDirectives, ResponseDirectives, members};
 use super::entry::{Head, Rules, SEAT};
@@ -30,6 +30,8 @@ pub(super) struct Asked {
     pub(super) shared_key: Key,
     /// The key of what is the caller's own.
     pub(super) own_key: Option<Key>,
+    /// The key of those it may wait for: what a known caller gets is often not for others, who would wait in vain.
+    pub(super) flight_key: Key,
     /// Whether the key is made of more than the URI, so that an unsafe request does not find it.
     pub(super) has_parts: bool,
     pub(super) uri: u64,
@@ -105,12 +107,14 @@ const fn is_understood(status: StatusCode) -> bool {
     )
 }
 
-/// What answers a field of the request that is no part of any key: kept, it would answer who has sent no such field.
-const fn is_for_one_request(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::EXPECTATION_FAILED
-    )
+/// Whether it answers a field of the request that is no part of any key: kept, it would answer who has sent no such field.
+fn is_for_one_request(status: StatusCode, request: &HeaderMap) -> bool {
+    match status {
+        StatusCode::PRECONDITION_FAILED => is_conditional(request),
+        StatusCode::RANGE_NOT_SATISFIABLE => request.contains_key(header::RANGE),
+        StatusCode::EXPECTATION_FAILED => request.contains_key(header::EXPECT),
+        _ => false,
+    }
 }
 
 /// What has been decided about a response.
@@ -139,7 +143,7 @@ pub(super) fn judge(asked: &Asked, answer: &Answer<'_>, settings: &Settings) -> 
     if status.is_informational() || status == StatusCode::NOT_MODIFIED {
         return Err(Decline::Status);
     }
-    if is_for_one_request(status) {
+    if is_for_one_request(status, &asked.headers) {
         return Err(Decline::Status);
     }
     if status == StatusCode::PARTIAL_CONTENT && Part::of_content_range(headers).is_none() {

@@ -29,6 +29,7 @@ fn asked(lines: &[(&'static str, &str)]) -> Asked {
         headers,
         shared_key: KeyBytes::new(Class::Get, target, None, None).to_key(),
         own_key: None,
+        flight_key: KeyBytes::new(Class::Get, target, None, None).to_key(),
         has_parts: false,
         uri: 1,
         ttl: None,
@@ -73,8 +74,14 @@ fn statuses() {
     assert_eq!(stored(302, &[modified]), Err(Decline::NoUse));
     assert_eq!(stored(500, &[modified]), Err(Decline::NoUse));
     assert_eq!(stored(304, &[FRESH]), Err(Decline::Status));
-    for poison in [412, 416, 417] {
-        assert_eq!(stored(poison, &[FRESH]), Err(Decline::Status), "{poison}: another request is not to get it");
+    for (poison, field) in [
+        (412, ("if-match", "\"a\"")),
+        (412, ("if-none-match", "\"a\"")),
+        (416, ("range", "bytes=9-")),
+        (417, ("expect", "more")),
+    ] {
+        assert_eq!(judged(&asked(&[field]), poison, &[FRESH]), Err(Decline::Status), "{poison}: others did not ask so");
+        assert_eq!(stored(poison, &[FRESH]), Ok(false), "{poison}: nothing in the request is to blame");
     }
     assert_eq!(stored(100, &[FRESH]), Err(Decline::Status));
     assert_eq!(stored(206, &[FRESH]), Err(Decline::Range));

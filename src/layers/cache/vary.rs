@@ -10,6 +10,9 @@ const MAX_FIELDS: usize = 16;
 /// The most bytes of a request's field that may choose; a longer one is a variant that nobody asks for again.
 const MAX_VALUE_BYTES: usize = 4096;
 
+/// Fields that are no lists: a comma in them is a comma, and white space beside it says something.
+const NO_LISTS: [HeaderName; 4] = [header::AUTHORIZATION, header::COOKIE, header::REFERER, header::USER_AGENT];
+
 /// A request's field that chose a response.
 #[derive(Debug, Clone, Eq)]
 pub(super) struct Selector {
@@ -103,6 +106,11 @@ fn normalise(name: &HeaderName, request: &HeaderMap) -> Option<Box<[u8]>> {
         return None;
     }
     let lines = request.get_all(name).iter();
+    if NO_LISTS.contains(name) {
+        return Some(
+            lines.map(|line| line.as_bytes().trim_ascii()).collect::<Vec<_>>().join(&b'\n').into_boxed_slice(),
+        );
+    }
     let all = lines.flat_map(|line| members(line.as_bytes()));
     let joined = if *name == header::ACCEPT_ENCODING || *name == header::ACCEPT_LANGUAGE {
         let mut weighted: Vec<_> = all.map(preference).collect();
@@ -183,6 +191,8 @@ mod tests {
         assert!(same("x-a", &[("x-a", "1, 2")], &[("x-a", "1"), ("x-a", "2")]));
         assert!(!same("x-a", &[("x-a", "1, 2")], &[("x-a", "2, 1")]), "the order of an unknown field matters");
         assert!(!same("x-a", &[("x-a", "\"1,2\"")], &[("x-a", "\"1, 2\"")]), "and so does what is quoted");
+        assert!(!same("cookie", &[("cookie", "a=1,2")], &[("cookie", "a=1, 2")]), "and what is in no list");
+        assert!(same("cookie", &[("cookie", "a=1,2")], &[("cookie", "a=1,2")]));
         let lang = [("accept-language", "en, de;q=0.50")];
         assert!(same("accept-language", &lang, &[("accept-language", "DE;q=0.5,EN;q=1")]));
         assert!(!same("accept-language", &lang, &[("accept-language", "de, en;q=0.5")]));

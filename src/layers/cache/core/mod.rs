@@ -230,11 +230,18 @@ impl Core {
         tags.extend(self.settings.taggers.iter().flat_map(|tagger| tagger(request)));
         tags.truncate(super::tags::MAX_TAGS);
         let is_known = request.extensions().get::<Identity>().is_some();
+        let is_authorized = is_known || request.headers().contains_key(header::AUTHORIZATION);
+        let flight_key = match &keys.own {
+            Some(own) => own.to_key(),
+            None if is_authorized => keys.shared.clone().authorized().to_key(),
+            None => keys.shared.to_key(),
+        };
         Asked {
             method: request.method().clone(),
             headers: request.headers().clone(),
             directives,
-            is_authorized: is_known || request.headers().contains_key(header::AUTHORIZATION),
+            is_authorized,
+            flight_key,
             shared_key: keys.shared.to_key(),
             own_key: keys.own.as_ref().map(KeyBytes::to_key),
             has_parts: keys.has_parts,

@@ -27,6 +27,7 @@ use super::key::Key;
 use super::reuse::{Reuse, reuse};
 use super::serve::{Content, Told, serve, serve_coming};
 use super::service::{Answer, respond};
+use super::settings::Policy;
 use super::status::{Forward, Forwarded};
 use super::storable::Asked;
 use super::tier;
@@ -54,10 +55,12 @@ where
     ResB::Error: Send + 'static,
 {
     let facts = RequestFacts::of(RequestView::of(&request));
-    // Who asks for a part, or for news, is answered with something that others cannot use.
+    // Who asks for a part, for news, or that nothing be stored is answered with something that others cannot use.
+    let refuses = asked.directives.no_store && core.settings.policy == Policy::Shared;
     let waits = asked.method != http::Method::HEAD
+        && !refuses
         && !asked.headers.contains_key(header::RANGE)
-        && !core.is_marked(flight_key(&asked), core.clock.now());
+        && !core.is_marked(&asked.flight_key, core.clock.now());
     let mut collapsed = None;
     let mut lead = None;
     let mut found = core.find_again(&asked, core.clock.now());
@@ -68,7 +71,7 @@ where
         let now = core.clock.now();
         match core
             .flights
-            .join(flight_key(&asked), terms(&core, &asked, now), |shared| shared.head().selects(&asked.headers))
+            .join(&asked.flight_key, terms(&core, &asked, now), |shared| shared.head().selects(&asked.headers))
         {
             Role::Alone => break,
             Role::Leader(leading) => {
@@ -192,10 +195,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.0.refreshes.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-fn flight_key(asked: &Asked) -> &Key {
-    asked.own_key.as_ref().unwrap_or(&asked.shared_key)
 }
 
 fn terms(core: &Core, asked: &Asked, now: Instant) -> Terms {

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 use tower_service::Service;
 
@@ -21,6 +21,7 @@ use super::status::{Forward, Forwarded};
 use super::storable::{self, Asked, head, judge};
 use super::tags;
 use crate::spine::body::ResponseBody;
+use crate::spine::rejection::Rejection;
 use crate::spine::shared::SharedBody;
 
 /// Passes a request on that may change something.
@@ -47,6 +48,8 @@ where
     let is_done = parts.status.is_success() || parts.status.is_redirection();
     if is_done {
         invalidate_all(&core, &asked, &uri, &parts.headers);
+    } else if is_unanswered(parts.status, &parts.extensions) {
+        invalidate(&core, &asked);
     }
     let hint = parts.extensions.remove::<CacheHint>();
     let mut forwarded = Forwarded::new(Forward::Method);
@@ -71,6 +74,12 @@ where
     tags::strip(&mut parts.headers);
     core.writer.write_forwarded(&mut parts.headers, forwarded);
     Ok(Response::from_parts(parts, body))
+}
+
+/// Whether a layer further in says that the origin did not answer: it may have done what it was asked all the same. What
+/// was refused (503, by a circuit breaker) was not sent.
+fn is_unanswered(status: StatusCode, extensions: &Extensions) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT) && extensions.get::<Rejection>().is_some()
 }
 
 /// An unsafe request that nobody has answered.
@@ -124,26 +133,47 @@ fn resolve(scheme: &str, path: &str, reference: &[u8]) -> Option<Uri> {
     let reference = reference.split_once('#').map_or(reference, |(before, _)| before);
     if let Some(rest) = reference.strip_prefix("//") {
         // Of the scheme that the target has.
-        return format!("{scheme}://{rest}").parse().ok();
+        return absolute(&format!("{scheme}://{rest}"));
     }
     if reference.starts_with('/') || reference.contains("://") {
-        return reference.parse().ok();
+        return absolute(reference);
     }
     if reference.starts_with('?') {
         return format!("{path}{reference}").parse().ok();
     }
     let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-    let mut segments: Vec<&str> = directory.split('/').skip(1).collect();
-    let (relative, query) = reference.split_once('?').map_or((reference, None), |(path, query)| (path, Some(query)));
-    for segment in relative.split('/') {
-        match segment {
-            "." => {}
-            ".." => drop(segments.pop()),
-            segment => segments.push(segment),
+    absolute(&format!("{directory}/{reference}"))
+}
+
+/// A URI, or its path and query, without `.` and `..` in it: who asks for it leaves them out.
+fn absolute(reference: &str) -> Option<Uri> {
+    let uri: Uri = reference.parse().ok()?;
+    if !uri.path().contains("/.") {
+        return Some(uri);
+    }
+    let path = without_dots(uri.path());
+    let target = uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+    let mut parts = uri.into_parts();
+    parts.path_and_query = Some(target.parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+/// RFC 3986 section 5.2.4.
+fn without_dots(path: &str) -> String {
+    let mut kept = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let is_dots = matches!(segment, "." | "..");
+        if segment == ".." {
+            kept.pop();
+        }
+        if !is_dots {
+            kept.push(segment);
+        } else if segments.peek().is_none() {
+            kept.push("");
         }
     }
-    let joined = format!("/{}", segments.join("/"));
-    query.map_or_else(|| joined.clone(), |query| format!("{joined}?{query}")).parse().ok()
+    format!("/{}", kept.join("/"))
 }
 
 /// RFC 9110 section 9.3.3: a POST's answer that is what a GET would get, and says for how long.
@@ -156,4 +186,44 @@ fn representation(core: &Core, asked: &Asked, uri: &Uri, told: &storable::Answer
     let is_own = other.path == target.path && other.query == target.query;
     let judgement = judge(asked, told, &core.settings).ok().filter(|judgement| is_own && judgement.is_explicit())?;
     head(asked, told, judgement, &core.settings, &core.marks).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 3986 sections 5.2.4 and 5.4, as far as a response says so.
+    #[test]
+    fn references() {
+        for (reference, expected) in [
+            ("g", "/b/c/g"),
+            ("./g", "/b/c/g"),
+            ("g/", "/b/c/g/"),
+            ("/g", "/g"),
+            ("//g", "http://g/"),
+            ("?y", "/b/c/d;p?y"),
+            ("g?y", "/b/c/g?y"),
+            ("g?y/../x", "/b/c/g?y/../x"),
+            ("g#s", "/b/c/g"),
+            (".", "/b/c/"),
+            ("./", "/b/c/"),
+            ("..", "/b/"),
+            ("../g", "/b/g"),
+            ("../../g", "/g"),
+            ("../../../g", "/g"),
+            ("/./g", "/g"),
+            ("/../g", "/g"),
+            ("/a/../g?q", "/g?q"),
+            ("g.", "/b/c/g."),
+            ("..g", "/b/c/..g"),
+            ("./g/.", "/b/c/g/"),
+            ("g/../h", "/b/c/h"),
+            ("http://a/b/../g", "http://a/g"),
+        ] {
+            let resolved = resolve("http", "/b/c/d;p", reference.as_bytes()).map(|uri| uri.to_string());
+            assert_eq!(resolved.as_deref(), Some(expected), "{reference}");
+        }
+        assert_eq!(resolve("http", "/", b"http://[::"), None);
+        assert_eq!(resolve("http", "/", b"\xff"), None);
+    }
 }

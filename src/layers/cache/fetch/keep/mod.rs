@@ -79,7 +79,10 @@ impl Keeper {
     fn complete(&self, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
         let core = &self.core;
         let mut made = with_etag(core, entry);
-        if self.head.part.is_some() {
+        if let Some(part) = self.head.part.filter(|part| part.is_all()) {
+            // RFC 9110 section 15.3.7.3: a part that is all of it is the whole.
+            made = Some(Arc::new(Entry::new(Arc::new(self.head.with_part(part)), entry.body.clone(), None)));
+        } else if self.head.part.is_some() {
             let held = core.memory.get(self.head.key.as_bytes())?;
             let parts = held.variants.iter().filter(|other| other.head.selectors == self.head.selectors);
             for other in parts.filter(|other| other.head.is_good(&core.purges)) {

@@ -126,7 +126,7 @@ fn fall_back<B>(
 ) -> Option<Answer<B>> {
     let now = moments.answered;
     let stale = trip.stale.as_ref()?;
-    match fallback(&stale.head, failure, now, &core.settings) {
+    match fallback(&stale.head, &trip.asked.directives, failure, now, &core.settings) {
         Fallback::Pass => None,
         Fallback::Refuse => Some(refuse(core, &trip.facts, "The origin cannot be reached, and must be asked.")),
         Fallback::Stale => {
@@ -225,7 +225,7 @@ fn head_answered<B>(
     let Trip { asked, stale, forwarded, .. } = trip;
     let mut is_stored = false;
     if let Some(stale) = stale.filter(|_| response.status() == StatusCode::OK) {
-        if conditional::contradicts(&stale.head.headers, response.headers()) {
+        if conditional::contradicts(&stale.head.headers, stale.body.len(), response.headers()) {
             stale.head.expire();
         } else {
             let headers = response.headers();
@@ -271,7 +271,7 @@ where
     let forwarded = Forwarded { status, is_stored: judged.is_ok(), ..forwarded };
     match judged {
         Err(decline) => {
-            if let Some(stale) = stale.filter(|_| parts.status.is_success()) {
+            if let Some(stale) = stale.filter(|_| is_replaced_by(parts.status)) {
                 forget(core, &stale);
             }
             declined(core, &asked, lead, parts.status, moments.answered);
@@ -286,6 +286,16 @@ where
             Response::from_parts(parts, body)
         }
     }
+}
+
+/// Whether a response that is not stored tells of the resource and not of who asked, so that what was stored is no longer
+/// true (RFC 9111 section 4.3.3). A 401 or 429 is for one client, and takes nothing from the others.
+fn is_replaced_by(status: StatusCode) -> bool {
+    status.is_success()
+        || matches!(
+            status,
+            StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT | StatusCode::NOT_FOUND | StatusCode::GONE
+        )
 }
 
 fn decide<B: Body>(
@@ -314,7 +324,7 @@ fn declined(core: &Core, asked: &Asked, lead: Option<Leading>, status: StatusCod
         // A failure of this one, and perhaps not of the next: one of them tries.
         drop(lead);
     } else {
-        core.mark(super::flight_key(asked), now);
+        core.mark(&asked.flight_key, now);
         lead.decline(now);
     }
 }
