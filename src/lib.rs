@@ -38,6 +38,7 @@ pub use self::spine::certificate::ClientCertificate;
 pub use self::spine::challenge::Challenge;
 pub use self::spine::clock::{Clock, ClockHand};
 pub use self::spine::config::ConfigError;
+pub use self::spine::deadline::{Deadline, TimedOut};
 pub use self::spine::event::Origin;
 pub use self::spine::identity::Identity;
 pub use self::spine::path::PathPattern;
@@ -61,8 +62,12 @@ pub mod client {
 
 #[cfg(feature = "cache")]
 pub use self::layers::cache;
+#[cfg(feature = "deadline")]
+pub use self::layers::deadline;
 #[cfg(feature = "rate-limit")]
 pub use self::layers::rate_limit;
+#[cfg(feature = "retry")]
+pub use self::layers::retry;
 #[cfg(feature = "security-headers")]
 pub use self::layers::security_headers;
 #[cfg(feature = "validate")]

@@ -9,8 +9,11 @@ pub(crate) mod classify;
 pub(crate) mod client_error;
 pub(crate) mod clock;
 pub(crate) mod config;
+#[cfg(any(feature = "cache", feature = "retry"))]
+pub(crate) mod date;
+pub(crate) mod deadline;
 pub(crate) mod event;
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "deadline"))]
 pub(crate) mod gate;
 pub(crate) mod identity;
 #[cfg(any(feature = "_auth", feature = "validate"))]

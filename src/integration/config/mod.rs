@@ -31,7 +31,7 @@ mod authz_condition;
 #[cfg(feature = "cache")]
 mod cache;
 mod client_ip;
-#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(feature = "_sleep")]
 mod duration;
 #[cfg(feature = "rate-limit")]
 mod key_part;

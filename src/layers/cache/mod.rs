@@ -127,7 +127,6 @@
 
 mod conditional;
 mod core;
-mod date;
 mod directives;
 mod entry;
 mod fetch;
