@@ -11,7 +11,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame};
 use tower::{Layer, Service};
 
-use crate::probe::{Probe, ProbeBody, ProbeError, Readiness, Torn, Unfree, Watch, trailers};
+use crate::probe::{Probe, ProbeBody, ProbeError, Readiness, Tear, Unfree, Watch, trailers};
 
 pub(crate) type Verdict = Result<(), String>;
 

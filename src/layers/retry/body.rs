@@ -292,3 +292,7 @@ impl<B> fmt::Debug for ReplayBody<B> {
         f.debug_struct("ReplayBody").field("can_replay", &self.can_replay()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "body_tests.rs"]
+mod tests;

@@ -29,11 +29,11 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        (1_u16..200).prop_map(Step::Requests),
-        3 => Just(Step::Retry),
-        (0_u64..4).prop_map(Step::Wait),
-        (5_u64..25).prop_map(Step::Wait),
-        Just(Step::Wait(1_000_000)),
+        2 => (1_u16..200).prop_map(Step::Requests),
+        6 => Just(Step::Retry),
+        2 => (0_u64..4).prop_map(Step::Wait),
+        1 => (5_u64..25).prop_map(Step::Wait),
+        1 => Just(Step::Wait(1_000_000)),
     ];
     proptest::collection::vec(step, 1..300)
 }
