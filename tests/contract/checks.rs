@@ -11,7 +11,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame};
 use tower::{Layer, Service};
 
-use crate::probe::{Probe, ProbeBody, ProbeError, Readiness, Tear, Unfree, Watch, trailers};
+use crate::probe::{Probe, ProbeBody, ProbeError, Readiness, Torn, Unfree, Watch, trailers};
 
 pub(crate) type Verdict = Result<(), String>;
 
@@ -43,6 +43,14 @@ impl Tear for tower_rampart::BodyError<Torn> {
             Self::Inner(torn) => torn.identity(),
             _ => None,
         }
+    }
+}
+
+/// One that ends by a deadline has errors of two kinds.
+#[cfg(feature = "deadline")]
+impl Tear for Box<dyn std::error::Error + Send + Sync> {
+    fn identity(&self) -> Option<u64> {
+        self.downcast_ref().map(|Torn(identity)| *identity)
     }
 }
 

@@ -200,23 +200,6 @@ impl std::fmt::Display for Torn {
 
 impl std::error::Error for Torn {}
 
-/// The error of a body behind a layer: the very one, or in a box, where the layer's body has errors of its own.
-pub(crate) trait Tear: std::fmt::Debug {
-    fn identity(&self) -> Option<u64>;
-}
-
-impl Tear for Torn {
-    fn identity(&self) -> Option<u64> {
-        Some(self.0)
-    }
-}
-
-impl Tear for Box<dyn std::error::Error + Send + Sync> {
-    fn identity(&self) -> Option<u64> {
-        self.downcast_ref().map(|Torn(identity)| *identity)
-    }
-}
-
 impl ProbeBody {
     pub(crate) const HINT: (u64, u64) = (3, 99);
     pub(crate) const IDENTITY: u64 = 0x7031;

@@ -38,10 +38,14 @@ mod key_part;
 mod parse;
 #[cfg(feature = "rate-limit")]
 mod rate_limit;
+#[cfg(feature = "retry")]
+mod retry;
 #[cfg(feature = "security-headers")]
 mod security_headers;
 #[cfg(any(feature = "cache", feature = "validate"))]
 mod size;
+#[cfg(feature = "deadline")]
+mod timeouts;
 #[cfg(feature = "validate")]
 mod validate;
 
@@ -55,7 +59,11 @@ pub use self::client_ip::ClientIpConfig;
 pub use self::parse::{carry, parse};
 #[cfg(feature = "rate-limit")]
 pub use self::rate_limit::RateLimitConfig;
+#[cfg(feature = "retry")]
+pub use self::retry::RetryConfig;
 #[cfg(feature = "security-headers")]
 pub use self::security_headers::SecurityHeadersConfig;
+#[cfg(feature = "deadline")]
+pub use self::timeouts::TimeoutsConfig;
 #[cfg(feature = "validate")]
 pub use self::validate::ValidateConfig;
