@@ -62,9 +62,10 @@ impl Deadline {
 /// One try of a call got no answer in time.
 ///
 /// A mark in the extensions of the response that stands for it, or the error itself. It is no refusal: the call was made, so
-/// that it tells something about the service that was called, and another try may fare better.
+/// that it tells something about the service that was called, and another try may fare better. Timeouts of your own may say
+/// so, too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
+#[allow(clippy::exhaustive_structs, reason = "a mark: there is nothing to add")]
 pub struct TimedOut;
 
 impl fmt::Display for TimedOut {
