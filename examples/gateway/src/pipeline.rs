@@ -12,21 +12,24 @@ use tower::{Layer, ServiceExt};
 use tower_rampart::auth::{AuthLayer, AuthService};
 use tower_rampart::authz::AuthzService;
 use tower_rampart::cache::{Cache, CacheBypass, CacheLayer, CacheService};
+use tower_rampart::deadline::DeadlineService;
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleService};
+use tower_rampart::retry::RetryPolicy;
 use tower_rampart::security_headers::SecurityHeadersService;
 use tower_rampart::validate::ValidateService;
 use tower_rampart::{Refuser, RequestId, RequestView, ResponseBody, SharedBody};
 use uuid::Uuid;
 
 use crate::config::{Config, Loaded};
-use crate::proxy::Proxy;
+use crate::proxy::{self, Proxy};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What the cache passes on, and six layers around it.
-type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Cached>>>>>>;
-type Cached = ResponseBody<SharedBody<ResponseBody<Incoming>>>;
-type Stack<S> = SecurityHeadersService<ThrottleService<AuthService<ThrottleService<AuthzService<ValidateService<S>>>>>>;
+/// What the cache passes on, and seven layers around it.
+type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Cached>>>>>>>;
+type Cached = ResponseBody<SharedBody<proxy::Body>>;
+type Stack<S> = SecurityHeadersService<DeadlineService<Checked<S>>>;
+type Checked<S> = ThrottleService<AuthService<ThrottleService<AuthzService<ValidateService<S>>>>>;
 
 /// See the module.
 pub struct Pipeline {
@@ -35,6 +38,7 @@ pub struct Pipeline {
     pub limits: [RateLimitHandle; 2],
     pub auth: AuthLayer,
     pub cache: Option<Cache>,
+    pub retry: RetryPolicy,
     stack: Stack<CacheService<Proxy>>,
 }
 
@@ -51,6 +55,8 @@ impl Pipeline {
             authz,
             validate,
             cache,
+            deadline,
+            mut layers,
         } = loaded;
         if let Some(running) = running {
             auth = auth.adopt_keys(&running.auth);
@@ -63,24 +69,22 @@ impl Pipeline {
         // The configuration may have been read where there was no runtime to fetch by.
         auth.start();
         // What is stored is another upstream's, or was stored by other rules, when either has changed.
-        let kept = running.filter(|running| {
+        let same_upstream = running.filter(|running| {
             let (before, now) = (&running.config, &config);
-            before.cache == now.cache
-                && (&before.upstream, before.upstream_http2) == (&now.upstream, now.upstream_http2)
+            (&before.upstream, before.upstream_http2) == (&now.upstream, now.upstream_http2)
         });
+        let kept = same_upstream.filter(|running| running.config.cache == config.cache);
+        // So are the retries that were counted.
+        if let Some(running) = same_upstream.filter(|running| running.config.retry == config.retry) {
+            layers.retry = running.retry.clone();
+        }
         let cache = kept.and_then(|running| running.cache.clone()).or(cache);
         let caching = cache.as_ref().map_or_else(CacheLayer::empty, Cache::layer);
         let limits = [strangers.handle(), callers.handle()];
-        let proxy = Proxy::new(&config, client_ip, refuser);
-        Self {
-            config,
-            tls,
-            limits,
-            cache,
-            stack: headers
-                .layer(strangers.layer(auth.layer(callers.layer(authz.layer(validate.layer(caching.layer(proxy))))))),
-            auth,
-        }
+        let retry = layers.retry.clone();
+        let proxy = Proxy::new(&config, layers, client_ip, refuser);
+        let checked = strangers.layer(auth.layer(callers.layer(authz.layer(validate.layer(caching.layer(proxy))))));
+        Self { config, tls, limits, cache, retry, stack: headers.layer(deadline.layer(checked)), auth }
     }
 
     /// Answers one request. Every answer carries the request's id.
