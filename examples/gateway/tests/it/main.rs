@@ -9,5 +9,7 @@ mod keys;
 mod lifecycle;
 mod limits;
 mod proxying;
+mod retries;
 mod support;
+mod timeouts;
 mod validation;
