@@ -18,12 +18,13 @@ pub(super) struct Repeatable {
 }
 
 impl Repeatable {
-    /// RFC 9110 section 9.2.2: safe methods, PUT and DELETE are idempotent; a client that sends an `Idempotency-Key`
-    /// (draft-ietf-httpapi-idempotency-key-header) asks the server to make the call so.
+    /// RFC 9110 section 9.2.2: safe methods, PUT and DELETE are idempotent, of which TRACE asks about the very way that it
+    /// takes; a client that sends an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) asks the server to make
+    /// the call so.
     pub(super) fn allows(&self, request: RequestView<'_>) -> bool {
         let by_method = matches!(
             *request.method(),
-            Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
         );
         by_method
             || request.headers().contains_key("idempotency-key")
@@ -56,7 +57,7 @@ mod tests {
             ("GET", true),
             ("HEAD", true),
             ("OPTIONS", true),
-            ("TRACE", true),
+            ("TRACE", false),
             ("PUT", true),
             ("DELETE", true),
             ("POST", false),
