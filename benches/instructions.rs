@@ -16,8 +16,10 @@ use http_body_util::{BodyExt as _, Full};
 use tower::util::ServiceFn;
 use tower::{Layer, Service, service_fn};
 use tower_rampart::cache::{Cache, CacheService};
+use tower_rampart::deadline::{DeadlineService, Deadlines};
 use tower_rampart::key::GlobalKey;
 use tower_rampart::rate_limit::{HeaderStyle, Policy, Quota, RateLimit, RateLimitLayer, RateLimitService};
+use tower_rampart::retry::{ReplayBody, Retries, RetryLayer, RetryService};
 use tower_rampart::security_headers::{CspNonce, SecurityHeadersLayer, SecurityHeadersService};
 use tower_rampart::{ResponseBody, SharedBody};
 
@@ -145,6 +147,48 @@ fn cache((mut app, request): (Cached, Request<()>)) -> (Cached, CachedAnswer) {
     (app, answer)
 }
 
-library_benchmark_group!(name = layers, benchmarks = [security_headers, rate_limit, cache]);
+/// A call within a deadline, and one that may be made again.
+fn bounded() -> (DeadlineService<ServiceFn<fn(Request<()>) -> Handled>>, Request<()>) {
+    let layer = Deadlines::new().build().unwrap();
+    let mut app = layer.layer(service_fn(handler as fn(Request<()>) -> Handled));
+    let request = || Request::get("/").header("grpc-timeout", "10S").body(()).unwrap();
+    drop(app.call(request()).now_or_never());
+    (app, request())
+}
+
+type Upstream = fn(Request<ReplayBody<Body>>) -> Handled;
+
+fn upstream(_: Request<ReplayBody<Body>>) -> Handled {
+    ready(Ok(Response::new(Body::default())))
+}
+
+fn repeated(body: &'static [u8]) -> (RetryService<ServiceFn<Upstream>>, Request<Body>) {
+    let layer = RetryLayer::new(Retries::new().build().unwrap());
+    let mut client = layer.layer(service_fn(upstream as Upstream));
+    let request = || Request::put("http://upstream/").body(Full::new(Bytes::from_static(body))).unwrap();
+    drop(client.call(request()).now_or_never());
+    (client, request())
+}
+
+#[library_benchmark]
+#[bench::by_grpc_timeout(bounded())]
+fn deadline(
+    (mut app, request): (DeadlineService<ServiceFn<fn(Request<()>) -> Handled>>, Request<()>),
+) -> (DeadlineService<ServiceFn<fn(Request<()>) -> Handled>>, Answer) {
+    let answer = black_box(&mut app).call(request).now_or_never();
+    (app, answer)
+}
+
+#[library_benchmark]
+#[bench::without_body(repeated(b""))]
+#[bench::with_body(repeated(b"hello"))]
+fn retry(
+    (mut client, request): (RetryService<ServiceFn<Upstream>>, Request<Body>),
+) -> (RetryService<ServiceFn<Upstream>>, Option<Result<Response<Body>, Infallible>>) {
+    let answer = black_box(&mut client).call(request).now_or_never();
+    (client, answer)
+}
+
+library_benchmark_group!(name = layers, benchmarks = [deadline, retry, security_headers, rate_limit, cache]);
 
 main!(config = LibraryBenchmarkConfig::default().tool(Dhat::default()), library_benchmark_groups = layers);

@@ -92,8 +92,9 @@ impl Pipeline {
         let id = RequestId::of(RequestView::of(&request)).unwrap_or_else(|| RequestId::from(Uuid::now_v7().as_u128()));
         request.headers_mut().insert(REQUEST_ID, id.as_header_value().clone());
         request.extensions_mut().insert(id.clone());
-        if !request.body().is_end_stream() {
-            // Over HTTP/2 no field says so. What answers a GET with a body answers that body.
+        // Over HTTP/2 no field tells of a body: what answers a GET with one answers that body. And what is asked for in a
+        // hurry answers whoever is in one, and nobody who waits beside.
+        if !request.body().is_end_stream() || request.headers().contains_key("grpc-timeout") {
             request.extensions_mut().insert(CacheBypass);
         }
         let mut response = self.stack.clone().oneshot(request).await?;

@@ -22,10 +22,8 @@ impl Repeatable {
     /// takes; a client that sends an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) asks the server to make
     /// the call so.
     pub(super) fn allows(&self, request: RequestView<'_>) -> bool {
-        let by_method = matches!(
-            *request.method(),
-            Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
-        );
+        let by_method =
+            matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
         by_method
             || request.headers().contains_key("idempotency-key")
             || (self.grpc && Protocol::of_headers(request.headers()) == Protocol::Grpc)

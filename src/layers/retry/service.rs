@@ -203,13 +203,13 @@ where
     }
 
     fn clone_request(&mut self, request: &Request<ReplayBody<B>>) -> Option<Request<ReplayBody<B>>> {
-        let core = &self.core;
-        if self.failed == 0 {
-            core.budget.request(self.second());
-        }
-        if core.bounds.attempts < 2 || !core.repeatable.allows(RequestView::of(request)) {
+        if self.core.bounds.attempts < 2 {
             return None;
         }
+        if self.failed == 0 {
+            self.core.budget.request(self.second());
+        }
+        // A body that is kept belongs to a request that may be made twice.
         let mut again = Request::new(request.body().again()?);
         *again.method_mut() = request.method().clone();
         *again.uri_mut() = request.uri().clone();
