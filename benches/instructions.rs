@@ -147,8 +147,10 @@ fn cache((mut app, request): (Cached, Request<()>)) -> (Cached, CachedAnswer) {
     (app, answer)
 }
 
-/// A call within a deadline, and one that may be made again.
-fn bounded() -> (DeadlineService<ServiceFn<fn(Request<()>) -> Handled>>, Request<()>) {
+type Bounded = DeadlineService<ServiceFn<fn(Request<()>) -> Handled>>;
+
+/// A handler within a deadline that has answered before, and a request for it.
+fn bounded() -> (Bounded, Request<()>) {
     let layer = Deadlines::new().build().unwrap();
     let mut app = layer.layer(service_fn(handler as fn(Request<()>) -> Handled));
     let request = || Request::get("/").header("grpc-timeout", "10S").body(()).unwrap();
@@ -162,7 +164,10 @@ fn upstream(_: Request<ReplayBody<Body>>) -> Handled {
     ready(Ok(Response::new(Body::default())))
 }
 
-fn repeated(body: &'static [u8]) -> (RetryService<ServiceFn<Upstream>>, Request<Body>) {
+type Repeated = RetryService<ServiceFn<Upstream>>;
+
+/// A client that has called before, and a request for it.
+fn repeated(body: &'static [u8]) -> (Repeated, Request<Body>) {
     let layer = RetryLayer::new(Retries::new().build().unwrap());
     let mut client = layer.layer(service_fn(upstream as Upstream));
     let request = || Request::put("http://upstream/").body(Full::new(Bytes::from_static(body))).unwrap();
@@ -172,9 +177,7 @@ fn repeated(body: &'static [u8]) -> (RetryService<ServiceFn<Upstream>>, Request<
 
 #[library_benchmark]
 #[bench::by_grpc_timeout(bounded())]
-fn deadline(
-    (mut app, request): (DeadlineService<ServiceFn<fn(Request<()>) -> Handled>>, Request<()>),
-) -> (DeadlineService<ServiceFn<fn(Request<()>) -> Handled>>, Answer) {
+fn deadline((mut app, request): (Bounded, Request<()>)) -> (Bounded, Answer) {
     let answer = black_box(&mut app).call(request).now_or_never();
     (app, answer)
 }
@@ -182,9 +185,7 @@ fn deadline(
 #[library_benchmark]
 #[bench::without_body(repeated(b""))]
 #[bench::with_body(repeated(b"hello"))]
-fn retry(
-    (mut client, request): (RetryService<ServiceFn<Upstream>>, Request<Body>),
-) -> (RetryService<ServiceFn<Upstream>>, Option<Result<Response<Body>, Infallible>>) {
+fn retry((mut client, request): (Repeated, Request<Body>)) -> (Repeated, Option<<Handled as Future>::Output>) {
     let answer = black_box(&mut client).call(request).now_or_never();
     (client, answer)
 }

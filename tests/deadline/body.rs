@@ -29,11 +29,12 @@ impl Body for Endless {
     }
 }
 
-type Seen = Poll<Option<Result<Frame<Bytes>, Box<dyn std::error::Error + Send + Sync>>>>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Seen = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
 
 fn poll<B>(body: &mut Pin<Box<B>>) -> Seen
 where
-    B: Body<Data = Bytes, Error = Box<dyn std::error::Error + Send + Sync>>,
+    B: Body<Data = Bytes, Error = BoxError>,
 {
     body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop()))
 }
@@ -42,7 +43,7 @@ where
 fn body(
     request: Request<()>,
     is_slow: bool,
-) -> (Pin<Box<impl Body<Data = Bytes, Error = Box<dyn std::error::Error + Send + Sync>>>>, ClockHand, Arc<()>) {
+) -> (Pin<Box<impl Body<Data = Bytes, Error = BoxError>>>, ClockHand, Arc<()>) {
     let (clock, hand) = Clock::manual();
     let live = Arc::new(());
     let held = Arc::clone(&live);
@@ -90,6 +91,6 @@ fn refusals_come_from_this_layer_too() {
     let layer = Deadlines::new().build_with_body().unwrap();
     let handler =
         service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(http_body_util::Empty::<Bytes>::new()))));
-    assert_eq!(at_once(layer.clone().layer(handler).call(request(&[("grpc-timeout", "0S")]))).status(), 504);
+    assert_eq!(at_once(layer.layer(handler).call(request(&[("grpc-timeout", "0S")]))).status(), 504);
     assert_eq!(at_once(layer.layer(handler).call(request(&[("grpc-timeout", "x")]))).status(), 400);
 }

@@ -189,7 +189,7 @@ pub mod tower_own {
             _: &mut Request<Body>,
             result: &mut Result<Response<Body>, Infallible>,
         ) -> Option<Ready<()>> {
-            let Ok(response) = result;
+            let Ok(response) = result else { return None };
             if response.status().is_success() {
                 self.budget.deposit();
                 return None;

@@ -13,6 +13,8 @@ use pin_project_lite::pin_project;
 
 use super::room::Kept;
 
+type BoxError = Box<dyn Error + Send + Sync>;
+
 pin_project! {
     /// A request's body on its way to a service that may be asked again.
     ///
@@ -171,7 +173,7 @@ impl<B> Drop for Reader<B> {
 impl<B> Shared<B>
 where
     B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B::Error: Into<BoxError>,
 {
     /// Reads on, and keeps what comes.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
@@ -200,9 +202,9 @@ where
 impl<B> Reader<B>
 where
     B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B::Error: Into<BoxError>,
 {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if self.number < shared.turn {
             return Poll::Ready(Some(Err(Superseded.into())));
@@ -257,10 +259,10 @@ where
 impl<B> Body for ReplayBody<B>
 where
     B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B::Error: Into<BoxError>,
 {
     type Data = Bytes;
-    type Error = Box<dyn Error + Send + Sync>;
+    type Error = BoxError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.project().kind.project() {

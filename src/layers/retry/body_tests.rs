@@ -73,12 +73,12 @@ fn trailers() -> HeaderMap {
     HeaderMap::from_iter([(http::header::ETAG, HeaderValue::from_static("x"))])
 }
 
-type Seen = Poll<Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>>;
+type Seen = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
 
 fn poll<B>(body: &mut ReplayBody<B>) -> Seen
 where
     B: Body<Data = Bytes> + Unpin,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B::Error: Into<BoxError>,
 {
     Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()))
 }
