@@ -95,6 +95,9 @@
 //! The same request, extensions included, and from the second try on an [`Attempt`], in gRPC `grpc-previous-rpc-attempts` too.
 //! The response of such a try has the [`Attempt`] in its extensions.
 //!
+//! With feature `metrics`, `rampart_retry_retries_total` counts further tries, and `rampart_retry_stopped_total` failures that were
+//! passed on, by `reason`: `attempts`, `budget`, `deadline`, `retry_after`, `body`, `timer`.
+//!
 //! # Order
 //!
 //! Inside the deadline, outside the circuit breaker and the timeout for each try. So a breaker sees each try, and what it refuses
@@ -106,7 +109,7 @@
 //! # Cost
 //!
 //! One reading of the clock and one addition for each request. What may be made twice is cloned: head and extensions. A body
-//! that is kept takes two allocations, and is copied once.
+//! that is kept takes two allocations, and the buffer that it is copied into as it passes.
 
 mod asked;
 mod attempt;

@@ -102,6 +102,23 @@ async fn the_upstream_is_told_what_is_left() {
     assert_eq!(told().unwrap(), "10S");
 }
 
+/// Whoever is in a hurry calls alone: an answer that its short time brought about is nobody else's.
+#[tokio::test]
+async fn a_hurried_request_shares_no_call() {
+    let (address, seen) = upstream(|_| async {
+        Response::builder().header("cache-control", "max-age=60").body(crate::support::full("hello")).unwrap()
+    })
+    .await;
+    let gateway = gateway(&toml(address, "[timeouts]\n[cache]\n")).await;
+    for _ in 0..2 {
+        gateway.get("/").await;
+    }
+    assert_eq!(seen.count(), 1);
+    let request = Request::get(format!("http://{}/", gateway.address)).header("grpc-timeout", "5S");
+    assert_eq!(gateway.send(request.body(http_body_util::Empty::new()).unwrap()).await.body, "hello");
+    assert_eq!(seen.count(), 2);
+}
+
 #[tokio::test]
 async fn a_body_may_take_longer_than_its_head() {
     let (address, _) = upstream(|_| async {
