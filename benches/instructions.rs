@@ -16,8 +16,10 @@ use http_body_util::{BodyExt as _, Full};
 use tower::util::ServiceFn;
 use tower::{Layer, Service, service_fn};
 use tower_rampart::cache::{Cache, CacheService};
+use tower_rampart::deadline::{DeadlineService, Deadlines};
 use tower_rampart::key::GlobalKey;
 use tower_rampart::rate_limit::{HeaderStyle, Policy, Quota, RateLimit, RateLimitLayer, RateLimitService};
+use tower_rampart::retry::{ReplayBody, Retries, RetryLayer, RetryService};
 use tower_rampart::security_headers::{CspNonce, SecurityHeadersLayer, SecurityHeadersService};
 use tower_rampart::validate::{CheckedBody, Limits, Route, Schema, Validate, ValidateLayer, ValidateService};
 use tower_rampart::{ResponseBody, SharedBody};
@@ -221,6 +223,17 @@ fn validated(
     (app, request())
 }
 
+type Bounded = DeadlineService<ServiceFn<fn(Request<()>) -> Handled>>;
+
+/// A handler within a deadline that has answered before, and a request for it.
+fn bounded() -> (Bounded, Request<()>) {
+    let layer = Deadlines::new().build().unwrap();
+    let mut app = layer.layer(service_fn(handler as fn(Request<()>) -> Handled));
+    let request = || Request::get("/").header("grpc-timeout", "10S").body(()).unwrap();
+    drop(app.call(request()).now_or_never());
+    (app, request())
+}
+
 fn json(path: &str, body: impl Into<Vec<u8>>) -> (Validated, Request<Full<Bytes>>) {
     validated(&described(), path, "application/json", body.into())
 }
@@ -277,6 +290,38 @@ fn validate((mut app, request): (Validated, Request<Full<Bytes>>)) -> (Validated
     (app, answer)
 }
 
-library_benchmark_group!(name = layers, benchmarks = [security_headers, rate_limit, cache, validate]);
+type Upstream = fn(Request<ReplayBody<Body>>) -> Handled;
+
+fn upstream(_: Request<ReplayBody<Body>>) -> Handled {
+    ready(Ok(Response::new(Body::default())))
+}
+
+type Repeated = RetryService<ServiceFn<Upstream>>;
+
+/// A client that has called before, and a request for it.
+fn repeated(body: &'static [u8]) -> (Repeated, Request<Body>) {
+    let layer = RetryLayer::new(Retries::new().build().unwrap());
+    let mut client = layer.layer(service_fn(upstream as Upstream));
+    let request = || Request::put("http://upstream/").body(Full::new(Bytes::from_static(body))).unwrap();
+    drop(client.call(request()).now_or_never());
+    (client, request())
+}
+
+#[library_benchmark]
+#[bench::by_grpc_timeout(bounded())]
+fn deadline((mut app, request): (Bounded, Request<()>)) -> (Bounded, Answer) {
+    let answer = black_box(&mut app).call(request).now_or_never();
+    (app, answer)
+}
+
+#[library_benchmark]
+#[bench::without_body(repeated(b""))]
+#[bench::with_body(repeated(b"hello"))]
+fn retry((mut client, request): (Repeated, Request<Body>)) -> (Repeated, Option<<Handled as Future>::Output>) {
+    let answer = black_box(&mut client).call(request).now_or_never();
+    (client, answer)
+}
+
+library_benchmark_group!(name = layers, benchmarks = [deadline, retry, security_headers, rate_limit, cache, validate]);
 
 main!(config = LibraryBenchmarkConfig::default().tool(Dhat::default()), library_benchmark_groups = layers);

@@ -1,10 +1,12 @@
 // README's examples need these, so that its doctests run where they are on.
-#![cfg_attr(all(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "security-headers", feature = "openapi"), doc = include_str!("../README.md"))]
+#![cfg_attr(all(feature = "_auth", feature = "cache", feature = "deadline", feature = "rate-limit", feature = "retry", feature = "security-headers", feature = "openapi"), doc = include_str!("../README.md"))]
 #![cfg_attr(
     not(all(
         feature = "_auth",
         feature = "cache",
+        feature = "deadline",
         feature = "rate-limit",
+        feature = "retry",
         feature = "security-headers",
         feature = "openapi"
     )),
@@ -38,6 +40,7 @@ pub use self::spine::certificate::ClientCertificate;
 pub use self::spine::challenge::Challenge;
 pub use self::spine::clock::{Clock, ClockHand};
 pub use self::spine::config::ConfigError;
+pub use self::spine::deadline::{Deadline, TimedOut};
 pub use self::spine::event::Origin;
 pub use self::spine::identity::Identity;
 pub use self::spine::path::PathPattern;
@@ -50,13 +53,23 @@ pub use self::spine::{key, problem};
 
 /// What counts as failure, overload, or nothing.
 pub mod classify {
-    pub use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_end, classify_head};
+    pub use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, asked_wait, classify_end, classify_head};
+    pub use crate::spine::outcome::{ObserveEnd, ObservedBody};
+}
+
+/// What layers have for the client's side.
+pub mod client {
+    pub use crate::spine::client_error::ClientError;
 }
 
 #[cfg(feature = "cache")]
 pub use self::layers::cache;
+#[cfg(feature = "deadline")]
+pub use self::layers::deadline;
 #[cfg(feature = "rate-limit")]
 pub use self::layers::rate_limit;
+#[cfg(feature = "retry")]
+pub use self::layers::retry;
 #[cfg(feature = "security-headers")]
 pub use self::layers::security_headers;
 #[cfg(feature = "validate")]

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 #[cfg(feature = "rate-limit")]
 use std::sync::Arc;
-#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(feature = "_sleep")]
 use std::time::Duration;
 
 use http::Extensions;
@@ -18,6 +18,8 @@ use crate::spine::event::AuthzOutcome;
 use crate::spine::event::Origin;
 #[cfg(feature = "rate-limit")]
 use crate::spine::event::PolicyEvent;
+#[cfg(feature = "retry")]
+use crate::spine::event::RetryEvent;
 use crate::spine::problem::ProblemKind;
 
 /// The peer address that a framework left in the request's extensions.
@@ -69,13 +71,13 @@ pub(crate) use crate::integration::json_schema::{SchemaEngine, SchemaValue, know
 pub(crate) use crate::integration::spawn::{Task, spawn};
 #[cfg(any(feature = "_auth", feature = "cache"))]
 pub(crate) use crate::integration::spawn::{can_spawn, detach};
-#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(feature = "_sleep")]
 pub(crate) use crate::integration::timer::Timer;
 #[cfg(feature = "openapi-yaml")]
 pub(crate) use crate::integration::yaml::read as read_yaml;
 
 /// A timer of the runtime that polls; `None` outside of one.
-#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(feature = "_sleep")]
 pub(crate) fn timer(wait: Duration) -> Option<Timer> {
     crate::integration::timer::start(wait)
 }
@@ -102,6 +104,14 @@ pub(crate) fn decode(
 pub(crate) fn count_policy(event: PolicyEvent, policy: &Arc<str>) {
     #[cfg(feature = "metrics")]
     crate::integration::metrics::count_policy(event, policy);
+}
+
+/// Counts what becomes of a call that failed, when metrics are compiled in.
+#[cfg(feature = "retry")]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nothing counts without metrics"))]
+pub(crate) fn count_retry(event: RetryEvent) {
+    #[cfg(feature = "metrics")]
+    crate::integration::metrics::count_retry(event);
 }
 
 /// Counts a decision of an authorization policy, when metrics are compiled in.

@@ -8,6 +8,8 @@ use crate::spine::event::AuthzOutcome;
 use crate::spine::event::Origin;
 #[cfg(feature = "rate-limit")]
 use crate::spine::event::PolicyEvent;
+#[cfg(feature = "retry")]
+use crate::spine::event::RetryEvent;
 use crate::spine::problem::ProblemKind;
 
 /// `rampart_<layer>_refused_total{status}`; a custom layer's name is a label.
@@ -31,4 +33,13 @@ pub(crate) fn count_authorization(outcome: AuthzOutcome) {
 #[cfg(feature = "rate-limit")]
 pub(crate) fn count_policy(event: PolicyEvent, policy: &Arc<str>) {
     metrics::counter!(event.metric(), "policy" => Arc::clone(policy)).increment(1);
+}
+
+/// `rampart_retry_retries_total`, and `rampart_retry_stopped_total{reason}` for failures that are passed on.
+#[cfg(feature = "retry")]
+pub(crate) fn count_retry(event: RetryEvent) {
+    match event.stopped_by() {
+        None => metrics::counter!("rampart_retry_retries_total").increment(1),
+        Some(reason) => metrics::counter!("rampart_retry_stopped_total", "reason" => reason).increment(1),
+    }
 }

@@ -6,8 +6,12 @@ pub mod auth;
 pub mod authz;
 #[cfg(feature = "cache")]
 pub mod cache;
+#[cfg(feature = "deadline")]
+pub mod deadline;
 #[cfg(feature = "rate-limit")]
 pub mod rate_limit;
+#[cfg(feature = "retry")]
+pub mod retry;
 #[cfg(feature = "security-headers")]
 pub mod security_headers;
 #[cfg(feature = "validate")]

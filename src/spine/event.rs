@@ -70,8 +70,12 @@ origins! { $
     Authz = "authz";
     /// The response cache.
     Cache = "cache";
+    /// The layers that keep deadlines.
+    Deadline = "deadline";
     /// The rate limiting layers.
     RateLimit = "rate_limit";
+    /// The policy for retries.
+    Retry = "retry";
     /// The security headers layer.
     SecurityHeaders = "security_headers";
     /// The validation layer.
@@ -236,6 +240,54 @@ pub(crate) fn description_not_judged(what: &str) {
 pub(crate) fn response_invalid((route, keyword, pointer): (&str, &str, &str), sampler: &Sampler, clock: &Clock) {
     let Some(suppressed) = sampler.admit(clock.now()) else { return };
     report!(warn, Origin::Validate, event = "response_validation_fail", route, keyword, pointer, suppressed, "");
+}
+
+/// What becomes of a call that failed and might be tried again.
+#[cfg(feature = "retry")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RetryEvent {
+    Retried,
+    /// There were enough tries.
+    Exhausted,
+    BudgetSpent,
+    /// The deadline comes before the next try.
+    TooLate,
+    /// The server asks for too long a wait.
+    AskedTooLong,
+    /// The body was too long to be kept, or broke off itself.
+    BodyGone,
+    NoTimer,
+}
+
+#[cfg(feature = "retry")]
+impl RetryEvent {
+    /// The label in metrics and events: why there is no further try; `None` when there is one.
+    pub(crate) const fn stopped_by(self) -> Option<&'static str> {
+        match self {
+            Self::Retried => None,
+            Self::Exhausted => Some("attempts"),
+            Self::BudgetSpent => Some("budget"),
+            Self::TooLate => Some("deadline"),
+            Self::AskedTooLong => Some("retry_after"),
+            Self::BodyGone => Some("body"),
+            Self::NoTimer => Some("timer"),
+        }
+    }
+}
+
+/// Reports a try that failed, the so-manieth of its call: always counted, logged at debug; a budget that is spent is for
+/// operators, as far as the sampler lets it.
+#[cfg(feature = "retry")]
+pub(crate) fn retry(event: RetryEvent, attempt: u32, sampler: &Sampler, clock: &Clock) {
+    wiring::count_retry(event);
+    match (event, event.stopped_by()) {
+        (RetryEvent::BudgetSpent, _) => {
+            let Some(suppressed) = sampler.admit(clock.now()) else { return };
+            report!(warn, Origin::Retry, event = "retry_budget_spent", attempt, suppressed, "");
+        }
+        (_, None) => report!(debug, Origin::Retry, event = "retry", attempt, ""),
+        (_, Some(reason)) => report!(debug, Origin::Retry, event = "retry_stopped", attempt, reason, ""),
+    }
 }
 
 /// What happens to a limiter's policy beside refusals.

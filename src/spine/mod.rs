@@ -8,12 +8,16 @@ pub(crate) mod certificate;
 #[cfg(feature = "_auth")]
 pub(crate) mod challenge;
 pub(crate) mod classify;
+pub(crate) mod client_error;
 pub(crate) mod clock;
 #[cfg(feature = "validate")]
 pub(crate) mod coding;
 pub(crate) mod config;
+#[cfg(any(feature = "cache", feature = "retry"))]
+pub(crate) mod date;
+pub(crate) mod deadline;
 pub(crate) mod event;
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "deadline"))]
 pub(crate) mod gate;
 pub(crate) mod identity;
 #[cfg(any(feature = "_auth", feature = "validate"))]
@@ -21,6 +25,7 @@ pub(crate) mod json;
 pub mod key;
 #[cfg(feature = "security-headers")]
 pub(crate) mod nonce;
+pub(crate) mod outcome;
 pub(crate) mod path;
 pub mod problem;
 pub(crate) mod rejection;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Uri, Version, header, request};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header, request};
 
 /// A request without its body: borrowed, `Copy`, and free of the body's type, so that traits over it can be objects.
 ///
@@ -106,6 +106,9 @@ pub enum Protocol {
 }
 
 const GRPC: &[u8] = b"application/grpc";
+
+/// As a name, which is not parsed for each request.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl Protocol {
     /// Reads the protocol off a `content-type`: `application/grpc`, `application/grpc+proto`,
@@ -211,7 +214,7 @@ impl RequestId {
         if let Some(id) = request.extensions().get::<Self>() {
             return Some(id.clone());
         }
-        let mut values = request.headers().get_all("x-request-id").iter();
+        let mut values = request.headers().get_all(X_REQUEST_ID).iter();
         match (values.next(), values.next()) {
             (Some(value), None) => Self::parse(value),
             _ => None,

@@ -46,6 +46,14 @@ impl Tear for tower_rampart::BodyError<Torn> {
     }
 }
 
+/// One that ends by a deadline has errors of two kinds.
+#[cfg(feature = "deadline")]
+impl Tear for Box<dyn std::error::Error + Send + Sync> {
+    fn identity(&self) -> Option<u64> {
+        self.downcast_ref().map(|Torn(identity)| *identity)
+    }
+}
+
 impl<L, M, R, B> Layered<M, R> for L
 where
     L: Layer<Probe<M>>,

@@ -222,6 +222,38 @@ mod cache {
     contract!(shared: Cache::builder().build().unwrap().layer(), allocations = [40, 40], state = in_flight, needs = Lazy);
 }
 
+#[cfg(feature = "deadline")]
+mod deadline {
+    use std::time::Duration;
+
+    use tower_rampart::deadline::{DeadlineLayer, Deadlines, PropagateDeadlineLayer, TryTimeoutLayer};
+
+    use super::*;
+
+    contract!(empty: DeadlineLayer::empty(), allocations = [0, 0]);
+    contract!(unbounded: Deadlines::new().without_max().build().unwrap(), allocations = [0, 0]);
+    // The request's extensions, which hold the deadline.
+    contract!(head: Deadlines::new().build().unwrap(), allocations = [3, 3]);
+    // And what the body needs to end by it.
+    contract!(body: Deadlines::new().build_with_body().unwrap(), allocations = [4, 4]);
+    contract!(propagate: PropagateDeadlineLayer::grpc(), allocations = [0, 0]);
+    contract!(no_try_timeout: TryTimeoutLayer::empty(), allocations = [0, 0]);
+    contract!(try_timeout: TryTimeoutLayer::new(Duration::from_secs(30)).unwrap(), allocations = [0, 0]);
+}
+
+#[cfg(feature = "retry")]
+mod retry {
+    use tower_rampart::retry::{Retries, RetryLayer};
+
+    use super::*;
+
+    // Who asks again asks a clone of the inner service, which takes a body that is kept.
+    contract!(once: RetryLayer::new(Retries::new().attempts(1).build().unwrap()), allocations = [0, 0], needs = Body);
+    // An error is worth another try, for which there is no budget here.
+    contract!(without_budget: RetryLayer::new(Retries::new().budget_percent(0).budget_floor(0).build().unwrap()),
+        allocations = [1, 1], needs = Body);
+}
+
 #[cfg(feature = "rate-limit")]
 mod rate_limit {
     use std::time::Duration;

@@ -14,13 +14,17 @@ use tower_rampart::auth::AuthLayer;
 use tower_rampart::authz::AuthzLayer;
 use tower_rampart::cache::Cache;
 use tower_rampart::config::{
-    self, AuthConfig, AuthzConfig, CacheConfig, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig, ValidateConfig,
+    self, AuthConfig, AuthzConfig, CacheConfig, ClientIpConfig, RateLimitConfig, RetryConfig, SecurityHeadersConfig,
+    TimeoutsConfig, ValidateConfig,
 };
+use tower_rampart::deadline::{DeadlineLayer, TryTimeoutLayer};
 use tower_rampart::key::ClientIp;
 use tower_rampart::rate_limit::ThrottleLayer;
+use tower_rampart::retry::Retries;
 use tower_rampart::security_headers::SecurityHeadersLayer;
 use tower_rampart::validate::{ValidateLayer, ValidateResponsesLayer};
 
+use crate::proxy::Layers;
 use crate::tls::{self, TlsConfig};
 
 /// Puts tower-rampart's layers before an HTTP service.
@@ -57,6 +61,8 @@ pub struct Config {
     pub authz: Option<AuthzConfig>,
     pub validate: Option<ValidateConfig>,
     pub cache: Option<CacheConfig>,
+    pub timeouts: Option<TimeoutsConfig>,
+    pub retry: Option<RetryConfig>,
 }
 
 impl Default for Config {
@@ -74,6 +80,8 @@ impl Default for Config {
             authz: None,
             validate: None,
             cache: None,
+            timeouts: None,
+            retry: None,
         }
     }
 }
@@ -92,6 +100,9 @@ pub struct Loaded {
     pub validate: ValidateLayer,
     pub responses: ValidateResponsesLayer,
     pub cache: Option<Cache>,
+    pub deadline: DeadlineLayer,
+    /// What stands before the upstream.
+    pub layers: Layers,
 }
 
 /// The most bytes of a configuration file that are read.
@@ -145,8 +156,26 @@ impl Loaded {
             None => (ValidateLayer::empty(), ValidateResponsesLayer::empty()),
         };
         let cache = config.cache.as_ref().map(cache).transpose()?;
-        Ok(Self { config, tls, client_ip, headers, limits, auth, authz, validate, responses, cache })
+        let deadline = match &config.timeouts {
+            Some(table) => table.to_deadline_layer()?,
+            None => DeadlineLayer::empty(),
+        };
+        let layers = layers(&config)?;
+        Ok(Self { config, tls, client_ip, headers, limits, auth, authz, validate, responses, cache, deadline, layers })
     }
+}
+
+/// What stands before the upstream.
+fn layers(config: &Config) -> Result<Layers, ConfigError> {
+    let retry = match &config.retry {
+        Some(table) => table.to_policy()?,
+        None => Retries::new().attempts(1).build()?,
+    };
+    let try_timeout = match &config.timeouts {
+        Some(table) => table.to_try_timeout()?,
+        None => TryTimeoutLayer::empty(),
+    };
+    Ok(Layers { retry, try_timeout })
 }
 
 /// Fields that the proxy writes: what varies by them varies by something that the cache does not see.

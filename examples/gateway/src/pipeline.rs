@@ -12,21 +12,24 @@ use tower::{Layer, ServiceExt};
 use tower_rampart::auth::{AuthLayer, AuthService};
 use tower_rampart::authz::AuthzService;
 use tower_rampart::cache::{Cache, CacheBypass, CacheLayer, CacheService};
+use tower_rampart::deadline::DeadlineService;
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleService};
+use tower_rampart::retry::RetryPolicy;
 use tower_rampart::security_headers::SecurityHeadersService;
 use tower_rampart::validate::{JudgedBody, ValidateResponsesService, ValidateService};
 use tower_rampart::{Refuser, RequestId, RequestView, ResponseBody, SharedBody};
 use uuid::Uuid;
 
 use crate::config::{Config, Loaded};
-use crate::proxy::Proxy;
+use crate::proxy::{self, Proxy};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What the cache passes on, and six layers around it.
-type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Cached>>>>>>;
-type Cached = ResponseBody<SharedBody<ResponseBody<JudgedBody<ResponseBody<Incoming>>>>>;
-type Stack<S> = SecurityHeadersService<ThrottleService<AuthService<ThrottleService<AuthzService<ValidateService<S>>>>>>;
+/// What the cache passes on, and seven layers around it.
+type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Cached>>>>>>>;
+type Cached = ResponseBody<SharedBody<ResponseBody<JudgedBody<proxy::Body>>>>;
+type Stack<S> = SecurityHeadersService<DeadlineService<Checked<S>>>;
+type Checked<S> = ThrottleService<AuthService<ThrottleService<AuthzService<ValidateService<S>>>>>;
 
 /// See the module.
 pub struct Pipeline {
@@ -35,6 +38,7 @@ pub struct Pipeline {
     pub limits: [RateLimitHandle; 2],
     pub auth: AuthLayer,
     pub cache: Option<Cache>,
+    pub retry: RetryPolicy,
     stack: Stack<CacheService<ValidateResponsesService<Proxy>>>,
 }
 
@@ -52,6 +56,8 @@ impl Pipeline {
             validate,
             responses,
             cache,
+            deadline,
+            mut layers,
         } = loaded;
         if let Some(running) = running {
             auth = auth.adopt_keys(&running.auth);
@@ -64,25 +70,23 @@ impl Pipeline {
         // The configuration may have been read where there was no runtime to fetch by.
         auth.start();
         // What is stored is another upstream's, or was stored by other rules, when either has changed.
-        let kept = running.filter(|running| {
+        let same_upstream = running.filter(|running| {
             let (before, now) = (&running.config, &config);
-            before.cache == now.cache
-                && (&before.upstream, before.upstream_http2) == (&now.upstream, now.upstream_http2)
+            (&before.upstream, before.upstream_http2) == (&now.upstream, now.upstream_http2)
         });
+        let kept = same_upstream.filter(|running| running.config.cache == config.cache);
+        // So are the retries that were counted.
+        if let Some(running) = same_upstream.filter(|running| running.config.retry == config.retry) {
+            layers.retry = running.retry.clone();
+        }
         let cache = kept.and_then(|running| running.cache.clone()).or(cache);
         let caching = cache.as_ref().map_or_else(CacheLayer::empty, Cache::layer);
         let limits = [strangers.handle(), callers.handle()];
+        let retry = layers.retry.clone();
         // What is stored was judged.
-        let proxy = responses.layer(Proxy::new(&config, client_ip, refuser));
-        Self {
-            config,
-            tls,
-            limits,
-            cache,
-            stack: headers
-                .layer(strangers.layer(auth.layer(callers.layer(authz.layer(validate.layer(caching.layer(proxy))))))),
-            auth,
-        }
+        let proxy = responses.layer(Proxy::new(&config, layers, client_ip, refuser));
+        let checked = strangers.layer(auth.layer(callers.layer(authz.layer(validate.layer(caching.layer(proxy))))));
+        Self { config, tls, limits, cache, retry, stack: headers.layer(deadline.layer(checked)), auth }
     }
 
     /// Answers one request. Every answer carries the request's id.
@@ -90,8 +94,9 @@ impl Pipeline {
         let id = RequestId::of(RequestView::of(&request)).unwrap_or_else(|| RequestId::from(Uuid::now_v7().as_u128()));
         request.headers_mut().insert(REQUEST_ID, id.as_header_value().clone());
         request.extensions_mut().insert(id.clone());
-        if !request.body().is_end_stream() {
-            // Over HTTP/2 no field says so. What answers a GET with a body answers that body.
+        // Over HTTP/2 no field tells of a body: what answers a GET with one answers that body. And what is asked for in a
+        // hurry answers whoever is in one, and nobody who waits beside.
+        if !request.body().is_end_stream() || request.headers().contains_key("grpc-timeout") {
             request.extensions_mut().insert(CacheBypass);
         }
         let mut response = self.stack.clone().oneshot(request).await?;

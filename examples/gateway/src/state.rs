@@ -105,9 +105,17 @@ impl State {
                 "in_flight": stats.in_flight,
             })
         });
+        let retry = pipeline.config.retry.as_ref().map(|_| {
+            let budget = pipeline.retry.budget();
+            let upstream = pipeline.config.upstream.as_str();
+            serde_json::json!({
+                upstream: { "requests": budget.requests, "retries": budget.retries, "left": budget.left },
+            })
+        });
         serde_json::json!({
             "cache": cache,
             "rate_limit": rate_limit,
+            "retry": retry,
             "config": {
                 "reloads": self.reloads.load(Ordering::Relaxed),
                 "failed_reloads": self.failed_reloads.load(Ordering::Relaxed),

@@ -31,17 +31,21 @@ mod authz_condition;
 #[cfg(feature = "cache")]
 mod cache;
 mod client_ip;
-#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(feature = "_sleep")]
 mod duration;
 #[cfg(feature = "rate-limit")]
 mod key_part;
 mod parse;
 #[cfg(feature = "rate-limit")]
 mod rate_limit;
+#[cfg(feature = "retry")]
+mod retry;
 #[cfg(feature = "security-headers")]
 mod security_headers;
 #[cfg(any(feature = "cache", feature = "validate"))]
 mod size;
+#[cfg(feature = "deadline")]
+mod timeouts;
 #[cfg(feature = "validate")]
 mod validate;
 mod validate_openapi;
@@ -56,7 +60,11 @@ pub use self::client_ip::ClientIpConfig;
 pub use self::parse::{carry, parse};
 #[cfg(feature = "rate-limit")]
 pub use self::rate_limit::RateLimitConfig;
+#[cfg(feature = "retry")]
+pub use self::retry::RetryConfig;
 #[cfg(feature = "security-headers")]
 pub use self::security_headers::SecurityHeadersConfig;
+#[cfg(feature = "deadline")]
+pub use self::timeouts::TimeoutsConfig;
 #[cfg(feature = "validate")]
 pub use self::validate::ValidateConfig;

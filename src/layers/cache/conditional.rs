@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::date;
 use super::directives::whole_number;
+use crate::spine::date;
 
 /// Entity tags that are looked at in one request.
 const MAX_TAGS: usize = 256;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, StatusCode, header};
 
-use super::date;
 use super::directives::{MAX_SECONDS, ResponseDirectives, members, whole_number};
+use crate::spine::date;
 
 /// The most that is guessed from a `Last-Modified`: RFC 9111 section 4.2.2 wants care with what is old.
 const MAX_HEURISTIC: Duration = Duration::from_secs(24 * 60 * 60);

@@ -141,7 +141,6 @@
 
 mod conditional;
 mod core;
-mod date;
 mod directives;
 mod entry;
 mod fetch;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
 use super::conditional::{has_validator, is_conditional};
-use super::date;
 use super::directives::{RequestDirectives, ResponseDirectives, members};
 use super::entry::{Head, Rules, SEAT};
 use super::freshness::{Life, Lifetime, Moments, initial_age, lifetime};
@@ -17,6 +16,7 @@ use super::settings::{Policy, Settings};
 use super::status::CACHE_STATUS;
 use super::tags::{self, Names};
 use super::vary;
+use crate::spine::date;
 
 /// What is kept of a request while the origin answers it.
 #[derive(Debug)]

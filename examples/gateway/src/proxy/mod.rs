@@ -1,5 +1,6 @@
 //! The proxy behind the layers: checks the target, rewrites the head, streams both ways.
 
+mod chain;
 mod headers;
 mod sent;
 mod target;
@@ -14,13 +15,15 @@ use std::task::{Context, Poll};
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use metrics::counter;
-use tower::Service;
+use tower::{Service, ServiceExt};
 use tower_rampart::config::AuthConfig;
 use tower_rampart::key::ClientIp;
 use tower_rampart::problem::{Problem, ProblemKind};
 use tower_rampart::validate::CheckedBody;
 use tower_rampart::{Origin, Refuser, Rejection, RequestFacts, RequestView, ResponseBody};
 
+pub use self::chain::Layers;
+use self::chain::{Chain, Destination};
 use self::sent::Sent;
 use self::upstream::Upstream;
 use crate::config::Config;
@@ -30,21 +33,24 @@ use crate::config::Config;
 pub struct Proxy(Arc<Inner>);
 
 struct Inner {
-    upstream: Upstream,
+    chain: Chain,
     client_ip: ClientIp,
     forward_credentials: bool,
     refuser: Refuser,
 }
 
 impl Proxy {
-    pub fn new(config: &Config, client_ip: ClientIp, refuser: Refuser) -> Self {
-        let upstream = Upstream::new(config.upstream.clone(), config.upstream_http2);
+    pub fn new(config: &Config, layers: Layers, client_ip: ClientIp, refuser: Refuser) -> Self {
+        let chain = layers.around(Upstream::new(config.upstream.clone(), config.upstream_http2));
         let forward_credentials = config.auth.as_ref().is_some_and(AuthConfig::forward_credentials);
-        Self(Arc::new(Inner { upstream, client_ip, forward_credentials, refuser }))
+        Self(Arc::new(Inner { chain, client_ip, forward_credentials, refuser }))
     }
 }
 
-type Answer = Response<ResponseBody<Incoming>>;
+/// The body of the proxy's answers.
+pub type Body = ResponseBody<chain::Body>;
+
+type Answer = Response<Body>;
 
 impl Service<Request<CheckedBody<Incoming>>> for Proxy {
     type Response = Answer;
@@ -70,11 +76,12 @@ impl Inner {
         }
     }
 
-    async fn forward(&self, mut request: Request<CheckedBody<Incoming>>) -> Result<Response<Incoming>, Problem> {
+    async fn forward(&self, mut request: Request<CheckedBody<Incoming>>) -> Result<Response<chain::Body>, Problem> {
         let host = target::host(&request)?;
         let path = target::path(&request);
         headers::rewrite_request(&mut request, &self.client_ip, self.forward_credentials);
-        let mut response = self.upstream.send(request.map(Sent::new), host, path).await.map_err(|failure| {
+        request.extensions_mut().insert(Destination { host, path });
+        let mut response = self.chain.clone().oneshot(request.map(Sent::new)).await.map_err(|failure| {
             counter!("rampart_gateway_upstream_failures_total", "reason" => failure.name()).increment(1);
             failure.problem()
         })?;

@@ -1,6 +1,7 @@
 //! Connections to the one upstream.
 
 use std::error::Error;
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -19,7 +20,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower::{Service, ServiceExt};
+use tower_rampart::TimedOut;
 use tower_rampart::problem::{Problem, ProblemKind};
+use tower_rampart::retry::ReplayBody;
 use tracing::debug;
 
 use super::sent::Sent;
@@ -73,6 +76,20 @@ impl Failure {
     }
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Error for Failure {}
+
+impl From<TimedOut> for Failure {
+    fn from(_: TimedOut) -> Self {
+        Self::TimedOut
+    }
+}
+
 /// Speaks HTTP/1.1 over pooled connections, or HTTP/2 by prior knowledge over one.
 pub struct Upstream {
     authority: Authority,
@@ -80,7 +97,7 @@ pub struct Upstream {
 }
 
 enum Protocol {
-    Http1(Box<Client<HttpConnector, Sent>>),
+    Http1(Box<Client<HttpConnector, ReplayBody<Sent>>>),
     Http2(Singleton<Connect, ()>),
 }
 
@@ -106,7 +123,7 @@ impl Upstream {
     /// Sends the request to the upstream, which sees `host` and `path` as the client wrote them.
     pub async fn send(
         &self,
-        request: Request<Sent>,
+        request: Request<ReplayBody<Sent>>,
         host: Authority,
         path: PathAndQuery,
     ) -> Result<Response<Incoming>, Failure> {
@@ -125,12 +142,12 @@ impl Upstream {
 }
 
 fn addressed(
-    mut request: Request<Sent>,
+    mut request: Request<ReplayBody<Sent>>,
     version: Version,
     authority: Authority,
     path: PathAndQuery,
     host: Option<&Authority>,
-) -> Result<Request<Sent>, Failure> {
+) -> Result<Request<ReplayBody<Sent>>, Failure> {
     let uri = Uri::builder().scheme(Scheme::HTTP).authority(authority).path_and_query(path).build();
     *request.uri_mut() = uri.map_err(|_| Failure::Broken)?;
     *request.version_mut() = version;
@@ -149,8 +166,10 @@ fn addressed(
 /// A connection that takes requests: the one there is, or a new one when that has ended. All who wait share it.
 async fn ready(
     mut connection: Singleton<Connect, ()>,
-) -> Result<impl Service<Request<Sent>, Response = Response<Incoming>, Error = hyper::Error, Future = Answer>, Failure>
-{
+) -> Result<
+    impl Service<Request<ReplayBody<Sent>>, Response = Response<Incoming>, Error = hyper::Error, Future = Answer>,
+    Failure,
+> {
     let opened = connection.ready().await.map_err(|error| Failure::of(&error))?.call(()).await;
     let held = opened.map_err(|error| Failure::of(&error))?;
     match held.ready_oneshot().await {
@@ -211,9 +230,9 @@ async fn open(authority: &Authority) -> io::Result<Sender> {
 
 /// Sends requests over the connection; clones share it.
 #[derive(Clone)]
-struct Sender(http2::SendRequest<Sent>);
+struct Sender(http2::SendRequest<ReplayBody<Sent>>);
 
-impl Service<Request<Sent>> for Sender {
+impl Service<Request<ReplayBody<Sent>>> for Sender {
     type Response = Response<Incoming>;
     type Error = hyper::Error;
     type Future = Answer;
@@ -222,7 +241,7 @@ impl Service<Request<Sent>> for Sender {
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Sent>) -> Self::Future {
+    fn call(&mut self, request: Request<ReplayBody<Sent>>) -> Self::Future {
         Box::pin(self.0.send_request(request))
     }
 }

@@ -10,5 +10,7 @@ mod lifecycle;
 mod limits;
 mod openapi;
 mod proxying;
+mod retries;
 mod support;
+mod timeouts;
 mod validation;

@@ -10,7 +10,7 @@ const MAX_BYTES: usize = 33;
 const LAST_SECOND: u64 = 253_402_300_799;
 
 /// A date, if it is one: GMT and nothing else, no other spelling, no number left short.
-pub(super) fn parse(text: &[u8]) -> Option<SystemTime> {
+pub(crate) fn parse(text: &[u8]) -> Option<SystemTime> {
     let text = text.trim_ascii();
     if text.len() > MAX_BYTES {
         return None;
@@ -29,12 +29,13 @@ pub(super) fn parse(text: &[u8]) -> Option<SystemTime> {
 }
 
 /// The date in a field's first line.
-pub(super) fn of(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+pub(crate) fn of(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
     parse(headers.get(name)?.as_bytes())
 }
 
 /// A date as a field value.
-pub(super) fn format(at: SystemTime) -> HeaderValue {
+#[cfg_attr(not(feature = "cache"), allow(dead_code, reason = "only a cache writes dates"))]
+pub(crate) fn format(at: SystemTime) -> HeaderValue {
     // The format ends with the year 9999, and the crate at a panic.
     let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).min(LAST_SECOND);
     let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));

@@ -1,0 +1,70 @@
+//! What stands between the proxy and the upstream. Outermost first: retry, the timeout for each try, what tells the upstream
+//! of the deadline, and the client.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::uri::{Authority, PathAndQuery};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tower::{Layer, Service};
+use tower_rampart::ResponseBody;
+use tower_rampart::deadline::{
+    AsError, PropagateDeadlineLayer, PropagateDeadlineService, TryTimeoutLayer, TryTimeoutService,
+};
+use tower_rampart::retry::{ReplayBody, RetryLayer, RetryPolicy, RetryService};
+
+use super::sent::Sent;
+use super::upstream::{Failure, Upstream};
+
+/// See the module. Clones share connections, budgets and whatever else the layers hold.
+pub type Chain = RetryService<TryTimeoutService<PropagateDeadlineService<Client>, AsError>>;
+
+/// The body of what comes out of it.
+pub type Body = ResponseBody<Incoming>;
+
+/// The layers, as the configuration has them.
+#[derive(Debug, Clone)]
+pub struct Layers {
+    pub retry: RetryPolicy,
+    pub try_timeout: TryTimeoutLayer,
+}
+
+impl Layers {
+    pub fn around(self, upstream: Upstream) -> Chain {
+        let client = PropagateDeadlineLayer::grpc().layer(Client(Arc::new(upstream)));
+        RetryLayer::new(self.retry).layer(self.try_timeout.as_error().layer(client))
+    }
+}
+
+/// Where the upstream is to believe it was asked, in the extensions of a request to it.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    pub host: Authority,
+    pub path: PathAndQuery,
+}
+
+/// The upstream as a service.
+#[derive(Clone)]
+pub struct Client(Arc<Upstream>);
+
+impl Service<Request<ReplayBody<Sent>>> for Client {
+    type Response = Response<Incoming>;
+    type Error = Failure;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, Failure>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<ReplayBody<Sent>>) -> Self::Future {
+        let upstream = Arc::clone(&self.0);
+        Box::pin(async move {
+            // The proxy puts it there.
+            let Destination { host, path } = request.extensions_mut().remove().ok_or(Failure::Broken)?;
+            upstream.send(request, host, path).await
+        })
+    }
+}

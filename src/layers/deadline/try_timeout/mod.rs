@@ -1,0 +1,9 @@
+//! A bound for each try of a call, on the client's side.
+
+mod future;
+mod layer;
+mod service;
+
+pub use self::future::TryFuture;
+pub use self::layer::{AsError, AsResponse, TryTimeoutLayer};
+pub use self::service::TryTimeoutService;

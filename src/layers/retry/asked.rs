@@ -1,0 +1,100 @@
+//! What an answer says about trying again.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderName, StatusCode, header};
+
+use crate::spine::date;
+use crate::spine::request::Protocol;
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+
+/// The answers after which a call is tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Signs {
+    pub(super) statuses: Vec<StatusCode>,
+    /// 429, where it says when to come again.
+    pub(super) too_many_requests: bool,
+    pub(super) grpc_codes: Vec<u8>,
+}
+
+/// When to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// As the client likes.
+    Freely,
+    /// After so long at least (`Retry-After`).
+    AtLeast(Duration),
+    /// After so long (gRPC's pushback, which stands for the client's own backoff).
+    Exactly(Duration),
+}
+
+impl Default for Signs {
+    fn default() -> Self {
+        Self {
+            statuses: vec![StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT],
+            too_many_requests: true,
+            // Unavailable.
+            grpc_codes: vec![14],
+        }
+    }
+}
+
+impl Signs {
+    /// Whether to try again after this head, and when. `wall` is the time of day.
+    pub(super) fn judge(&self, status: StatusCode, headers: &HeaderMap, wall: SystemTime) -> Option<Asked> {
+        let pushback = pushback(headers)?;
+        if status == StatusCode::OK && Protocol::of_headers(headers) == Protocol::Grpc {
+            // Once a head has come without a status, the call is committed (A6): its status comes in the trailers.
+            let code = headers.get(GRPC_STATUS)?.to_str().ok()?;
+            let is_sign = self.grpc_codes.iter().any(|sign| sign.to_string() == code);
+            return is_sign.then(|| pushback.map_or(Asked::Freely, Asked::Exactly));
+        }
+        let asked = retry_after(headers, wall).map(Asked::AtLeast);
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            return asked.filter(|_| self.too_many_requests);
+        }
+        self.statuses.contains(&status).then(|| pushback.map(Asked::Exactly).or(asked).unwrap_or(Asked::Freely))
+    }
+}
+
+/// gRPC's pushback (A6): what is negative or cannot be understood asks for no further try, which is the outer `None`.
+pub(super) fn pushback(headers: &HeaderMap) -> Option<Option<Duration>> {
+    let mut lines = headers.get_all(GRPC_PUSHBACK).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => Some(None),
+        (Some(line), None) => {
+            let text = line.to_str().ok().filter(|text| is_digits(text))?;
+            // An `int32` of milliseconds.
+            let millis: i32 = text.parse().ok()?;
+            Some(Some(Duration::from_millis(millis.unsigned_abs().into())))
+        }
+        (Some(_), Some(_)) => None,
+    }
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date, which is compared with the answer's own `Date`, since clocks
+/// differ. Of several lines the longest wait counts; what is neither says nothing.
+pub(super) fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
+    let lines = headers.get_all(header::RETRY_AFTER).iter();
+    lines.filter_map(|line| wait(line.as_bytes(), || date::of(headers, &header::DATE).unwrap_or(wall))).max()
+}
+
+fn wait(text: &[u8], now: impl FnOnce() -> SystemTime) -> Option<Duration> {
+    let text = text.trim_ascii();
+    if let Some(digits) = std::str::from_utf8(text).ok().filter(|text| is_digits(text)) {
+        // More seconds than a number holds are more than anybody waits.
+        return Some(digits.parse().map_or(Duration::MAX, Duration::from_secs));
+    }
+    let date = date::parse(text)?;
+    Some(date.duration_since(now()).unwrap_or_default())
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+#[path = "asked_tests.rs"]
+mod tests;

@@ -1,0 +1,116 @@
+//! How many retries there may be: a share of recent requests, and a few in any case.
+//!
+//! When everything fails, retries multiply the load on what is down. A share keeps them an addition: of 100 requests in the
+//! window, 20 are tried again, and the next failure is told to its client.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Seconds that count as recent, the present one included.
+pub(super) const WINDOW_SECS: u64 = 10;
+
+/// Requests and retries of each recent second.
+#[derive(Debug)]
+pub(super) struct Budget {
+    percent: u32,
+    floor: u32,
+    seconds: [AtomicU64; WINDOW_SECS as usize],
+    /// Held by retries alone, so that two of them do not take the last place both. Requests count without it.
+    taking: Mutex<()>,
+}
+
+/// What a word holds: which round of the window it counts in, requests, retries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Second {
+    round: u64,
+    requests: u64,
+    retries: u64,
+}
+
+impl Second {
+    const REQUESTS_BITS: u32 = 24;
+    const RETRIES_BITS: u32 = 16;
+    const MOST_REQUESTS: u64 = (1 << Self::REQUESTS_BITS) - 1;
+    const MOST_RETRIES: u64 = (1 << Self::RETRIES_BITS) - 1;
+    /// Five years of ten seconds each.
+    const MOST_ROUNDS: u64 = 1 << (64 - Self::REQUESTS_BITS - Self::RETRIES_BITS);
+
+    const fn of(word: u64) -> Self {
+        Self {
+            round: word >> (Self::REQUESTS_BITS + Self::RETRIES_BITS),
+            requests: (word >> Self::RETRIES_BITS) & Self::MOST_REQUESTS,
+            retries: word & Self::MOST_RETRIES,
+        }
+    }
+
+    const fn word(self) -> u64 {
+        (self.round << (Self::REQUESTS_BITS + Self::RETRIES_BITS))
+            | (self.requests << Self::RETRIES_BITS)
+            | self.retries
+    }
+}
+
+/// Requests and retries in the window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Recent {
+    pub(super) requests: u64,
+    pub(super) retries: u64,
+}
+
+impl Budget {
+    pub(super) fn new(percent: u32, floor: u32) -> Self {
+        Self { percent, floor, seconds: Default::default(), taking: Mutex::default() }
+    }
+
+    /// Counts a request. `second` is the time in whole seconds since whatever moment.
+    pub(super) fn request(&self, second: u64) {
+        self.count(second, |held| Second { requests: (held.requests + 1).min(Second::MOST_REQUESTS), ..held });
+    }
+
+    /// Takes one retry, if one is left.
+    pub(super) fn take_retry(&self, second: u64) -> bool {
+        let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = self.left(second) > 0;
+        if may {
+            self.count(second, |held| Second { retries: (held.retries + 1).min(Second::MOST_RETRIES), ..held });
+        }
+        may
+    }
+
+    /// Retries that are left.
+    pub(super) fn left(&self, second: u64) -> u64 {
+        let Recent { requests, retries } = self.recent(second);
+        let share = requests.saturating_mul(u64::from(self.percent)) / 100;
+        share.saturating_add(u64::from(self.floor)).saturating_sub(retries)
+    }
+
+    pub(super) fn recent(&self, second: u64) -> Recent {
+        let mut recent = Recent::default();
+        for (place, word) in (0..WINDOW_SECS).zip(&self.seconds) {
+            let held = Second::of(word.load(Ordering::Relaxed));
+            // A place is of this round up to the present second, and of the round before behind it.
+            let current = second / WINDOW_SECS;
+            let wanted = if place <= second % WINDOW_SECS { Some(current) } else { current.checked_sub(1) };
+            if wanted.is_some_and(|round| round % Second::MOST_ROUNDS == held.round) {
+                recent.requests += held.requests;
+                recent.retries += held.retries;
+            }
+        }
+        recent
+    }
+
+    fn count(&self, second: u64, add: impl Fn(Second) -> Second) {
+        let round = (second / WINDOW_SECS) % Second::MOST_ROUNDS;
+        let Some(word) = self.seconds.get((second % WINDOW_SECS) as usize) else { return };
+        // The closure always returns `Some`, so the update cannot fail.
+        let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
+            let held = Second::of(word);
+            let held = if held.round == round { held } else { Second { round, ..Second::default() } };
+            Some(add(held).word())
+        });
+    }
+}
+
+#[cfg(test)]
+#[path = "budget_tests.rs"]
+mod tests;

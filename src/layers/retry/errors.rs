@@ -1,0 +1,33 @@
+//! How errors of any type are looked into for refusals.
+
+use std::error::Error;
+
+/// Shows an error to the policy, which tries again after all but those that are, or were caused by, a
+/// [`Rejection`](crate::Rejection).
+pub trait ViewError<E> {
+    /// The error, where it can be looked into.
+    fn view(error: &E) -> Option<&(dyn Error + 'static)>;
+}
+
+/// Looks into errors of a type that implements [`Error`]: those of hyper's and tonic's clients, and
+/// [`ClientError`](crate::client::ClientError).
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Typed;
+
+/// Looks into boxed errors, as tower's own layers have them.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Boxed;
+
+impl<E: Error + 'static> ViewError<E> for Typed {
+    fn view(error: &E) -> Option<&(dyn Error + 'static)> {
+        Some(error)
+    }
+}
+
+impl ViewError<Box<dyn Error + Send + Sync>> for Boxed {
+    fn view(error: &Box<dyn Error + Send + Sync>) -> Option<&(dyn Error + 'static)> {
+        Some(&**error)
+    }
+}

@@ -1,0 +1,10 @@
+//! The deadline layers through their public API.
+#![cfg(feature = "deadline")]
+
+mod body;
+mod client;
+#[cfg(feature = "config")]
+mod config;
+mod layer;
+mod sockets;
+mod support;

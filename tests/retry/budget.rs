@@ -1,0 +1,56 @@
+//! Retries are an addition to the load, never a multiple of it.
+
+use tower::Layer as _;
+use tower_rampart::retry::{Retries, RetryLayer};
+
+use crate::support::{Retried, get, millis, retried, secs};
+
+fn quick() -> Retries {
+    Retries::new().attempts(2).backoff(millis(1), millis(1))
+}
+
+/// How many calls come of so many requests that all fail.
+fn calls(retried: &mut Retried, requests: usize) -> usize {
+    let before = retried.script.count();
+    for _ in 0..requests {
+        assert!(retried.finish(get()).0.is_err());
+    }
+    retried.script.count() - before
+}
+
+#[test]
+fn a_share_and_a_floor() {
+    let mut storm = retried(quick().budget_percent(20).budget_floor(10), []);
+    // 20 of a hundred, and ten in any case.
+    assert_eq!(calls(&mut storm, 100), 130);
+    let budget = storm.policy.budget();
+    assert_eq!((budget.requests, budget.retries, budget.left), (100, 30, 0));
+    storm.hand.advance(secs(10));
+    assert_eq!(storm.policy.budget().left, 10);
+    assert_eq!(calls(&mut storm, 3), 6);
+}
+
+#[test]
+fn none_at_all() {
+    assert_eq!(calls(&mut retried(quick().budget_percent(0).budget_floor(0), []), 50), 50);
+}
+
+/// Everybody counts who could be tried again or not: load is load.
+#[test]
+fn requests_that_go_well_count() {
+    let says = (0..100).map(|_| crate::support::OK);
+    let mut retried = retried(quick().budget_percent(10).budget_floor(0), says);
+    for _ in 0..100 {
+        assert_eq!(retried.status(crate::support::post(&[])), 200);
+    }
+    assert_eq!(calls(&mut retried, 30), 30 + 13);
+}
+
+#[test]
+fn layers_of_one_policy_have_one_budget() {
+    let mut one = retried(quick().budget_percent(0).budget_floor(3), []);
+    let other = RetryLayer::new(one.policy.clone()).layer(one.script.clone());
+    assert_eq!(calls(&mut one, 2), 4);
+    one.service = other;
+    assert_eq!(calls(&mut one, 2), 3);
+}
