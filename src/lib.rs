@@ -49,8 +49,14 @@ pub mod classify {
 /// What layers have for the client's side.
 pub mod client {
     pub use crate::spine::client_error::ClientError;
+    #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+    pub use crate::spine::form::{AsError, AsResponse, Form};
 }
 
+#[cfg(feature = "bulkhead")]
+pub use self::layers::bulkhead;
+#[cfg(feature = "load-shed")]
+pub use self::layers::load_shed;
 #[cfg(feature = "rate-limit")]
 pub use self::layers::rate_limit;
 #[cfg(feature = "security-headers")]

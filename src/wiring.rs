@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 #[cfg(feature = "rate-limit")]
 use std::sync::Arc;
-#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+#[cfg(any(feature = "_auth", feature = "bulkhead", feature = "rate-limit", feature = "validate"))]
 use std::time::Duration;
 
 use http::Extensions;
@@ -16,6 +16,8 @@ use crate::spine::event::AuthzOutcome;
 use crate::spine::event::Origin;
 #[cfg(feature = "rate-limit")]
 use crate::spine::event::PolicyEvent;
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+use crate::spine::event::PressureEvent;
 use crate::spine::problem::ProblemKind;
 
 /// The peer address that a framework left in the request's extensions.
@@ -63,11 +65,11 @@ pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
 pub(crate) use crate::integration::json_schema::{CompiledSchema, MAX_BREACHES};
 #[cfg(feature = "_auth")]
 pub(crate) use crate::integration::spawn::{Task, can_spawn, spawn};
-#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+#[cfg(any(feature = "_auth", feature = "bulkhead", feature = "rate-limit", feature = "validate"))]
 pub(crate) use crate::integration::timer::Timer;
 
 /// A timer of the runtime that polls; `None` outside of one.
-#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+#[cfg(any(feature = "_auth", feature = "bulkhead", feature = "rate-limit", feature = "validate"))]
 pub(crate) fn timer(wait: Duration) -> Option<Timer> {
     crate::integration::timer::start(wait)
 }
@@ -86,6 +88,14 @@ pub(crate) fn count_policy(event: PolicyEvent, policy: &Arc<str>) {
 pub(crate) fn count_authorization(outcome: AuthzOutcome) {
     #[cfg(feature = "metrics")]
     crate::integration::metrics::count_authorization(outcome);
+}
+
+/// Counts what happens under pressure, when metrics are compiled in.
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nothing counts without metrics"))]
+pub(crate) fn count_pressure(event: PressureEvent, label: &'static str) {
+    #[cfg(feature = "metrics")]
+    crate::integration::metrics::count_pressure(event, label);
 }
 
 /// Counts a refusal, when metrics are compiled in.

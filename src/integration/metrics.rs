@@ -8,6 +8,8 @@ use crate::spine::event::AuthzOutcome;
 use crate::spine::event::Origin;
 #[cfg(feature = "rate-limit")]
 use crate::spine::event::PolicyEvent;
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+use crate::spine::event::PressureEvent;
 use crate::spine::problem::ProblemKind;
 
 /// `rampart_<layer>_refused_total{status}`; a custom layer's name is a label.
@@ -31,4 +33,11 @@ pub(crate) fn count_authorization(outcome: AuthzOutcome) {
 #[cfg(feature = "rate-limit")]
 pub(crate) fn count_policy(event: PolicyEvent, policy: &Arc<str>) {
     metrics::counter!(event.metric(), "policy" => Arc::clone(policy)).increment(1);
+}
+
+/// `rampart_bulkhead_{waited,waited_in_vain}_total{bulkhead}`, `rampart_load_shed_shed_total{criticality}`.
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+pub(crate) fn count_pressure(event: PressureEvent, label: &'static str) {
+    let (name, key) = event.metric();
+    metrics::counter!(name, key => label).increment(1);
 }

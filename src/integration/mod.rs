@@ -12,7 +12,7 @@ pub(crate) mod json_schema;
 pub(crate) mod metrics;
 #[cfg(feature = "_auth")]
 pub(crate) mod spawn;
-#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+#[cfg(any(feature = "_auth", feature = "bulkhead", feature = "rate-limit", feature = "validate"))]
 pub(crate) mod timer;
 #[cfg(feature = "tonic")]
 pub(crate) mod tonic;

@@ -4,6 +4,10 @@
 pub mod auth;
 #[cfg(feature = "_auth")]
 pub mod authz;
+#[cfg(feature = "bulkhead")]
+pub mod bulkhead;
+#[cfg(feature = "load-shed")]
+pub mod load_shed;
 #[cfg(feature = "rate-limit")]
 pub mod rate_limit;
 #[cfg(feature = "security-headers")]

@@ -10,6 +10,8 @@ pub(crate) mod client_error;
 pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod event;
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+pub(crate) mod form;
 #[cfg(feature = "_auth")]
 pub(crate) mod gate;
 pub(crate) mod identity;
