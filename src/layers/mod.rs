@@ -6,6 +6,8 @@ pub mod auth;
 pub mod authz;
 #[cfg(feature = "bulkhead")]
 pub mod bulkhead;
+#[cfg(feature = "cache")]
+pub mod cache;
 #[cfg(feature = "load-shed")]
 pub mod load_shed;
 #[cfg(feature = "rate-limit")]
