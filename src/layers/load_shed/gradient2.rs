@@ -1,9 +1,10 @@
 //! Netflix's Gradient2: the limit follows the ratio of the latency that there should be to the one that there is.
 //!
-//! Two things are ours. While requests are shed, the latency that there is contains the queue that the limit makes, so
+//! Three things are ours. While requests are shed, the latency that there is contains the queue that the limit makes, so
 //! that the expected one must not follow it upwards: else the limit creeps up for as long as the overload lasts. Instead
-//! it is measured anew from time to time, behind a limit that leaves no queue (which is how Envoy finds its `minRTT`). And
-//! verdicts count: an overloaded window shrinks the limit whatever its latency is.
+//! it is measured anew from time to time, behind a limit that leaves no queue (which is how Envoy finds its `minRTT`). A
+//! limit that is far too low grows by a share and not by a few, since the ratio may be above one. And verdicts count: an
+//! overloaded window shrinks the limit whatever its latency is.
 
 use super::aimd::BACKOFF;
 use super::sample::Window;
@@ -15,7 +16,7 @@ pub(super) struct Gradient2 {
     expected: f64,
     /// Windows that the expected latency was learnt from, up to [`WARM_UP`].
     learnt: u32,
-    /// Windows in a row that have shed.
+    /// Windows that have shed in a queue of their own making, since one that has not shed.
     shedding: u32,
     /// How many of them there are before the next measurement.
     patience: u32,
@@ -25,17 +26,19 @@ pub(super) struct Gradient2 {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Next {
     Limit(f64),
-    /// The limit is to be this for as long as it takes to measure, and then what it was.
-    Measure(f64),
+    /// The limit is to be this for so many nanoseconds, to measure, and then what it was.
+    Measure {
+        limit: f64,
+        span: f64,
+    },
 }
 
 /// Latency may be so much above the expected one before the limit shrinks.
 const TOLERANCE: f64 = 1.5;
-/// How much of the way to the new limit is gone with each window: slowly up, quickly down.
-const SMOOTHING_UP: f64 = 0.2;
-const SMOOTHING_DOWN: f64 = 0.5;
-/// The least that the ratio may be: a window never more than halves the limit.
-const MIN_GRADIENT: f64 = 0.5;
+/// How much of the way to the new limit is gone with each window.
+const SMOOTHING: f64 = 0.3;
+/// What the ratio may be.
+const GRADIENTS: std::ops::RangeInclusive<f64> = 0.5..=1.5;
 /// Windows whose plain mean is the expected latency at the start.
 const WARM_UP: u32 = 10;
 /// Windows that the expected latency is smoothed over afterwards.
@@ -47,6 +50,14 @@ const MIN_PATIENCE: u32 = 5;
 const MAX_PATIENCE: u32 = 60;
 /// What the limit is divided by for a measurement. It settles below twice the server's capacity, so a third leaves no queue.
 const MEASURED_SHARE: f64 = 3.0;
+/// A measurement lasts for so many latencies, longer behind a low limit, where fewer requests end. Those of its first half
+/// count, so that the slow ones among them have ended too.
+const MEASURED_LATENCIES: f64 = 6.0;
+const MEASURED_LIMIT: f64 = 20.0;
+/// Latency so much above the expected one is a queue.
+const QUEUED: f64 = 1.2;
+/// How much of the way to a measured latency is gone at once.
+const MEASURED_SMOOTHING: f64 = 0.5;
 
 impl Gradient2 {
     pub(super) const fn new() -> Self {
@@ -65,26 +76,28 @@ impl Gradient2 {
         }
         let Some(latency) = window.mean_latency() else { return Next::Limit(limit) };
         self.learn(latency, shed);
-        self.shedding = if shed { self.shedding + 1 } else { 0 };
         if !shed {
-            self.patience = MIN_PATIENCE;
-        } else if self.shedding >= self.patience {
+            (self.shedding, self.patience) = (0, MIN_PATIENCE);
+        } else if latency > QUEUED * self.expected {
+            self.shedding += 1;
+        }
+        if self.shedding >= self.patience {
             self.shedding = 0;
             self.patience = (self.patience * 2).min(MAX_PATIENCE);
-            return Next::Measure(limit / MEASURED_SHARE);
+            let span = latency * MEASURED_LATENCIES * (MEASURED_LIMIT / limit).max(1.0);
+            return Next::Measure { limit: limit / MEASURED_SHARE, span };
         }
         if !window.used(limit) {
             return Next::Limit(limit);
         }
-        let gradient = (TOLERANCE * self.expected / latency).clamp(MIN_GRADIENT, 1.0);
+        let gradient = (TOLERANCE * self.expected / latency).clamp(*GRADIENTS.start(), *GRADIENTS.end());
         let target = limit * gradient + limit.sqrt().max(MIN_HEADROOM);
-        let smoothing = if target > limit { SMOOTHING_UP } else { SMOOTHING_DOWN };
-        Next::Limit(limit + (target - limit) * smoothing)
+        Next::Limit(limit + (target - limit) * SMOOTHING)
     }
 
     /// The latency behind a limit that left no queue.
-    pub(super) const fn measured(&mut self, latency: f64) {
-        self.expected = latency;
+    pub(super) fn measured(&mut self, latency: f64) {
+        self.expected += (latency - self.expected) * MEASURED_SMOOTHING;
         self.learnt = WARM_UP;
     }
 

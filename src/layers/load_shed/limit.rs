@@ -27,16 +27,23 @@ pub(super) struct AdaptiveLimit {
     limit: f64,
     window: Window,
     window_nanos: u64,
-    /// The limit while the expected latency is measured.
-    measuring: Option<f64>,
+    measuring: Option<Measurement>,
+}
+
+/// While the expected latency is measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Measurement {
+    limit: f64,
+    /// Requests that come until then count.
+    counts_until: u64,
+    ends: u64,
 }
 
 /// Samples that a window has at least: the mean of fewer says little.
 pub(super) const MIN_SAMPLES: u64 = 10;
-/// Those that a measurement has, since much depends on it.
-const MEASURED_SAMPLES: u64 = 20;
-/// After so many windows' time a measurement that finds too few is given up.
-const MEASUREMENT_WINDOWS: u64 = 20;
+
+/// A measurement ends after so many windows' time, however slow the requests are.
+const MAX_MEASURED_WINDOWS: u64 = 100;
 
 impl AdaptiveLimit {
     pub(super) fn new(algorithm: Algorithm, range: Range, window_nanos: u64, now: u64) -> Self {
@@ -46,7 +53,8 @@ impl AdaptiveLimit {
 
     /// How many requests may be in flight.
     pub(super) fn limit(&self) -> usize {
-        (self.measuring.unwrap_or(self.limit) as usize).clamp(self.range.min, self.range.max)
+        (self.measuring.map_or(self.limit, |measurement| measurement.limit) as usize)
+            .clamp(self.range.min, self.range.max)
     }
 
     /// The latency that is expected, in nanoseconds, where the algorithm has such a thing.
@@ -80,14 +88,10 @@ impl AdaptiveLimit {
         if sample.outcome == Outcome::Abandoned && !self.is_slow(sample.latency()) {
             return false;
         }
-        // While the expected latency is measured, those do not count that had to queue before.
-        if self.measuring.is_some() && sample.started < self.window.began {
-            return self.give_up_measuring(now);
+        if let Some(measurement) = self.measuring {
+            return self.measure(measurement, sample, now);
         }
         self.window.add(sample);
-        if self.measuring.is_some() {
-            return self.conclude_measuring(now) || self.give_up_measuring(now);
-        }
         let is_over =
             now.saturating_sub(self.window.began) >= self.window_nanos && self.window.samples() >= MIN_SAMPLES;
         if is_over {
@@ -103,33 +107,31 @@ impl AdaptiveLimit {
         };
         match next {
             Next::Limit(limit) => self.limit = limit.clamp(self.range.min as f64, self.range.max as f64),
-            Next::Measure(limit) => self.measuring = Some(limit),
+            Next::Measure { limit, span } => {
+                let span =
+                    (span as u64).clamp(self.window_nanos, self.window_nanos.saturating_mul(MAX_MEASURED_WINDOWS));
+                let (counts_until, ends) = (now.saturating_add(span / 2), now.saturating_add(span));
+                self.measuring = Some(Measurement { limit, counts_until, ends });
+            }
         }
         self.window = Window::new(now);
     }
 
-    fn conclude_measuring(&mut self, now: u64) -> bool {
-        if self.window.samples() < MEASURED_SAMPLES {
-            return false;
+    fn measure(&mut self, measurement: Measurement, sample: &Sample, now: u64) -> bool {
+        // Who came before had to queue.
+        if (self.window.began..=measurement.counts_until).contains(&sample.started) {
+            self.window.add(sample);
         }
-        if let (Algorithm::Gradient2(gradient), Some(latency)) = (&mut self.algorithm, self.window.mean_latency()) {
-            gradient.measured(latency);
+        let is_over = now >= measurement.ends;
+        if is_over {
+            let latency = self.window.mean_latency().filter(|_| self.window.samples() >= MIN_SAMPLES);
+            if let (Algorithm::Gradient2(gradient), Some(latency)) = (&mut self.algorithm, latency) {
+                gradient.measured(latency);
+            }
+            self.measuring = None;
+            self.window = Window::new(now);
         }
-        self.end_measuring(now);
-        true
-    }
-
-    fn give_up_measuring(&mut self, now: u64) -> bool {
-        let late = now.saturating_sub(self.window.began) >= self.window_nanos.saturating_mul(MEASUREMENT_WINDOWS);
-        if late {
-            self.end_measuring(now);
-        }
-        late
-    }
-
-    fn end_measuring(&mut self, now: u64) {
-        self.measuring = None;
-        self.window = Window::new(now);
+        is_over
     }
 
     /// Whether a request that was left after so long says something: what has already taken longer than it should.
