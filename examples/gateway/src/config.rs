@@ -12,11 +12,14 @@ use serde::{Deserialize, Deserializer};
 use tower_rampart::ConfigError;
 use tower_rampart::auth::AuthLayer;
 use tower_rampart::authz::AuthzLayer;
+use tower_rampart::bulkhead::BulkheadLayer;
 use tower_rampart::cache::Cache;
 use tower_rampart::config::{
-    self, AuthConfig, AuthzConfig, CacheConfig, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig, ValidateConfig,
+    self, AuthConfig, AuthzConfig, BulkheadConfig, CacheConfig, ClientIpConfig, LoadShedConfig, RateLimitConfig,
+    SecurityHeadersConfig, ValidateConfig,
 };
 use tower_rampart::key::ClientIp;
+use tower_rampart::load_shed::LoadShedLayer;
 use tower_rampart::rate_limit::ThrottleLayer;
 use tower_rampart::security_headers::SecurityHeadersLayer;
 use tower_rampart::validate::ValidateLayer;
@@ -57,6 +60,8 @@ pub struct Config {
     pub authz: Option<AuthzConfig>,
     pub validate: Option<ValidateConfig>,
     pub cache: Option<CacheConfig>,
+    pub bulkhead: Option<BulkheadConfig>,
+    pub load_shed: Option<LoadShedConfig>,
 }
 
 impl Default for Config {
@@ -74,6 +79,8 @@ impl Default for Config {
             authz: None,
             validate: None,
             cache: None,
+            bulkhead: None,
+            load_shed: None,
         }
     }
 }
@@ -91,6 +98,8 @@ pub struct Loaded {
     pub authz: AuthzLayer,
     pub validate: ValidateLayer,
     pub cache: Option<Cache>,
+    pub bulkhead: BulkheadLayer,
+    pub load_shed: LoadShedLayer,
 }
 
 /// The most bytes of a configuration file that are read.
@@ -141,7 +150,15 @@ impl Loaded {
             None => ValidateLayer::empty(),
         };
         let cache = config.cache.as_ref().map(cache).transpose()?;
-        Ok(Self { config, tls, client_ip, headers, limits, auth, authz, validate, cache })
+        let bulkhead = match &config.bulkhead {
+            Some(table) => table.to_layer("upstream")?,
+            None => BulkheadLayer::empty(),
+        };
+        let load_shed = match &config.load_shed {
+            Some(table) => table.to_layer()?,
+            None => LoadShedLayer::empty(),
+        };
+        Ok(Self { config, tls, client_ip, headers, limits, auth, authz, validate, cache, bulkhead, load_shed })
     }
 }
 

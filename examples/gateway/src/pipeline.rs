@@ -11,7 +11,10 @@ use rustls::ServerConfig;
 use tower::{Layer, ServiceExt};
 use tower_rampart::auth::{AuthLayer, AuthService};
 use tower_rampart::authz::AuthzService;
+use tower_rampart::bulkhead::{BulkheadHandle, BulkheadService, Held};
 use tower_rampart::cache::{Cache, CacheBypass, CacheLayer, CacheService};
+use tower_rampart::classify::ObservedBody;
+use tower_rampart::load_shed::{InFlight, LoadShedHandle, LoadShedService};
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleService};
 use tower_rampart::security_headers::SecurityHeadersService;
 use tower_rampart::validate::ValidateService;
@@ -23,10 +26,12 @@ use crate::proxy::Proxy;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What the cache passes on, and six layers around it.
-type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Cached>>>>>>;
-type Cached = ResponseBody<SharedBody<ResponseBody<Incoming>>>;
-type Stack<S> = SecurityHeadersService<ThrottleService<AuthService<ThrottleService<AuthzService<ValidateService<S>>>>>>;
+/// Seven layers around what the cache passes on, and the bulkhead within.
+type Body = ResponseBody<ResponseBody<ObservedBody<Shed, InFlight>>>;
+type Shed = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Cached>>>>>;
+type Cached = ResponseBody<SharedBody<ResponseBody<ObservedBody<ResponseBody<Incoming>, Held>>>>;
+type Stack<S> = SecurityHeadersService<LoadShedService<ThrottleService<AuthService<Known<S>>>>>;
+type Known<S> = ThrottleService<AuthzService<ValidateService<S>>>;
 
 /// See the module.
 pub struct Pipeline {
@@ -35,7 +40,9 @@ pub struct Pipeline {
     pub limits: [RateLimitHandle; 2],
     pub auth: AuthLayer,
     pub cache: Option<Cache>,
-    stack: Stack<CacheService<Proxy>>,
+    pub bulkhead: BulkheadHandle,
+    pub load_shed: LoadShedHandle,
+    stack: Stack<CacheService<BulkheadService<Proxy>>>,
 }
 
 impl Pipeline {
@@ -51,9 +58,16 @@ impl Pipeline {
             authz,
             validate,
             cache,
+            mut bulkhead,
+            mut load_shed,
         } = loaded;
         if let Some(running) = running {
             auth = auth.adopt_keys(&running.auth);
+            load_shed = load_shed.adopt_limit(&running.load_shed);
+            // Places belong to the upstream that is behind them.
+            if running.config.upstream == config.upstream {
+                bulkhead = bulkhead.adopt_places(&running.bulkhead);
+            }
             // A table may have moved from one place to the other, by a key that asks for the caller.
             for handle in &running.limits {
                 strangers = strangers.adopt_counts(handle);
@@ -71,14 +85,16 @@ impl Pipeline {
         let cache = kept.and_then(|running| running.cache.clone()).or(cache);
         let caching = cache.as_ref().map_or_else(CacheLayer::empty, Cache::layer);
         let limits = [strangers.handle(), callers.handle()];
-        let proxy = Proxy::new(&config, client_ip, refuser);
+        let upstream = bulkhead.layer(Proxy::new(&config, client_ip, refuser));
+        let known = callers.layer(authz.layer(validate.layer(caching.layer(upstream))));
         Self {
             config,
             tls,
             limits,
             cache,
-            stack: headers
-                .layer(strangers.layer(auth.layer(callers.layer(authz.layer(validate.layer(caching.layer(proxy))))))),
+            bulkhead: bulkhead.handle(),
+            load_shed: load_shed.handle(),
+            stack: headers.layer(load_shed.layer(strangers.layer(auth.layer(known)))),
             auth,
         }
     }

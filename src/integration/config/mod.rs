@@ -28,13 +28,24 @@ mod auth;
 mod authz;
 #[cfg(feature = "_auth")]
 mod authz_condition;
+#[cfg(feature = "bulkhead")]
+mod bulkhead;
 #[cfg(feature = "cache")]
 mod cache;
 mod client_ip;
-#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(any(
+    feature = "_auth",
+    feature = "bulkhead",
+    feature = "cache",
+    feature = "load-shed",
+    feature = "rate-limit",
+    feature = "validate"
+))]
 mod duration;
 #[cfg(feature = "rate-limit")]
 mod key_part;
+#[cfg(feature = "load-shed")]
+mod load_shed;
 mod parse;
 #[cfg(feature = "rate-limit")]
 mod rate_limit;
@@ -49,9 +60,13 @@ mod validate;
 pub use self::auth::AuthConfig;
 #[cfg(feature = "_auth")]
 pub use self::authz::AuthzConfig;
+#[cfg(feature = "bulkhead")]
+pub use self::bulkhead::BulkheadConfig;
 #[cfg(feature = "cache")]
 pub use self::cache::CacheConfig;
 pub use self::client_ip::ClientIpConfig;
+#[cfg(feature = "load-shed")]
+pub use self::load_shed::LoadShedConfig;
 pub use self::parse::{carry, parse};
 #[cfg(feature = "rate-limit")]
 pub use self::rate_limit::RateLimitConfig;

@@ -52,8 +52,8 @@
 //! * [`aimd`](LoadShed::aimd) adds one as long as the mean latency is below the one you say, and takes a tenth away when
 //!   it is not.
 //!
-//! A limit that is not made use of does not grow. Both shrink when a tenth of a window's answers say that there is no
-//! capacity:
+//! A limit that is not made use of does not grow. Both shrink when more than a tenth of a window's answers say that there
+//! is no capacity:
 //!
 //! | answer | counts as |
 //! |---|---|

@@ -37,7 +37,7 @@ pub(super) struct Window {
     max_in_flight: usize,
 }
 
-/// Of a hundred samples so many must be overloaded for the window to be. A single one is an accident.
+/// Of a hundred samples more than so many must be overloaded for the window to be. A single one is an accident.
 const OVERLOADED_PERCENT: u64 = 10;
 
 impl Window {
@@ -66,7 +66,7 @@ impl Window {
     }
 
     pub(super) const fn is_overloaded(&self) -> bool {
-        self.overloaded * 100 >= self.samples() * OVERLOADED_PERCENT && self.overloaded > 0
+        self.overloaded * 100 > self.samples() * OVERLOADED_PERCENT
     }
 
     /// Whether the limit was made use of. Of one that was not, nobody knows whether more would do.

@@ -8,6 +8,7 @@ mod hostile;
 mod keys;
 mod lifecycle;
 mod limits;
+mod pressure;
 mod proxying;
 mod support;
 mod validation;
