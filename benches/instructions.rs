@@ -15,8 +15,11 @@ use http::{HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use tower::util::ServiceFn;
 use tower::{Layer, Service, service_fn};
+use tower_rampart::bulkhead::{Bulkhead, BulkheadService, Held};
 use tower_rampart::cache::{Cache, CacheService};
+use tower_rampart::classify::ObservedBody;
 use tower_rampart::key::GlobalKey;
+use tower_rampart::load_shed::{InFlight, LoadShed, LoadShedService};
 use tower_rampart::rate_limit::{HeaderStyle, Policy, Quota, RateLimit, RateLimitLayer, RateLimitService};
 use tower_rampart::security_headers::{CspNonce, SecurityHeadersLayer, SecurityHeadersService};
 use tower_rampart::{ResponseBody, SharedBody};
@@ -145,6 +148,40 @@ fn cache((mut app, request): (Cached, Request<()>)) -> (Cached, CachedAnswer) {
     (app, answer)
 }
 
-library_benchmark_group!(name = layers, benchmarks = [security_headers, rate_limit, cache]);
+/// A handler behind a bulkhead of so many places, and a request for it. A response that is kept keeps its place.
+fn bulkhead(places: usize) -> (BulkheadService<ServiceFn<fn(Request<()>) -> Handled>>, Request<()>) {
+    let handler = service_fn(handler as fn(Request<()>) -> Handled);
+    (Bulkhead::new(places).build().unwrap().layer(handler), Request::get("/").body(()).unwrap())
+}
+
+#[library_benchmark]
+#[bench::with_room(bulkhead(100))]
+fn bulkhead_layer(
+    (mut app, request): (BulkheadService<ServiceFn<fn(Request<()>) -> Handled>>, Request<()>),
+) -> Option<Result<Response<ResponseBody<ObservedBody<Body, Held>>>, Infallible>> {
+    black_box(&mut app).call(request).now_or_never()
+}
+
+type Shedding = LoadShedService<ServiceFn<fn(Request<()>) -> Handled>>;
+
+/// A handler behind load shedding that has answered before, and a request for it.
+fn shedding(shed: LoadShed) -> (Shedding, Request<()>) {
+    let mut app = shed.build().unwrap().layer(service_fn(handler as fn(Request<()>) -> Handled));
+    let request = || Request::get("/").body(()).unwrap();
+    drop(app.call(request()).now_or_never());
+    (app, request())
+}
+
+#[library_benchmark]
+#[bench::gradient2(shedding(LoadShed::gradient2()))]
+#[bench::gradient2_spares_a_path(shedding(LoadShed::gradient2().never_shed(["/healthz"])))]
+#[bench::aimd(shedding(LoadShed::aimd(Duration::from_secs(1))))]
+fn load_shed(
+    (mut app, request): (Shedding, Request<()>),
+) -> Option<Result<Response<ResponseBody<ObservedBody<Body, InFlight>>>, Infallible>> {
+    black_box(&mut app).call(request).now_or_never()
+}
+
+library_benchmark_group!(name = layers, benchmarks = [bulkhead_layer, load_shed, security_headers, rate_limit, cache]);
 
 main!(config = LibraryBenchmarkConfig::default().tool(Dhat::default()), library_benchmark_groups = layers);

@@ -1,9 +1,11 @@
 // README's examples need these, so that its doctests run where they are on.
-#![cfg_attr(all(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "security-headers", feature = "validate"), doc = include_str!("../README.md"))]
+#![cfg_attr(all(feature = "_auth", feature = "bulkhead", feature = "cache", feature = "load-shed", feature = "rate-limit", feature = "security-headers", feature = "validate"), doc = include_str!("../README.md"))]
 #![cfg_attr(
     not(all(
         feature = "_auth",
+        feature = "bulkhead",
         feature = "cache",
+        feature = "load-shed",
         feature = "rate-limit",
         feature = "security-headers",
         feature = "validate"

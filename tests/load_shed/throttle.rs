@@ -78,7 +78,7 @@ fn k_times_what_is_accepted_is_asked_for() {
     assert!(half.handle.throttled() < 20, "{}", half.handle.throttled());
 
     let mut quarter = throttled(AdaptiveThrottle::new());
-    let (mut made, mut accepted, mut room) = (0, 0, 0);
+    let (mut made, mut accepted, mut room) = (0_usize, 0_usize, 0_usize);
     for request in 0..8000 {
         room = (room + usize::from(request % 4 == 0)).min(10);
         let through = quarter.made(1, || if room > 0 { ok() } else { status(503) });

@@ -16,6 +16,7 @@ use tower::{Layer, Service};
 
 pub mod caches;
 pub mod limits;
+pub mod pressure;
 pub mod tokens;
 
 pub type Body = Full<Bytes>;

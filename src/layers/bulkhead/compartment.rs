@@ -104,7 +104,3 @@ impl<W> Compartment<W> {
         Some(wake)
     }
 }
-
-#[cfg(test)]
-#[path = "compartment_tests.rs"]
-mod tests;

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
-use super::{Compartment, Entry};
+use super::compartment::{Compartment, Entry};
 
 /// What it is meant to do, with lists and no thought for cost.
 #[derive(Default)]
@@ -36,11 +36,11 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        Just(Step::Enter),
+        1 => Just(Step::Enter),
         3 => Just(Step::EnterOrWait),
         2 => any::<usize>().prop_map(Step::Leave),
-        any::<usize>().prop_map(Step::GiveUp),
-        (1_usize..5).prop_map(Step::Resize),
+        1 => any::<usize>().prop_map(Step::GiveUp),
+        1 => (1_usize..5).prop_map(Step::Resize),
     ]
 }
 

@@ -73,6 +73,8 @@
 
 mod body;
 mod compartment;
+#[cfg(test)]
+mod compartment_tests;
 mod future;
 mod handle;
 mod layer;

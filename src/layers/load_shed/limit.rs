@@ -143,7 +143,3 @@ impl AdaptiveLimit {
         longest.is_some_and(|longest| latency as f64 > longest)
     }
 }
-
-#[cfg(test)]
-#[path = "limit_tests.rs"]
-mod tests;

@@ -1,9 +1,9 @@
 use proptest::prelude::*;
 
-use super::{AdaptiveLimit, Algorithm, Range};
-use crate::layers::load_shed::aimd::Aimd;
-use crate::layers::load_shed::gradient2::Gradient2;
-use crate::layers::load_shed::sample::{Outcome, Sample};
+use super::aimd::Aimd;
+use super::gradient2::Gradient2;
+use super::limit::{AdaptiveLimit, Algorithm, Range};
+use super::sample::{Outcome, Sample};
 
 const MS: u64 = 1_000_000;
 const WINDOW: u64 = 100 * MS;

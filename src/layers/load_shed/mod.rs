@@ -113,6 +113,8 @@ mod handle;
 mod judge;
 mod layer;
 mod limit;
+#[cfg(test)]
+mod limit_tests;
 mod sample;
 mod service;
 mod state;

@@ -3,6 +3,8 @@
 mod body;
 mod layer;
 mod ratio;
+#[cfg(test)]
+mod ratio_tests;
 mod service;
 
 pub use self::body::Asked;

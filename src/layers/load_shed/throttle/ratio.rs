@@ -109,7 +109,3 @@ impl Ratio {
         self.buckets.get_mut((epoch % BUCKETS as u64) as usize)
     }
 }
-
-#[cfg(test)]
-#[path = "ratio_tests.rs"]
-mod tests;

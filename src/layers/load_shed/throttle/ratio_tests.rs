@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Answer, BUCKETS, Ratio};
+use super::ratio::{Answer, BUCKETS, Ratio};
 
 const SECOND: u64 = 1_000_000_000;
 const WINDOW: u64 = 120 * SECOND;
