@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use crate::simulation::{Guard, Phase, Server, Tally, simulate};
 
-fn half_then_five_times(server: Server, guard: Guard) -> [Tally; 2] {
+fn half_then_five_times(server: Server, guard: Guard, seconds: u64) -> [Tally; 2] {
     let capacity = server.capacity();
-    let phases = [Phase { rate: capacity / 2.0, seconds: 20 }, Phase { rate: capacity * 5.0, seconds: 60 }];
+    let phases = [Phase { rate: capacity / 2.0, seconds: 20 }, Phase { rate: capacity * 5.0, seconds }];
     simulate(server, guard, &phases).try_into().expect("two phases")
 }
 
 #[test]
 fn without_a_guard_everything_is_done_and_nothing_in_time() {
     for guard in [Guard::Nothing, Guard::Fixed(500)] {
-        let [_, overload] = half_then_five_times(Server::TWENTY, guard);
+        let [_, overload] = half_then_five_times(Server::TWENTY, guard, 60);
         assert!(overload.goodput(&Server::TWENTY) < 0.05, "{guard:?}: {overload:?}");
         assert!(overload.late > 20_000, "{guard:?}: {overload:?}");
     }
@@ -22,7 +22,7 @@ fn without_a_guard_everything_is_done_and_nothing_in_time() {
 #[test]
 fn a_limit_that_finds_itself_keeps_the_goodput() {
     for guard in [Guard::Gradient2, Guard::Aimd] {
-        let [before, overload] = half_then_five_times(Server::TWENTY, guard);
+        let [before, overload] = half_then_five_times(Server::TWENTY, guard, 60);
         let goodput = overload.goodput(&Server::TWENTY);
         assert!(goodput >= 0.9, "{guard:?}: {goodput}, {overload:?}");
         assert!(overload.late * 1000 < overload.in_time, "{guard:?}: {overload:?}");
@@ -35,7 +35,7 @@ fn a_limit_that_finds_itself_keeps_the_goodput() {
 #[test]
 fn gradient2_needs_no_quiet_time_and_does_not_creep() {
     let server = Server::TWENTY;
-    let phases = [60, 60, 240].map(|seconds| Phase { rate: server.capacity() * 5.0, seconds });
+    let phases = [60, 60, 120].map(|seconds| Phase { rate: server.capacity() * 5.0, seconds });
     for tally in simulate(server, Guard::Gradient2, &phases) {
         assert!(tally.goodput(&server) >= 0.9, "{tally:?}");
         assert!(tally.latency() < server.service * 5 / 2, "{:?}, {tally:?}", tally.latency());
@@ -49,7 +49,7 @@ fn gradient2_finds_the_limit_of_any_server() {
     let service = Duration::from_millis(50);
     for (workers, service) in [(4, service), (50, service), (200, Duration::from_millis(10)), (20, service * 10)] {
         let server = Server { workers, service, patience: service * 10 };
-        let [_, overload] = half_then_five_times(server, Guard::Gradient2);
+        let [_, overload] = half_then_five_times(server, Guard::Gradient2, 20);
         let goodput = overload.goodput(&server);
         assert!(goodput >= 0.9, "{server:?}: {goodput}, {overload:?}");
     }

@@ -34,7 +34,7 @@ impl Criticality {
         }
     }
 
-    const fn percent(self) -> usize {
+    const fn percent(self) -> u64 {
         match self {
             Self::Sheddable => 50,
             Self::SheddablePlus => 70,
@@ -49,6 +49,6 @@ impl Criticality {
 
     /// How many requests may be in flight for one of these to come in; never none, so that each is heard of again.
     pub(super) const fn share(self, limit: usize) -> usize {
-        (limit * self.percent()).div_ceil(100)
+        (limit as u64 * self.percent()).div_ceil(100) as usize
     }
 }
