@@ -108,7 +108,7 @@ fn an_authority_is_the_targets_or_the_hosts() {
     let host = |host: &str| written(http::Request::get("/").header("host", host).body(()).unwrap());
     assert_eq!(target("http://Supplier.example:81/x"), host("supplier.example:81"));
     assert_ne!(target("http://supplier.example:81/x"), host("supplier.example:82"));
-    assert!(target("/x").is_err() && host("").is_err());
+    assert!(target("/x").is_err());
     // However long it is.
     assert_ne!(host(&format!("{}a", "x".repeat(5000))), host(&format!("{}ab", "x".repeat(5000))));
 }

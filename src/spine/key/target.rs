@@ -20,32 +20,6 @@ impl KeyExtractor for GlobalKey {
     }
 }
 
-/// The authority that is called: of the target, as clients write it, else the `Host` field. Its case makes no difference.
-///
-/// It tells dependencies apart around a client. On the server's side clients can invent any number.
-#[derive(Debug, Clone, Copy, Default)]
-#[allow(clippy::exhaustive_structs, reason = "a unit: there is nothing to add")]
-pub struct AuthorityKey;
-
-/// Bytes of an authority that count; a host's name has 255 at most, and a port 6.
-const MAX_AUTHORITY_BYTES: usize = 261;
-
-impl KeyExtractor for AuthorityKey {
-    fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey> {
-        const NO_AUTHORITY: MissingKey =
-            MissingKey::new("authority", "write targets with one, or set `Host`").refused_as(ProblemKind::BadRequest);
-        let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
-        let host = || request.headers().get(http::header::HOST).map(http::HeaderValue::as_bytes);
-        let authority = target.or_else(host).filter(|name| !name.is_empty()).ok_or(NO_AUTHORITY)?;
-        let mut lowercase = [0; MAX_AUTHORITY_BYTES];
-        for (to, from) in lowercase.iter_mut().zip(authority) {
-            *to = from.to_ascii_lowercase();
-        }
-        key.part(lowercase.get(..authority.len()).unwrap_or(authority));
-        Ok(())
-    }
-}
-
 /// The method. Those that no RFC names are one key together: clients can invent any number.
 #[derive(Debug, Clone, Copy, Default)]
 #[allow(clippy::exhaustive_structs, reason = "a unit: there is nothing to add")]
@@ -146,6 +120,28 @@ impl KeyExtractor for RouteKey {
         let route = self.route(request).ok_or(NO_ROUTE)?;
         key.part(method_name(request.method()).as_bytes());
         key.part(route.as_bytes());
+        Ok(())
+    }
+}
+
+/// Whom a request is for: the authority of its URI, else its `Host`, in lower case. On a client's side that is the
+/// dependency; on a server's side it is what the client wrote.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::exhaustive_structs, reason = "a unit: there is nothing to add")]
+pub struct AuthorityKey;
+
+impl KeyExtractor for AuthorityKey {
+    fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey> {
+        const NO_AUTHORITY: MissingKey =
+            MissingKey::new("authority", "call by absolute URIs, or send `Host`").refused_as(ProblemKind::BadRequest);
+        let host = || request.headers().get(http::header::HOST)?.to_str().ok();
+        let authority = request.uri().authority().map(|authority| authority.as_str()).or_else(host);
+        let authority = authority.ok_or(NO_AUTHORITY)?;
+        if authority.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            key.part(authority.to_ascii_lowercase().as_bytes());
+        } else {
+            key.part(authority.as_bytes());
+        }
         Ok(())
     }
 }
