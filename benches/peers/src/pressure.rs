@@ -1,14 +1,15 @@
 //! What bounds requests in flight: each has room, or none, and answers one request more.
 
 use std::convert::Infallible;
-use std::pin::Pin;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
+use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, Service};
 
 use crate::{Job, Run};
@@ -56,16 +57,20 @@ struct Prepared<S: Service<Request<()>>> {
     request: Request<()>,
     /// Whoever has taken the one place.
     _inside: Option<Pin<Box<S::Future>>>,
-    result: Option<Result<S::Response, S::Error>>,
+    answered: bool,
 }
 
-impl<S: Service<Request<()>>> Prepared<S> {
+impl<S, B> Prepared<S>
+where
+    S: Service<Request<()>, Response = Response<B>>,
+{
     fn respond(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
         let _ = self.service.poll_ready(&mut cx);
         let request = std::mem::take(&mut self.request);
+        // The answer is dropped here, so that giving a place back is counted, whoever holds it until then.
         if let Poll::Ready(result) = pin!(self.service.call(request)).poll(&mut cx) {
-            self.result = Some(result);
+            self.answered = result.is_ok_and(|response| response.status().is_success());
         }
     }
 }
@@ -80,8 +85,7 @@ where
 
     /// 1 for an answer of the handler, 0 for a refusal.
     fn fields(&self) -> usize {
-        let answered = |result: &Result<Response<B>, S::Error>| result.as_ref().is_ok_and(|r| r.status().is_success());
-        usize::from(self.result.as_ref().is_some_and(answered))
+        usize::from(self.answered)
     }
 }
 
@@ -92,10 +96,10 @@ where
 {
     let service = make(100);
     let again = service.clone();
-    let mut first = Prepared { service, request: request("/"), _inside: None, result: None };
+    let mut first = Prepared { service, request: request("/"), _inside: None, answered: false };
     first.respond();
     drop(first);
-    Box::new(Prepared { service: again, request: request("/"), _inside: None, result: None })
+    Box::new(Prepared { service: again, request: request("/"), _inside: None, answered: false })
 }
 
 /// A contender whose one place is taken, and which has refused before.
@@ -111,7 +115,7 @@ where
     let _ = inside.as_mut().poll(&mut cx);
     let _ = service.poll_ready(&mut cx);
     let _ = pin!(service.call(request("/"))).poll(&mut cx);
-    Box::new(Prepared { service: again, request: request("/"), _inside: Some(inside), result: None })
+    Box::new(Prepared { service: again, request: request("/"), _inside: Some(inside), answered: false })
 }
 
 /// The handler alone: what every other measurement contains.
@@ -181,7 +185,12 @@ pub mod tower_resilience {
 
     use super::*;
 
+    static RUNTIME: LazyLock<Runtime> =
+        LazyLock::new(|| Builder::new_current_thread().enable_time().build().expect("timers need nothing"));
+
     pub fn bulkhead(limit: usize) -> Bulkhead<Handler> {
+        // It sets a timer for each call, of no time when it is to refuse at once.
+        std::mem::forget(RUNTIME.enter());
         let layer = BulkheadLayer::builder().max_concurrent_calls(limit).reject_when_full().build();
         layer.expect("the bound is valid").layer(Handler)
     }

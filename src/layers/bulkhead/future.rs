@@ -42,7 +42,8 @@ pin_project! {
         S: Service<R>,
         F: Form,
     {
-        Waiting { wait: Wait, service: S, request: Option<R> },
+        // In a box, so that futures of requests that need not wait are no larger for it.
+        Waiting { waiting: Box<Waiting<S, R>> },
         Running { #[pin] inner: S::Future, permit: Option<Permit> },
         Refused { refusal: Option<F::Refusal> },
     }
@@ -53,8 +54,8 @@ where
     S: Service<R>,
     F: Form,
 {
-    pub(super) const fn waiting(wait: Wait, service: S, request: R) -> Self {
-        Self { state: State::Waiting { wait, service, request: Some(request) } }
+    pub(super) fn waiting(wait: Wait, service: S, request: R) -> Self {
+        Self { state: State::Waiting { waiting: Box::new(Waiting { wait, service, request: Some(request) }) } }
     }
 
     pub(super) const fn running(inner: S::Future, permit: Option<Permit>) -> Self {
@@ -94,7 +95,8 @@ where
                     // Polled after its end, which a future need not survive; this one stays silent.
                     None => return Poll::Pending,
                 },
-                StateProjection::Waiting { wait, service, request } => {
+                StateProjection::Waiting { waiting } => {
+                    let Waiting { wait, service, request } = &mut **waiting;
                     match ready!(wait.poll(cx)) {
                         Ok(()) => {
                             ready!(service.poll_ready(cx)).map_err(F::pass)?;
@@ -131,7 +133,14 @@ where
     }
 }
 
-/// A request that waits for its place.
+/// A request that waits, and the service that it is for.
+struct Waiting<S, R> {
+    wait: Wait,
+    service: S,
+    request: Option<R>,
+}
+
+/// A request's wait for its place.
 pub(super) struct Wait {
     core: Arc<Core>,
     permit: Option<Permit>,

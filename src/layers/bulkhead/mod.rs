@@ -69,7 +69,7 @@
 //! # Cost
 //!
 //! One uncontended lock when a request comes and one when it goes, two more with a key; no allocation. Who waits costs a
-//! clone of the inner service, a timer, and an entry in the queue.
+//! clone of the inner service, a timer, a box and an entry in the queue.
 
 mod body;
 mod compartment;

@@ -36,7 +36,7 @@ pub struct LoadShed {
     range: Range,
     window: Duration,
     spared: Spared,
-    criticality: Option<Arc<dyn Fn(RequestView<'_>) -> Criticality + Send + Sync>>,
+    criticality: Option<Arc<CriticalityOf>>,
     judge: Judge,
     until_head: bool,
     retry_after: Duration,
@@ -44,6 +44,9 @@ pub struct LoadShed {
     refuser: Refuser,
     fault: Option<ConfigError>,
 }
+
+type CriticalityOf = dyn Fn(RequestView<'_>) -> Criticality + Send + Sync;
+type Spare = dyn Fn(RequestView<'_>) -> bool + Send + Sync;
 
 /// The most that a limit may be: what is beyond is none.
 const MAX_LIMIT: usize = 1 << 31;
@@ -233,7 +236,7 @@ impl fmt::Debug for LoadShed {
 #[derive(Default)]
 struct Spared {
     paths: Vec<PathPattern>,
-    when: Option<Arc<dyn Fn(RequestView<'_>) -> bool + Send + Sync>>,
+    when: Option<Arc<Spare>>,
 }
 
 /// A layer's settings.
@@ -242,7 +245,7 @@ pub(super) struct Core {
     range: Range,
     window_nanos: u64,
     spared: Spared,
-    criticality: Option<Arc<dyn Fn(RequestView<'_>) -> Criticality + Send + Sync>>,
+    criticality: Option<Arc<CriticalityOf>>,
     pub(super) judge: Judge,
     pub(super) until_head: bool,
     pub(super) retry_after: Duration,
