@@ -15,9 +15,12 @@ use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use tower::util::ServiceFn;
 use tower::{Layer, Service, service_fn};
+use tower_rampart::bulkhead::{Bulkhead, BulkheadService, Held};
 use tower_rampart::cache::{Cache, CacheService};
+use tower_rampart::classify::ObservedBody;
 use tower_rampart::deadline::{DeadlineService, Deadlines};
 use tower_rampart::key::GlobalKey;
+use tower_rampart::load_shed::{InFlight, LoadShed, LoadShedService};
 use tower_rampart::rate_limit::{HeaderStyle, Policy, Quota, RateLimit, RateLimitLayer, RateLimitService};
 use tower_rampart::retry::{ReplayBody, Retries, RetryLayer, RetryService};
 use tower_rampart::security_headers::{CspNonce, SecurityHeadersLayer, SecurityHeadersService};
@@ -223,6 +226,30 @@ fn validated(
     (app, request())
 }
 
+/// A handler behind a bulkhead of so many places, and a request for it. A response that is kept keeps its place.
+fn bulkhead(places: usize) -> (BulkheadService<ServiceFn<fn(Request<()>) -> Handled>>, Request<()>) {
+    let handler = service_fn(handler as fn(Request<()>) -> Handled);
+    (Bulkhead::new(places).build().unwrap().layer(handler), Request::get("/").body(()).unwrap())
+}
+
+#[library_benchmark]
+#[bench::with_room(bulkhead(100))]
+fn bulkhead_layer(
+    (mut app, request): (BulkheadService<ServiceFn<fn(Request<()>) -> Handled>>, Request<()>),
+) -> Option<Result<Response<ResponseBody<ObservedBody<Body, Held>>>, Infallible>> {
+    black_box(&mut app).call(request).now_or_never()
+}
+
+type Shedding = LoadShedService<ServiceFn<fn(Request<()>) -> Handled>>;
+
+/// A handler behind load shedding that has answered before, and a request for it.
+fn shedding(shed: LoadShed) -> (Shedding, Request<()>) {
+    let mut app = shed.build().unwrap().layer(service_fn(handler as fn(Request<()>) -> Handled));
+    let request = || Request::get("/").body(()).unwrap();
+    drop(app.call(request()).now_or_never());
+    (app, request())
+}
+
 type Bounded = DeadlineService<ServiceFn<fn(Request<()>) -> Handled>>;
 
 /// A handler within a deadline that has answered before, and a request for it.
@@ -322,6 +349,19 @@ fn retry((mut client, request): (Repeated, Request<Body>)) -> (Repeated, Option<
     (client, answer)
 }
 
-library_benchmark_group!(name = layers, benchmarks = [deadline, retry, security_headers, rate_limit, cache, validate]);
+#[library_benchmark]
+#[bench::gradient2(shedding(LoadShed::gradient2()))]
+#[bench::gradient2_spares_a_path(shedding(LoadShed::gradient2().never_shed(["/healthz"])))]
+#[bench::aimd(shedding(LoadShed::aimd(Duration::from_secs(1))))]
+fn load_shed(
+    (mut app, request): (Shedding, Request<()>),
+) -> Option<Result<Response<ResponseBody<ObservedBody<Body, InFlight>>>, Infallible>> {
+    black_box(&mut app).call(request).now_or_never()
+}
+
+library_benchmark_group!(
+    name = layers,
+    benchmarks = [bulkhead_layer, deadline, load_shed, retry, security_headers, rate_limit, cache, validate]
+);
 
 main!(config = LibraryBenchmarkConfig::default().tool(Dhat::default()), library_benchmark_groups = layers);

@@ -1,10 +1,12 @@
 // README's examples need these, so that its doctests run where they are on.
-#![cfg_attr(all(feature = "_auth", feature = "cache", feature = "deadline", feature = "rate-limit", feature = "retry", feature = "security-headers", feature = "openapi"), doc = include_str!("../README.md"))]
+#![cfg_attr(all(feature = "_auth", feature = "bulkhead", feature = "cache", feature = "deadline", feature = "load-shed", feature = "rate-limit", feature = "retry", feature = "security-headers", feature = "openapi"), doc = include_str!("../README.md"))]
 #![cfg_attr(
     not(all(
         feature = "_auth",
+        feature = "bulkhead",
         feature = "cache",
         feature = "deadline",
+        feature = "load-shed",
         feature = "rate-limit",
         feature = "retry",
         feature = "security-headers",
@@ -60,12 +62,18 @@ pub mod classify {
 /// What layers have for the client's side.
 pub mod client {
     pub use crate::spine::client_error::ClientError;
+    #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+    pub use crate::spine::form::{AsError, AsResponse, Form};
 }
 
+#[cfg(feature = "bulkhead")]
+pub use self::layers::bulkhead;
 #[cfg(feature = "cache")]
 pub use self::layers::cache;
 #[cfg(feature = "deadline")]
 pub use self::layers::deadline;
+#[cfg(feature = "load-shed")]
+pub use self::layers::load_shed;
 #[cfg(feature = "rate-limit")]
 pub use self::layers::rate_limit;
 #[cfg(feature = "retry")]

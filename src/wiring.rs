@@ -18,6 +18,8 @@ use crate::spine::event::AuthzOutcome;
 use crate::spine::event::Origin;
 #[cfg(feature = "rate-limit")]
 use crate::spine::event::PolicyEvent;
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+use crate::spine::event::PressureEvent;
 #[cfg(feature = "retry")]
 use crate::spine::event::RetryEvent;
 use crate::spine::problem::ProblemKind;
@@ -120,6 +122,14 @@ pub(crate) fn count_retry(event: RetryEvent) {
 pub(crate) fn count_authorization(outcome: AuthzOutcome) {
     #[cfg(feature = "metrics")]
     crate::integration::metrics::count_authorization(outcome);
+}
+
+/// Counts what happens under pressure, when metrics are compiled in.
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nothing counts without metrics"))]
+pub(crate) fn count_pressure(event: PressureEvent, label: &'static str) {
+    #[cfg(feature = "metrics")]
+    crate::integration::metrics::count_pressure(event, label);
 }
 
 /// Counts a refusal, when metrics are compiled in.

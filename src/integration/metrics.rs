@@ -8,6 +8,8 @@ use crate::spine::event::AuthzOutcome;
 use crate::spine::event::Origin;
 #[cfg(feature = "rate-limit")]
 use crate::spine::event::PolicyEvent;
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+use crate::spine::event::PressureEvent;
 #[cfg(feature = "retry")]
 use crate::spine::event::RetryEvent;
 use crate::spine::problem::ProblemKind;
@@ -42,4 +44,11 @@ pub(crate) fn count_retry(event: RetryEvent) {
         None => metrics::counter!("rampart_retry_retries_total").increment(1),
         Some(reason) => metrics::counter!("rampart_retry_stopped_total", "reason" => reason).increment(1),
     }
+}
+
+/// `rampart_bulkhead_{waited,waited_in_vain}_total{bulkhead}`, `rampart_load_shed_shed_total{criticality}`.
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+pub(crate) fn count_pressure(event: PressureEvent, label: &'static str) {
+    let (name, key) = event.metric();
+    metrics::counter!(name, key => label).increment(1);
 }

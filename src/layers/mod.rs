@@ -4,10 +4,14 @@
 pub mod auth;
 #[cfg(feature = "_auth")]
 pub mod authz;
+#[cfg(feature = "bulkhead")]
+pub mod bulkhead;
 #[cfg(feature = "cache")]
 pub mod cache;
 #[cfg(feature = "deadline")]
 pub mod deadline;
+#[cfg(feature = "load-shed")]
+pub mod load_shed;
 #[cfg(feature = "rate-limit")]
 pub mod rate_limit;
 #[cfg(feature = "retry")]

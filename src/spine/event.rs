@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::spine::clock::Clock;
 use crate::spine::problem::ProblemKind;
 use crate::spine::rejection::Rejection;
-use crate::spine::request::{RequestFacts, RequestId};
+use crate::spine::request::RequestId;
 use crate::wiring;
 
 // The first token is a `$`, which lets this macro write another one.
@@ -72,6 +72,12 @@ origins! { $
     Cache = "cache";
     /// The layers that keep deadlines.
     Deadline = "deadline";
+    /// The bulkhead layer.
+    Bulkhead = "bulkhead";
+    /// The load shedding layer.
+    LoadShed = "load_shed";
+    /// The client's adaptive throttle.
+    AdaptiveThrottle = "adaptive_throttle";
     /// The rate limiting layers.
     RateLimit = "rate_limit";
     /// The policy for retries.
@@ -83,7 +89,7 @@ origins! { $
 }
 
 /// Reports a refusal: always counted, logged as far as the sampler lets it.
-pub(crate) fn refused(rejection: &Rejection, request: &RequestFacts, sampler: &Sampler, clock: &Clock) {
+pub(crate) fn refused(rejection: &Rejection, request_id: Option<&RequestId>, sampler: &Sampler, clock: &Clock) {
     let kind = rejection.problem().kind();
     wiring::count_refusal(rejection.origin(), kind);
     let Some(suppressed) = sampler.admit(clock.now()) else { return };
@@ -92,7 +98,7 @@ pub(crate) fn refused(rejection: &Rejection, request: &RequestFacts, sampler: &S
         rejection.origin(),
         event = owasp_name(kind),
         status = kind.status().as_u16(),
-        request_id = request.request_id().map(RequestId::as_str),
+        request_id = request_id.map(RequestId::as_str),
         suppressed,
         "{}",
         kind.title()
@@ -336,6 +342,49 @@ pub(crate) fn policy(event: PolicyEvent, policy: &std::sync::Arc<str>, sampler: 
             report!(debug, Origin::RateLimit, event = event.name(), policy = &**policy, suppressed, "");
         }
     }
+}
+
+/// What happens to bulkheads and to what sheds load, beside refusals.
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PressureEvent {
+    /// A request had to wait for a place.
+    #[cfg(feature = "bulkhead")]
+    Waited,
+    /// It waited in vain.
+    #[cfg(feature = "bulkhead")]
+    WaitedInVain,
+    /// A request of a class was shed.
+    #[cfg(feature = "load-shed")]
+    Shed,
+}
+
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+impl PressureEvent {
+    /// The counter's name, and its label's.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only metrics asks"))]
+    pub(crate) const fn metric(self) -> (&'static str, &'static str) {
+        match self {
+            #[cfg(feature = "bulkhead")]
+            Self::Waited => ("rampart_bulkhead_waited_total", "bulkhead"),
+            #[cfg(feature = "bulkhead")]
+            Self::WaitedInVain => ("rampart_bulkhead_waited_in_vain_total", "bulkhead"),
+            #[cfg(feature = "load-shed")]
+            Self::Shed => ("rampart_load_shed_shed_total", "criticality"),
+        }
+    }
+}
+
+/// Counts what happens under pressure. Refusals are logged as such.
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+pub(crate) fn pressure(event: PressureEvent, label: &'static str) {
+    wiring::count_pressure(event, label);
+}
+
+/// Says that a limit that finds itself has moved far.
+#[cfg(feature = "load-shed")]
+pub(crate) fn limit_moved(from: usize, to: usize) {
+    report!(debug, Origin::LoadShed, event = "limit_moved", from, to, "");
 }
 
 /// The OWASP logging vocabulary's name for a refusal of this kind.

@@ -17,6 +17,8 @@ pub(crate) mod config;
 pub(crate) mod date;
 pub(crate) mod deadline;
 pub(crate) mod event;
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+pub(crate) mod form;
 #[cfg(any(feature = "_auth", feature = "deadline"))]
 pub(crate) mod gate;
 pub(crate) mod identity;

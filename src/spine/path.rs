@@ -249,7 +249,7 @@ impl<'a> PathReadings<'a> {
     }
 
     /// Whether the pattern matches whatever the reading: for a rule that lets through.
-    #[cfg(feature = "rate-limit")]
+    #[cfg(any(feature = "load-shed", feature = "rate-limit"))]
     pub(crate) fn all(&self, pattern: &PathPattern) -> bool {
         match self {
             Self::Plain(path) => pattern.matches_reading(path),

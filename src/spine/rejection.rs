@@ -175,9 +175,17 @@ impl Refuser {
     /// Reports the rejection and makes the response to it.
     #[must_use]
     pub fn refuse<B>(&self, rejection: Rejection, request: &RequestFacts) -> Response<ResponseBody<B>> {
-        event::refused(&rejection, request, &self.sampler, &self.clock);
+        event::refused(&rejection, request.request_id(), &self.sampler, &self.clock);
         let rendered = self.renderer.render(&rejection, request);
         finish(rejection, rendered, request)
+    }
+}
+
+impl Refuser {
+    /// Reports a rejection that becomes no response.
+    #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+    pub(crate) fn report(&self, rejection: &Rejection) {
+        event::refused(rejection, None, &self.sampler, &self.clock);
     }
 }
 

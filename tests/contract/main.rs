@@ -207,6 +207,30 @@ mod auth {
         allocations = [0, 0], needs = Clone);
 }
 
+#[cfg(feature = "bulkhead")]
+mod bulkhead {
+    use std::time::Duration;
+
+    use tower_rampart::bulkhead::{Bulkhead, BulkheadLayer};
+    use tower_rampart::key::GlobalKey;
+
+    use super::*;
+
+    fn in_flight(layer: &BulkheadLayer) -> usize {
+        layer.handle().snapshot().in_flight()
+    }
+
+    // Who waits for a place needs a clone of the inner service.
+    contract!(empty: BulkheadLayer::empty(), allocations = [0, 0], needs = Clone);
+    // Few places, so that one that leaks is missed soon.
+    contract!(few: Bulkhead::new(4).build().unwrap(), allocations = [0, 0], state = in_flight, needs = Clone);
+    contract!(queued_and_keyed: Bulkhead::new(4)
+        .queue(4, Duration::from_secs(30))
+        .per_key(GlobalKey, 4)
+        .build()
+        .unwrap(), allocations = [0, 0], state = in_flight, needs = Clone);
+}
+
 #[cfg(feature = "cache")]
 mod cache {
     use tower_rampart::cache::{Cache, CacheLayer};
@@ -252,6 +276,25 @@ mod retry {
     // An error is worth another try, for which there is no budget here.
     contract!(without_budget: RetryLayer::new(Retries::new().budget_percent(0).budget_floor(0).build().unwrap()),
         allocations = [1, 1], needs = Body);
+}
+
+#[cfg(feature = "load-shed")]
+mod load_shed {
+    use std::time::Duration;
+
+    use tower_rampart::load_shed::{AdaptiveThrottle, LoadShed, LoadShedLayer};
+
+    use super::*;
+
+    fn in_flight(layer: &LoadShedLayer) -> usize {
+        layer.handle().snapshot().in_flight()
+    }
+
+    contract!(empty: LoadShedLayer::empty(), allocations = [0, 0]);
+    contract!(gradient2: LoadShed::gradient2().never_shed(["/healthz"]).build().unwrap(), allocations = [0, 0], state = in_flight);
+    contract!(aimd: LoadShed::aimd(Duration::from_secs(60)).build().unwrap(), allocations = [0, 0], state = in_flight);
+    contract!(throttle: AdaptiveThrottle::new().build().unwrap(), allocations = [0, 0],
+        state = |layer| layer.handle().requests());
 }
 
 #[cfg(feature = "rate-limit")]

@@ -18,6 +18,7 @@ use tower::{Layer, Service};
 pub mod caches;
 pub mod limits;
 pub mod openapi;
+pub mod pressure;
 pub mod tokens;
 pub mod waits;
 

@@ -12,13 +12,15 @@ use serde::{Deserialize, Deserializer};
 use tower_rampart::ConfigError;
 use tower_rampart::auth::AuthLayer;
 use tower_rampart::authz::AuthzLayer;
+use tower_rampart::bulkhead::BulkheadLayer;
 use tower_rampart::cache::Cache;
 use tower_rampart::config::{
-    self, AuthConfig, AuthzConfig, CacheConfig, ClientIpConfig, RateLimitConfig, RetryConfig, SecurityHeadersConfig,
-    TimeoutsConfig, ValidateConfig,
+    self, AuthConfig, AuthzConfig, BulkheadConfig, CacheConfig, ClientIpConfig, LoadShedConfig, RateLimitConfig,
+    RetryConfig, SecurityHeadersConfig, TimeoutsConfig, ValidateConfig,
 };
 use tower_rampart::deadline::{DeadlineLayer, TryTimeoutLayer};
 use tower_rampart::key::ClientIp;
+use tower_rampart::load_shed::LoadShedLayer;
 use tower_rampart::rate_limit::ThrottleLayer;
 use tower_rampart::retry::Retries;
 use tower_rampart::security_headers::SecurityHeadersLayer;
@@ -63,6 +65,8 @@ pub struct Config {
     pub cache: Option<CacheConfig>,
     pub timeouts: Option<TimeoutsConfig>,
     pub retry: Option<RetryConfig>,
+    pub bulkhead: Option<BulkheadConfig>,
+    pub load_shed: Option<LoadShedConfig>,
 }
 
 impl Default for Config {
@@ -82,6 +86,8 @@ impl Default for Config {
             cache: None,
             timeouts: None,
             retry: None,
+            bulkhead: None,
+            load_shed: None,
         }
     }
 }
@@ -103,6 +109,7 @@ pub struct Loaded {
     pub deadline: DeadlineLayer,
     /// What stands before the upstream.
     pub layers: Layers,
+    pub load_shed: LoadShedLayer,
 }
 
 /// The most bytes of a configuration file that are read.
@@ -156,12 +163,30 @@ impl Loaded {
             None => (ValidateLayer::empty(), ValidateResponsesLayer::empty()),
         };
         let cache = config.cache.as_ref().map(cache).transpose()?;
+        let load_shed = match &config.load_shed {
+            Some(table) => table.to_layer()?,
+            None => LoadShedLayer::empty(),
+        };
         let deadline = match &config.timeouts {
             Some(table) => table.to_deadline_layer()?,
             None => DeadlineLayer::empty(),
         };
         let layers = layers(&config)?;
-        Ok(Self { config, tls, client_ip, headers, limits, auth, authz, validate, responses, cache, deadline, layers })
+        Ok(Self {
+            config,
+            tls,
+            client_ip,
+            headers,
+            limits,
+            auth,
+            authz,
+            validate,
+            responses,
+            cache,
+            load_shed,
+            deadline,
+            layers,
+        })
     }
 }
 
@@ -175,7 +200,11 @@ fn layers(config: &Config) -> Result<Layers, ConfigError> {
         Some(table) => table.to_try_timeout()?,
         None => TryTimeoutLayer::empty(),
     };
-    Ok(Layers { retry, try_timeout })
+    let bulkhead = match &config.bulkhead {
+        Some(table) => table.to_layer("upstream")?,
+        None => BulkheadLayer::empty(),
+    };
+    Ok(Layers { retry, try_timeout, bulkhead })
 }
 
 /// Fields that the proxy writes: what varies by them varies by something that the cache does not see.

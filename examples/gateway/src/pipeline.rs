@@ -11,8 +11,11 @@ use rustls::ServerConfig;
 use tower::{Layer, ServiceExt};
 use tower_rampart::auth::{AuthLayer, AuthService};
 use tower_rampart::authz::AuthzService;
+use tower_rampart::bulkhead::BulkheadHandle;
 use tower_rampart::cache::{Cache, CacheBypass, CacheLayer, CacheService};
+use tower_rampart::classify::ObservedBody;
 use tower_rampart::deadline::DeadlineService;
+use tower_rampart::load_shed::{InFlight, LoadShedHandle, LoadShedService};
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleService};
 use tower_rampart::retry::RetryPolicy;
 use tower_rampart::security_headers::SecurityHeadersService;
@@ -25,10 +28,11 @@ use crate::proxy::{self, Proxy};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What the cache passes on, and seven layers around it.
-type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Cached>>>>>>>;
+/// What the cache passes on, and eight layers around it.
+type Body = ResponseBody<ResponseBody<ObservedBody<Shed, InFlight>>>;
+type Shed = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Cached>>>>>>;
 type Cached = ResponseBody<SharedBody<ResponseBody<JudgedBody<proxy::Body>>>>;
-type Stack<S> = SecurityHeadersService<DeadlineService<Checked<S>>>;
+type Stack<S> = SecurityHeadersService<LoadShedService<DeadlineService<Checked<S>>>>;
 type Checked<S> = ThrottleService<AuthService<ThrottleService<AuthzService<ValidateService<S>>>>>;
 
 /// See the module.
@@ -38,6 +42,8 @@ pub struct Pipeline {
     pub limits: [RateLimitHandle; 2],
     pub auth: AuthLayer,
     pub cache: Option<Cache>,
+    pub bulkhead: BulkheadHandle,
+    pub load_shed: LoadShedHandle,
     pub retry: RetryPolicy,
     stack: Stack<CacheService<ValidateResponsesService<Proxy>>>,
 }
@@ -56,11 +62,17 @@ impl Pipeline {
             validate,
             responses,
             cache,
+            mut load_shed,
             deadline,
             mut layers,
         } = loaded;
         if let Some(running) = running {
             auth = auth.adopt_keys(&running.auth);
+            load_shed = load_shed.adopt_limit(&running.load_shed);
+            // Places belong to the upstream that is behind them.
+            if running.config.upstream == config.upstream {
+                layers.bulkhead = layers.bulkhead.adopt_places(&running.bulkhead);
+            }
             // A table may have moved from one place to the other, by a key that asks for the caller.
             for handle in &running.limits {
                 strangers = strangers.adopt_counts(handle);
@@ -82,11 +94,21 @@ impl Pipeline {
         let cache = kept.and_then(|running| running.cache.clone()).or(cache);
         let caching = cache.as_ref().map_or_else(CacheLayer::empty, Cache::layer);
         let limits = [strangers.handle(), callers.handle()];
-        let retry = layers.retry.clone();
+        let (retry, bulkhead) = (layers.retry.clone(), layers.bulkhead.handle());
         // What is stored was judged.
         let proxy = responses.layer(Proxy::new(&config, layers, client_ip, refuser));
         let checked = strangers.layer(auth.layer(callers.layer(authz.layer(validate.layer(caching.layer(proxy))))));
-        Self { config, tls, limits, cache, retry, stack: headers.layer(deadline.layer(checked)), auth }
+        Self {
+            config,
+            tls,
+            limits,
+            cache,
+            retry,
+            bulkhead,
+            load_shed: load_shed.handle(),
+            stack: headers.layer(load_shed.layer(deadline.layer(checked))),
+            auth,
+        }
     }
 
     /// Answers one request. Every answer carries the request's id.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_rampart::Refuser;
 
@@ -79,6 +80,21 @@ impl State {
         self.keys_were_there.load(Ordering::Acquire)
     }
 
+    /// Sets the gauges to what is true now, for whoever is about to read them.
+    pub fn set_gauges(&self) {
+        let pipeline = self.pipeline();
+        if pipeline.config.bulkhead.is_some() {
+            let bulkhead = pipeline.bulkhead.snapshot();
+            gauge!("rampart_bulkhead_in_flight", "bulkhead" => "upstream").set(bulkhead.in_flight() as f64);
+            gauge!("rampart_bulkhead_queued", "bulkhead" => "upstream").set(bulkhead.queued() as f64);
+        }
+        if pipeline.config.load_shed.is_some() {
+            let shed = pipeline.load_shed.snapshot();
+            gauge!("rampart_load_shed_limit").set(shed.limit() as f64);
+            gauge!("rampart_load_shed_in_flight").set(shed.in_flight() as f64);
+        }
+    }
+
     /// The document of `/-/state`.
     pub fn describe(&self) -> serde_json::Value {
         let pipeline = self.pipeline();
@@ -112,7 +128,29 @@ impl State {
                 upstream: { "requests": budget.requests, "retries": budget.retries, "left": budget.left },
             })
         });
+        let bulkhead = pipeline.config.bulkhead.as_ref().map(|_| {
+            let bulkhead = pipeline.bulkhead.snapshot();
+            let state = serde_json::json!({
+                "in_flight": bulkhead.in_flight(),
+                "max_concurrent": bulkhead.max_concurrent(),
+                "queued": bulkhead.queued(),
+                "max_queued": bulkhead.max_queued(),
+                "refused": bulkhead.refused(),
+            });
+            serde_json::Map::from_iter([(pipeline.config.upstream.to_string(), state)])
+        });
+        let load_shed = pipeline.config.load_shed.as_ref().map(|_| {
+            let shed = pipeline.load_shed.snapshot();
+            serde_json::json!({
+                "limit": shed.limit(),
+                "in_flight": shed.in_flight(),
+                "shed": shed.shed(),
+                "expected_latency_ms": shed.expected_latency().map(|latency| latency.as_secs_f64() * 1000.0),
+            })
+        });
         serde_json::json!({
+            "bulkhead": bulkhead,
+            "load_shed": load_shed,
             "cache": cache,
             "rate_limit": rate_limit,
             "retry": retry,

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+use serde::{Deserialize, Deserializer};
+
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+use super::parse::carry;
 use crate::spine::config::ConfigError;
 
 const UNITS: [(&str, u64); 7] = [
@@ -27,4 +32,10 @@ pub(super) fn parse(setting: &'static str, text: &str) -> Result<Duration, Confi
         let mend = "write a whole number and one of `ms s m h d w y`, such as `900ms` or `15m`";
         ConfigError::new(setting, text, "is no duration", mend)
     })
+}
+
+/// The same for a field of a table.
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    parse("duration", &String::deserialize(deserializer)?).map_err(|error| carry(&error))
 }

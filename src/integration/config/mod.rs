@@ -28,13 +28,17 @@ mod auth;
 mod authz;
 #[cfg(feature = "_auth")]
 mod authz_condition;
+#[cfg(feature = "bulkhead")]
+mod bulkhead;
 #[cfg(feature = "cache")]
 mod cache;
 mod client_ip;
-#[cfg(feature = "_sleep")]
+#[cfg(any(feature = "_sleep", feature = "load-shed"))]
 mod duration;
 #[cfg(feature = "rate-limit")]
 mod key_part;
+#[cfg(feature = "load-shed")]
+mod load_shed;
 mod parse;
 #[cfg(feature = "rate-limit")]
 mod rate_limit;
@@ -54,9 +58,13 @@ mod validate_openapi;
 pub use self::auth::AuthConfig;
 #[cfg(feature = "_auth")]
 pub use self::authz::AuthzConfig;
+#[cfg(feature = "bulkhead")]
+pub use self::bulkhead::BulkheadConfig;
 #[cfg(feature = "cache")]
 pub use self::cache::CacheConfig;
 pub use self::client_ip::ClientIpConfig;
+#[cfg(feature = "load-shed")]
+pub use self::load_shed::LoadShedConfig;
 pub use self::parse::{carry, parse};
 #[cfg(feature = "rate-limit")]
 pub use self::rate_limit::RateLimitConfig;

@@ -1,31 +1,49 @@
-//! The rate limiter's table, the cache's flights, and the fetches of keys with the signal that they give, with the locks and atomics of a model checker in the place of the
-//! standard library's.
+//! The rate limiter's table, the cache's flights, the fetches of keys with the signal that they give, a bulkhead's places and
+//! the limit of load shedding, with the locks and atomics of a model checker in the place of the standard library's.
 //!
 //! The engine's own files are compiled here, as they stand; only `sync` is another.
 #![allow(dead_code, reason = "not every part of an engine has to do with threads")]
 
 #[path = "../../../src/layers/rate_limit/agreement.rs"]
 mod agreement;
+#[path = "../../../src/layers/load_shed/aimd.rs"]
+mod aimd;
 #[path = "../../../src/layers/rate_limit/bucket.rs"]
 mod bucket;
+#[path = "../../../src/layers/bulkhead/compartment.rs"]
+mod compartment;
 #[path = "../../../src/spine/config.rs"]
 mod config;
+#[path = "../../../src/layers/load_shed/criticality.rs"]
+mod criticality;
 #[path = "../../../src/layers/auth/jwt/remote/desk.rs"]
 mod desk;
 #[path = "../../../src/layers/cache/flight.rs"]
 mod flight;
+#[path = "../../../src/layers/load_shed/gradient2.rs"]
+mod gradient2;
+#[path = "../../../src/layers/bulkhead/level.rs"]
+mod level;
+#[path = "../../../src/layers/load_shed/limit.rs"]
+mod limit;
 #[path = "../../../src/layers/rate_limit/meter.rs"]
 mod meter;
 #[path = "../../../src/layers/rate_limit/place.rs"]
 mod place;
+#[path = "../../../src/layers/bulkhead/places.rs"]
+mod places;
 #[path = "../../../src/layers/rate_limit/quota.rs"]
 mod quota;
 #[path = "../../../src/layers/auth/jwt/remote/refresh.rs"]
 mod refresh;
+#[path = "../../../src/layers/load_shed/sample.rs"]
+mod sample;
 #[path = "../../../src/layers/rate_limit/shard.rs"]
 mod shard;
 #[path = "../../../src/spine/signal.rs"]
 mod signal;
+#[path = "../../../src/layers/load_shed/state.rs"]
+mod state;
 #[path = "../../../src/layers/rate_limit/table.rs"]
 mod table;
 #[path = "../../../src/layers/rate_limit/window.rs"]
@@ -36,10 +54,12 @@ mod spine {
 }
 
 mod sync {
-    pub(crate) use shuttle::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard};
 }
 
+#[cfg(test)]
+mod pressure;
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;

@@ -1,5 +1,5 @@
-//! What stands between the proxy and the upstream. Outermost first: retry, the timeout for each try, what tells the upstream
-//! of the deadline, and the client.
+//! What stands between the proxy and the upstream. Outermost first: retry, the timeout for each try, the bulkhead, what
+//! tells the upstream of the deadline, and the client.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,6 +11,8 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tower::{Layer, Service};
 use tower_rampart::ResponseBody;
+use tower_rampart::bulkhead::{BulkheadLayer, BulkheadService, Held};
+use tower_rampart::classify::ObservedBody;
 use tower_rampart::deadline::{
     AsError, PropagateDeadlineLayer, PropagateDeadlineService, TryTimeoutLayer, TryTimeoutService,
 };
@@ -20,22 +22,23 @@ use super::sent::Sent;
 use super::upstream::{Failure, Upstream};
 
 /// See the module. Clones share connections, budgets and whatever else the layers hold.
-pub type Chain = RetryService<TryTimeoutService<PropagateDeadlineService<Client>, AsError>>;
+pub type Chain = RetryService<TryTimeoutService<BulkheadService<PropagateDeadlineService<Client>>, AsError>>;
 
 /// The body of what comes out of it.
-pub type Body = ResponseBody<Incoming>;
+pub type Body = ResponseBody<ObservedBody<ResponseBody<Incoming>, Held>>;
 
 /// The layers, as the configuration has them.
 #[derive(Debug, Clone)]
 pub struct Layers {
     pub retry: RetryPolicy,
     pub try_timeout: TryTimeoutLayer,
+    pub bulkhead: BulkheadLayer,
 }
 
 impl Layers {
     pub fn around(self, upstream: Upstream) -> Chain {
         let client = PropagateDeadlineLayer::grpc().layer(Client(Arc::new(upstream)));
-        RetryLayer::new(self.retry).layer(self.try_timeout.as_error().layer(client))
+        RetryLayer::new(self.retry).layer(self.try_timeout.as_error().layer(self.bulkhead.layer(client)))
     }
 }
 

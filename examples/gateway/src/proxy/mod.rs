@@ -85,6 +85,10 @@ impl Inner {
             counter!("rampart_gateway_upstream_failures_total", "reason" => failure.name()).increment(1);
             failure.problem()
         })?;
+        if response.extensions().get::<Rejection>().is_some() {
+            // It never reached the upstream.
+            return Ok(response);
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // Nothing asked for it: `Upgrade` was removed.
             return Err(Problem::new(ProblemKind::BadGateway).detail("The upstream changed the protocol unasked."));

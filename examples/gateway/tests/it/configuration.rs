@@ -20,7 +20,7 @@ async fn errors_name_file_line_key_value_and_mend() {
             "listen = \"127.0.0.1:0\"\nupstraem = \"http://127.0.0.1:1\"\n",
             "error: gateway.toml:2: upstraem: `upstraem` is no known key; use one of `listen`, `admin_listen`, \
              `upstream`, `upstream_http2`, `tls`, `client_ip`, `security_headers`, `rate_limit`, `auth`, `authz`, \
-             `validate`, `cache`, `timeouts`, `retry`\n",
+             `validate`, `cache`, `timeouts`, `retry`, `bulkhead`, `load_shed`\n",
         ),
         (
             "listen = \"8080\"\n",
@@ -51,6 +51,15 @@ async fn errors_name_file_line_key_value_and_mend() {
             "[security_headers]\ncontent_security_policy = \"script-src self\"\n",
             "error: gateway.toml:2: security_headers.content_security_policy: `self` lacks its quotes; \
              write it in single quotes, as `'self'`\n",
+        ),
+        (
+            "[bulkhead]\nmax_concurrent = 0\n",
+            "error: gateway.toml:2: bulkhead.max_concurrent: `0` lets nothing through; write 1 or more\n",
+        ),
+        (
+            "[load_shed]\nnever_shed = [\"/healthz\", \"readyz\"]\n",
+            "error: gateway.toml:2: load_shed.never_shed: `readyz` does not begin with `/`; \
+             write one such as `/login`, `/polls/*/votes` or `/api/**`\n",
         ),
         (
             "upstream_http2 = \"yes\"\n",

@@ -9,6 +9,7 @@ mod keys;
 mod lifecycle;
 mod limits;
 mod openapi;
+mod pressure;
 mod proxying;
 mod retries;
 mod support;

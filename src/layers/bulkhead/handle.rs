@@ -1,0 +1,125 @@
+//! Watching and changing a running bulkhead.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::layer::bound;
+use super::places::Places;
+use crate::spine::config::ConfigError;
+
+/// Watches and changes a running bulkhead, from anywhere. Clones are the same handle.
+///
+/// ```
+/// use tower_rampart::bulkhead::Bulkhead;
+///
+/// let handle = Bulkhead::new(64).build()?.handle();
+/// assert_eq!(handle.snapshot().in_flight(), 0);
+/// handle.set_max_concurrent(32)?;
+/// assert_eq!(handle.snapshot().max_concurrent(), 32);
+/// # Ok::<(), tower_rampart::ConfigError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct BulkheadHandle {
+    places: Arc<Places>,
+}
+
+impl BulkheadHandle {
+    pub(super) const fn of(places: Arc<Places>) -> Self {
+        Self { places }
+    }
+
+    pub(super) const fn places(&self) -> &Arc<Places> {
+        &self.places
+    }
+
+    /// How the bulkhead is doing.
+    #[must_use]
+    pub fn snapshot(&self) -> BulkheadSnapshot {
+        let places = &self.places;
+        BulkheadSnapshot {
+            in_flight: places.in_flight(),
+            max_concurrent: places.max_concurrent(),
+            max_concurrent_per_key: places.max_concurrent_per_key(),
+            queued: places.queued(),
+            max_queued: places.max_queued(),
+            keys: places.keys(),
+            refused: places.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Changes how many requests may be in flight. Those that are over it go on; those that wait and have room now go in.
+    ///
+    /// # Errors
+    ///
+    /// 0, which lets nothing through, or more than two thousand million.
+    pub fn set_max_concurrent(&self, requests: usize) -> Result<(), ConfigError> {
+        self.places.set_max_concurrent(bound("max_concurrent", requests)?);
+        Ok(())
+    }
+
+    /// Changes how many requests of one key may be in flight.
+    ///
+    /// # Errors
+    ///
+    /// 0, which lets nothing through, or more than two thousand million.
+    pub fn set_max_concurrent_per_key(&self, requests: usize) -> Result<(), ConfigError> {
+        self.places.set_max_concurrent_per_key(bound("per_key, max_concurrent", requests)?);
+        Ok(())
+    }
+}
+
+/// How a bulkhead was doing at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BulkheadSnapshot {
+    in_flight: usize,
+    max_concurrent: usize,
+    max_concurrent_per_key: usize,
+    queued: usize,
+    max_queued: usize,
+    keys: usize,
+    refused: u64,
+}
+
+impl BulkheadSnapshot {
+    /// Requests whose response has not ended yet.
+    #[must_use]
+    pub const fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// How many of them there may be; 0 where nothing is bounded.
+    #[must_use]
+    pub const fn max_concurrent(&self) -> usize {
+        self.max_concurrent
+    }
+
+    /// How many of one key there may be.
+    #[must_use]
+    pub const fn max_concurrent_per_key(&self) -> usize {
+        self.max_concurrent_per_key
+    }
+
+    /// Requests that wait for a place.
+    #[must_use]
+    pub const fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// How many of them there may be.
+    #[must_use]
+    pub const fn max_queued(&self) -> usize {
+        self.max_queued
+    }
+
+    /// Keys that have requests in flight or waiting.
+    #[must_use]
+    pub const fn keys(&self) -> usize {
+        self.keys
+    }
+
+    /// Requests that were refused since the start.
+    #[must_use]
+    pub const fn refused(&self) -> u64 {
+        self.refused
+    }
+}

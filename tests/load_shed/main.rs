@@ -1,0 +1,10 @@
+//! Load shedding, and the client's throttle.
+#![cfg(all(feature = "bulkhead", feature = "load-shed"))]
+
+mod judgement;
+mod layer;
+mod overload;
+mod simulation;
+mod sockets;
+mod support;
+mod throttle;
