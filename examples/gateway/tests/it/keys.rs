@@ -110,8 +110,9 @@ async fn a_reload_goes_on_with_the_keys_there_are() {
     assert_eq!(send(&gateway, &token).await, 200);
     let file = gateway.file();
     let text = std::fs::read_to_string(&file).unwrap();
-    // Neither one that can be read nor one that cannot.
-    for (more, said) in [("# another", "configuration reloaded"), ("[auth]", "not reloaded"), ("", "reloaded")] {
+    // Neither a file that can be used nor one that cannot.
+    let broken = "[[validate.route]]\nmethod = \"GET\"\npath = \"/x\"\nschema = \"missing.json\"";
+    for (more, said) in [("# another", "configuration reloaded"), (broken, "not reloaded"), ("", "reloaded")] {
         std::fs::write(&file, format!("{text}\n{more}\n")).unwrap();
         wait_for(&mut gateway.log, said).await;
         assert_eq!(send(&gateway, &authority.token("carol").sign()).await, 200);
