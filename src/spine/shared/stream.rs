@@ -191,7 +191,10 @@ impl Inner {
                 }
                 // A server that has sent what `Content-Length` says does not ask for the end, nor one that has sent
                 // trailers, which nothing follows.
-                let has_all = self.expected_bytes.map_or(self.trailers.is_some(), |bytes| bytes == self.total_bytes);
+                let has_all = match self.expected_bytes {
+                    Some(bytes) => bytes == self.total_bytes,
+                    None => self.trailers.is_some(),
+                };
                 if self.source.as_ref().is_some_and(|source| source.is_end()) {
                     self.finish(End::Whole);
                 } else if has_all {
