@@ -140,10 +140,8 @@ impl Judgement {
 pub(super) fn judge(asked: &Asked, answer: &Answer<'_>, settings: &Settings) -> Result<Judgement, Decline> {
     let Answer { status, headers, hint, moments, .. } = *answer;
     let mut directives = ResponseDirectives::of(headers, &settings.targets);
-    if status.is_informational() || status == StatusCode::NOT_MODIFIED {
-        return Err(Decline::Status);
-    }
-    if is_for_one_request(status, &asked.headers) {
+    let is_final = !status.is_informational() && status != StatusCode::NOT_MODIFIED;
+    if !is_final || is_for_one_request(status, &asked.headers) {
         return Err(Decline::Status);
     }
     if status == StatusCode::PARTIAL_CONTENT && Part::of_content_range(headers).is_none() {

@@ -189,10 +189,13 @@ impl Inner {
                     Ok(data) => self.add(data),
                     Err(frame) => self.trailers = frame.into_trailers().ok().map(Box::new),
                 }
-                // A server that has sent what `Content-Length` says does not ask for the end, and nothing comes after
-                // trailers.
-                let has_all = self.expected_bytes == Some(self.total_bytes);
-                if self.trailers.is_some() || self.source.as_ref().is_some_and(|source| source.is_end()) {
+                // A server that has sent what `Content-Length` says does not ask for the end, nor one that has sent
+                // trailers, which nothing follows.
+                let has_all = match self.expected_bytes {
+                    Some(bytes) => bytes == self.total_bytes,
+                    None => self.trailers.is_some(),
+                };
+                if self.source.as_ref().is_some_and(|source| source.is_end()) {
                     self.finish(End::Whole);
                 } else if has_all {
                     self.hand_over();

@@ -159,6 +159,35 @@ async fn an_upstream_that_dies_in_the_middle() {
     assert_eq!(gateway.admin("/-/state").await.json()["cache"]["entries"], 0);
 }
 
+/// Trailers end a body, and a write that the upstream breaks off may have been done.
+#[tokio::test]
+async fn trailers_and_a_write_that_breaks_off() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&reads);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut read = [0; 4096];
+            let _ = stream.read(&mut read).await;
+            if read.starts_with(b"GET") {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncache-control: max-age=60\r\n";
+                let body = "transfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nx-trailer: 1\r\n\r\n";
+                let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            }
+        }
+    });
+    let gateway = gateway(&toml(address, CACHE)).await;
+    for _ in 0..3 {
+        assert_eq!(gateway.get("/").await.body, "body");
+    }
+    assert_eq!(reads.load(Ordering::SeqCst), 1);
+    assert_eq!(post(gateway.address, "/", "change").await.status, 502);
+    gateway.get("/").await;
+    assert_eq!(reads.load(Ordering::SeqCst), 2);
+}
+
 #[tokio::test]
 async fn a_herd_is_one_call_and_streams() {
     let gate = Arc::new(Semaphore::new(0));
