@@ -226,18 +226,24 @@ fn validated(
     (app, request())
 }
 
-/// A handler behind a bulkhead of so many places, and a request for it. A response that is kept keeps its place.
-fn bulkhead(places: usize) -> (BulkheadService<ServiceFn<fn(Request<()>) -> Handled>>, Request<()>) {
-    let handler = service_fn(handler as fn(Request<()>) -> Handled);
-    (Bulkhead::new(places).build().unwrap().layer(handler), Request::get("/").body(()).unwrap())
+type Bounded = BulkheadService<ServiceFn<fn(Request<()>) -> Handled>>;
+/// An answer that holds something until its body has ended.
+type Holding<T> = Option<Result<Response<ResponseBody<ObservedBody<Body, T>>>, Infallible>>;
+
+/// A handler behind a bulkhead of so many places that has answered before, and a request for it.
+fn bounded(bulkhead: Bulkhead) -> (Bounded, Request<()>) {
+    let mut app = bulkhead.build().unwrap().layer(service_fn(handler as fn(Request<()>) -> Handled));
+    let request = || Request::get("/").body(()).unwrap();
+    drop(app.call(request()).now_or_never());
+    (app, request())
 }
 
 #[library_benchmark]
-#[bench::with_room(bulkhead(100))]
-fn bulkhead_layer(
-    (mut app, request): (BulkheadService<ServiceFn<fn(Request<()>) -> Handled>>, Request<()>),
-) -> Option<Result<Response<ResponseBody<ObservedBody<Body, Held>>>, Infallible>> {
-    black_box(&mut app).call(request).now_or_never()
+#[bench::in_all(bounded(Bulkhead::new(100)))]
+#[bench::by_key(bounded(Bulkhead::new(100).per_key(GlobalKey, 50)))]
+fn bulkhead((mut app, request): (Bounded, Request<()>)) -> (Bounded, Holding<Held>) {
+    let answer = black_box(&mut app).call(request).now_or_never();
+    (app, answer)
 }
 
 type Shedding = LoadShedService<ServiceFn<fn(Request<()>) -> Handled>>;
@@ -250,10 +256,10 @@ fn shedding(shed: LoadShed) -> (Shedding, Request<()>) {
     (app, request())
 }
 
-type Bounded = DeadlineService<ServiceFn<fn(Request<()>) -> Handled>>;
+type Timed = DeadlineService<ServiceFn<fn(Request<()>) -> Handled>>;
 
 /// A handler within a deadline that has answered before, and a request for it.
-fn bounded() -> (Bounded, Request<()>) {
+fn timed() -> (Timed, Request<()>) {
     let layer = Deadlines::new().build().unwrap();
     let mut app = layer.layer(service_fn(handler as fn(Request<()>) -> Handled));
     let request = || Request::get("/").header("grpc-timeout", "10S").body(()).unwrap();
@@ -335,8 +341,8 @@ fn repeated(body: &'static [u8]) -> (Repeated, Request<Body>) {
 }
 
 #[library_benchmark]
-#[bench::by_grpc_timeout(bounded())]
-fn deadline((mut app, request): (Bounded, Request<()>)) -> (Bounded, Answer) {
+#[bench::by_grpc_timeout(timed())]
+fn deadline((mut app, request): (Timed, Request<()>)) -> (Timed, Answer) {
     let answer = black_box(&mut app).call(request).now_or_never();
     (app, answer)
 }
@@ -353,15 +359,14 @@ fn retry((mut client, request): (Repeated, Request<Body>)) -> (Repeated, Option<
 #[bench::gradient2(shedding(LoadShed::gradient2()))]
 #[bench::gradient2_spares_a_path(shedding(LoadShed::gradient2().never_shed(["/healthz"])))]
 #[bench::aimd(shedding(LoadShed::aimd(Duration::from_secs(1))))]
-fn load_shed(
-    (mut app, request): (Shedding, Request<()>),
-) -> Option<Result<Response<ResponseBody<ObservedBody<Body, InFlight>>>, Infallible>> {
-    black_box(&mut app).call(request).now_or_never()
+fn load_shed((mut app, request): (Shedding, Request<()>)) -> (Shedding, Holding<InFlight>) {
+    let answer = black_box(&mut app).call(request).now_or_never();
+    (app, answer)
 }
 
 library_benchmark_group!(
     name = layers,
-    benchmarks = [bulkhead_layer, deadline, load_shed, retry, security_headers, rate_limit, cache, validate]
+    benchmarks = [bulkhead, deadline, load_shed, retry, security_headers, rate_limit, cache, validate]
 );
 
 main!(config = LibraryBenchmarkConfig::default().tool(Dhat::default()), library_benchmark_groups = layers);

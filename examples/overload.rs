@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .layer(bulkhead.max_queued_per_key(1000).build()?.client())
         .service(Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>());
 
-    let calls = (0..1000).map(|_| {
+    let call = || {
         let (client, request) = (client.clone(), Request::get(&uri).body(Empty::new()));
         async move {
             match client.oneshot(request.ok()?).await.map_err(ClientError::flatten) {
@@ -54,8 +54,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 Err(ClientError::Inner(_)) => None,
             }
         }
-    });
-    let ends = join_all(calls).await;
+    };
+    let mut ends = Vec::new();
+    for _ in 0..20 {
+        ends.extend(join_all((0..100).map(|_| call())).await);
+    }
     for end in ["answered", "shed by the server", "refused by the client's own layers"] {
         println!("{:>5} {end}", ends.iter().filter(|told| **told == Some(end)).count());
     }

@@ -117,7 +117,7 @@ fn a_new_layer_goes_on_with_the_places_of_an_old_one() {
         (snapshot.in_flight(), snapshot.queued(), snapshot.max_concurrent(), snapshot.max_queued()),
         (3, 1, 2, 1)
     );
-    let mut service = next.layer(fixture.handler.clone());
+    let mut service = next.layer(fixture.handler);
     let mut refused = Box::pin(start(&mut service, get("/e")));
     assert!(matches!(poll(refused.as_mut()), Poll::Ready(Ok(response)) if response.status() == 503));
     running.clear();

@@ -82,10 +82,11 @@ fn keys_and_all_together_hold_nobody_up() {
 
 #[test]
 fn whoever_gives_up_takes_nobodys_place_along() {
-    for key in [None, Some(1)] {
+    // Those of one key wait for its place, or, where it has more, for one of all.
+    for (key, per_key) in [(None, 1), (Some(1), 1), (Some(1), 4)] {
         shuttle::check_random(
             move || {
-                let (places, inside) = (places(1, 1), Arc::new(Inside { now: AtomicUsize::new(0), most: 1 }));
+                let (places, inside) = (places(1, per_key), Arc::new(Inside { now: AtomicUsize::new(0), most: 1 }));
                 let stay = |_| {
                     let (places, inside) = (Arc::clone(&places), Arc::clone(&inside));
                     thread::spawn(move || visit(&places, key, &inside))
