@@ -42,7 +42,13 @@ pub use self::spine::{key, problem};
 
 /// What counts as failure, overload, or nothing.
 pub mod classify {
-    pub use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_end, classify_head};
+    pub use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, asked_wait, classify_end, classify_head};
+    pub use crate::spine::outcome::{ObserveEnd, ObservedBody};
+}
+
+/// What layers have for the client's side.
+pub mod client {
+    pub use crate::spine::client_error::ClientError;
 }
 
 #[cfg(feature = "rate-limit")]

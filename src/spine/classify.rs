@@ -90,6 +90,15 @@ pub fn classify_end(head: HeadVerdict, end: BodyEnd<'_>) -> Verdict {
     }
 }
 
+/// The wait that a response asks for, whatever its status: `Retry-After` in seconds, or gRPC's pushback. An overloaded
+/// dependency says 429 with it, and one that is down for a while 503.
+///
+/// Fields of a head serve, and trailers.
+#[must_use]
+pub fn asked_wait(fields: &HeaderMap) -> Option<Duration> {
+    retry_after(fields).or_else(|| grpc_pushback(fields))
+}
+
 fn classify_status(status: StatusCode, headers: &HeaderMap) -> Verdict {
     match status {
         StatusCode::TOO_MANY_REQUESTS => Verdict::Overload { retry_after: retry_after(headers) },

@@ -6,6 +6,7 @@ pub(crate) mod certificate;
 #[cfg(feature = "_auth")]
 pub(crate) mod challenge;
 pub(crate) mod classify;
+pub(crate) mod client_error;
 pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod event;
@@ -17,6 +18,7 @@ pub(crate) mod json;
 pub mod key;
 #[cfg(feature = "security-headers")]
 pub(crate) mod nonce;
+pub(crate) mod outcome;
 pub(crate) mod path;
 pub mod problem;
 pub(crate) mod rejection;

@@ -1,6 +1,8 @@
 //! Why a layer answered by itself, and the one place that turns it into a response.
 
+use std::error::Error;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,12 +74,26 @@ impl Rejection {
         self.retry_after
     }
 
+    /// The rejection that an error is, or was caused by: what is retried otherwise is not to be retried then.
+    #[must_use]
+    pub fn in_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
+    }
+
     fn retry_after_value(&self) -> Option<HeaderValue> {
         let wait = self.retry_after?;
         let whole_seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
         Some(HeaderValue::from(whole_seconds.max(1)))
     }
 }
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "refused by {}: {}", self.origin.name(), self.problem.kind().title())
+    }
+}
+
+impl Error for Rejection {}
 
 /// Turns a [`Rejection`] into a response: implement it to give every layer an error format of your own.
 ///

@@ -7,6 +7,7 @@ mod client_ip;
 mod config;
 mod event;
 mod key;
+mod outcome;
 mod path;
 mod problem;
 mod small;
