@@ -12,13 +12,14 @@ use futures_util::FutureExt as _;
 use gungraun::prelude::*;
 use gungraun::{Dhat, LibraryBenchmarkConfig};
 use http::{HeaderValue, Request, Response, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use tower::util::ServiceFn;
 use tower::{Layer, Service, service_fn};
-use tower_rampart::ResponseBody;
+use tower_rampart::cache::{Cache, CacheService};
 use tower_rampart::key::GlobalKey;
 use tower_rampart::rate_limit::{HeaderStyle, Policy, Quota, RateLimit, RateLimitLayer, RateLimitService};
 use tower_rampart::security_headers::{CspNonce, SecurityHeadersLayer, SecurityHeadersService};
+use tower_rampart::{ResponseBody, SharedBody};
 
 type Body = Full<Bytes>;
 type Handled = Ready<Result<Response<Body>, Infallible>>;
@@ -94,6 +95,56 @@ fn rate_limit((mut app, request): (Limited, Request<()>)) -> (Limited, Answer) {
     (app, answer)
 }
 
-library_benchmark_group!(name = layers, benchmarks = [security_headers, rate_limit]);
+type Cached = CacheService<ServiceFn<fn(Request<()>) -> Handled>>;
+type CachedAnswer = Option<Result<Response<ResponseBody<SharedBody<Body>>>, Infallible>>;
+
+/// What a JSON API that can be cached answers.
+fn cacheable(request: Request<()>) -> Handled {
+    let uncached = request.uri().path() == "/uncached";
+    let mut response = Response::new(Full::from(vec![b'x'; 1024]));
+    let fields = [
+        ("content-type", "application/json"),
+        ("cache-control", if uncached { "no-store" } else { "max-age=600" }),
+        ("etag", "\"5f3c\""),
+        ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ("vary", "accept-encoding"),
+        ("server", "x"),
+        ("content-language", "en"),
+    ];
+    for (name, value) in fields {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    ready(Ok(response))
+}
+
+/// A cached handler that has answered before, and a request for it.
+fn stored(path: &str, fields: &[(&'static str, &'static str)]) -> (Cached, Request<()>) {
+    let cache = Cache::builder().build().unwrap();
+    let mut app = cache.layer().layer(service_fn(cacheable as fn(Request<()>) -> Handled));
+    let request = |fields: &[(&'static str, &'static str)]| {
+        let mut request = Request::get(path).header("host", "example.org").header("accept-encoding", "gzip, br");
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    };
+    for fields in [&[][..], fields] {
+        if let Some(Ok(response)) = app.call(request(fields)).now_or_never() {
+            drop(response.into_body().collect().now_or_never());
+        }
+    }
+    (app, request(fields))
+}
+
+#[library_benchmark]
+#[bench::hit(stored("/v1/polls?limit=10", &[]))]
+#[bench::not_modified(stored("/v1/polls?limit=10", &[("if-none-match", "\"5f3c\"")]))]
+#[bench::uncached(stored("/uncached", &[]))]
+fn cache((mut app, request): (Cached, Request<()>)) -> (Cached, CachedAnswer) {
+    let answer = black_box(&mut app).call(request).now_or_never();
+    (app, answer)
+}
+
+library_benchmark_group!(name = layers, benchmarks = [security_headers, rate_limit, cache]);
 
 main!(config = LibraryBenchmarkConfig::default().tool(Dhat::default()), library_benchmark_groups = layers);

@@ -1,7 +1,13 @@
 // README's examples need these, so that its doctests run where they are on.
-#![cfg_attr(all(feature = "_auth", feature = "rate-limit", feature = "security-headers", feature = "validate"), doc = include_str!("../README.md"))]
+#![cfg_attr(all(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "security-headers", feature = "validate"), doc = include_str!("../README.md"))]
 #![cfg_attr(
-    not(all(feature = "_auth", feature = "rate-limit", feature = "security-headers", feature = "validate")),
+    not(all(
+        feature = "_auth",
+        feature = "cache",
+        feature = "rate-limit",
+        feature = "security-headers",
+        feature = "validate"
+    )),
     doc = "Composable tower layers that defend and speed up HTTP and gRPC services."
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -38,6 +44,8 @@ pub use self::spine::path::PathPattern;
 pub use self::spine::rejection::{Refuser, Rejection, RenderRejection};
 pub use self::spine::request::{Protocol, RequestFacts, RequestId, RequestView};
 pub use self::spine::response::ResponseView;
+#[cfg(feature = "cache")]
+pub use self::spine::shared::{BodyError, SharedBody};
 pub use self::spine::{key, problem};
 
 /// What counts as failure, overload, or nothing.
@@ -51,6 +59,8 @@ pub mod client {
     pub use crate::spine::client_error::ClientError;
 }
 
+#[cfg(feature = "cache")]
+pub use self::layers::cache;
 #[cfg(feature = "rate-limit")]
 pub use self::layers::rate_limit;
 #[cfg(feature = "security-headers")]

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 #[cfg(feature = "rate-limit")]
 use std::sync::Arc;
-#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
 use std::time::Duration;
 
 use http::Extensions;
@@ -61,13 +61,17 @@ pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
 
 #[cfg(feature = "json-schema")]
 pub(crate) use crate::integration::json_schema::{CompiledSchema, MAX_BREACHES};
+#[cfg(any(feature = "_auth", feature = "cache"))]
+pub(crate) use crate::integration::spawn::can_spawn;
+#[cfg(feature = "cache")]
+pub(crate) use crate::integration::spawn::detach;
 #[cfg(feature = "_auth")]
-pub(crate) use crate::integration::spawn::{Task, can_spawn, spawn};
-#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+pub(crate) use crate::integration::spawn::{Task, spawn};
+#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
 pub(crate) use crate::integration::timer::Timer;
 
 /// A timer of the runtime that polls; `None` outside of one.
-#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
 pub(crate) fn timer(wait: Duration) -> Option<Timer> {
     crate::integration::timer::start(wait)
 }

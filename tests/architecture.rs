@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 
 struct Source {
     path: String,
-    /// Without comments.
+    /// Without comments, and without tests, which may do what the library may not.
     code: String,
     lines: usize,
 }
 
 fn source(path: &str, text: &str) -> Source {
     let is_comment = |line: &&str| line.trim_start().starts_with("//");
-    let code = text.lines().filter(|line| !is_comment(line)).map(|line| format!("{line}\n")).collect();
+    let library = text.split("\n#[cfg(test)]\n").next().unwrap_or_default();
+    let code = library.lines().filter(|line| !is_comment(line)).map(|line| format!("{line}\n")).collect();
     Source { path: path.to_owned(), code, lines: text.lines().count() }
 }
 
@@ -27,7 +28,9 @@ fn sources() -> Vec<Source> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 walk(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.to_string_lossy().ends_with("_tests.rs")
+            {
                 found.push(path);
             }
         }

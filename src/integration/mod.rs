@@ -10,9 +10,9 @@ mod https;
 pub(crate) mod json_schema;
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "cache"))]
 pub(crate) mod spawn;
-#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
 pub(crate) mod timer;
 #[cfg(feature = "tonic")]
 pub(crate) mod tonic;

@@ -4,6 +4,8 @@
 pub mod auth;
 #[cfg(feature = "_auth")]
 pub mod authz;
+#[cfg(feature = "cache")]
+pub mod cache;
 #[cfg(feature = "rate-limit")]
 pub mod rate_limit;
 #[cfg(feature = "security-headers")]

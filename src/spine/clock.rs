@@ -1,20 +1,20 @@
 //! Time. This is the only file of the crate that reads it.
 
-#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
 use std::collections::BTreeMap;
 use std::sync::Arc;
 #[cfg(feature = "rate-limit")]
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
 use std::sync::{Mutex, MutexGuard, PoisonError};
-#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
 use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime};
 
-#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
 mod sleep;
-#[cfg(any(feature = "rate-limit", feature = "validate"))]
+#[cfg(any(feature = "cache", feature = "rate-limit", feature = "validate"))]
 pub(crate) use self::sleep::Sleep;
 
 /// Where a layer takes the time from: the system, or a clock that a test moves by hand.
@@ -47,9 +47,9 @@ struct Manual {
     start_wall: SystemTime,
     elapsed_nanos: AtomicU64,
     /// Who waits for which time, in nanoseconds since `start`, by the number of the wait.
-    #[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+    #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
     sleepers: Mutex<BTreeMap<u64, (u64, Waker)>>,
-    #[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+    #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
     sleeps: AtomicU64,
 }
 
@@ -81,9 +81,9 @@ impl Clock {
             start: Instant::now(),
             start_wall: SystemTime::now(),
             elapsed_nanos: AtomicU64::new(0),
-            #[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+            #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
             sleepers: Mutex::default(),
-            #[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+            #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
             sleeps: AtomicU64::new(0),
         });
         (Self(Source::Manual(Arc::clone(&manual))), ClockHand(manual))
@@ -123,14 +123,14 @@ impl Manual {
         Duration::from_nanos(self.elapsed_nanos.load(Ordering::Acquire))
     }
 
-    #[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+    #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
     fn sleepers(&self) -> MutexGuard<'_, BTreeMap<u64, (u64, Waker)>> {
         // A waker that panicked left the list whole.
         self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wakes everybody whose time has come; outside the lock, since a waker may run anything.
-    #[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+    #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
     fn wake_due(&self) {
         let elapsed_nanos = self.elapsed_nanos.load(Ordering::Acquire);
         let due = |(until_nanos, _): &(u64, Waker)| *until_nanos <= elapsed_nanos;
@@ -152,7 +152,7 @@ impl ClockHand {
         let _ = self.0.elapsed_nanos.fetch_update(Ordering::AcqRel, Ordering::Acquire, |elapsed_nanos| {
             Some(elapsed_nanos.saturating_add(by_nanos))
         });
-        #[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+        #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
         self.0.wake_due();
     }
 }

@@ -68,6 +68,8 @@ origins! { $
     Auth = "auth";
     /// The authorization layer.
     Authz = "authz";
+    /// The response cache.
+    Cache = "cache";
     /// The rate limiting layers.
     RateLimit = "rate_limit";
     /// The security headers layer.
@@ -181,6 +183,14 @@ pub(crate) fn shadow_differs(rule: Option<&str>, would_allow: bool, sampler: &Sa
     let Some(suppressed) = sampler.admit(clock.now()) else { return };
     let rule = rule.unwrap_or_default();
     report!(warn, Origin::Authz, event = "authz_shadow_differs", rule, would_allow, suppressed, "");
+}
+
+/// Says that a cache's second tier failed, as far as the sampler lets it. The store's own message stays out: it may name
+/// keys, and keys are clients'.
+#[cfg(feature = "cache")]
+pub(crate) fn store_failed(sampler: &Sampler, clock: &Clock) {
+    let Some(suppressed) = sampler.admit(clock.now()) else { return };
+    report!(warn, Origin::Cache, event = "cache_store_failed", suppressed, "the second tier failed, which is a miss");
 }
 
 /// The same, with a text that is made only when it is said.

@@ -26,6 +26,8 @@ pub(crate) mod request;
 pub(crate) mod response;
 #[cfg(any(feature = "_auth", feature = "validate"))]
 pub(crate) mod route;
+#[cfg(feature = "cache")]
+pub(crate) mod shared;
 #[cfg(feature = "_auth")]
 pub(crate) mod signal;
 pub(crate) mod texts;

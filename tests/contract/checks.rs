@@ -21,14 +21,36 @@ pub(crate) type NoBody = http_body_util::Empty<Bytes>;
 /// A layer over probes, for requests with a body `R`. Blanket, so that the checks' signatures stay readable.
 pub(crate) trait Layered<M = (), R = NoBody>: Layer<Probe<M>, Service = Self::Outer> {
     type Outer: Service<Request<R>, Response = Response<Self::Body>, Error = ProbeError>;
-    type Body: Body<Data = Bytes, Error = Torn>;
+    type Body: Body<Data = Bytes, Error: Tear>;
+}
+
+/// The error of a [`ProbeBody`], in whatever it comes out.
+pub(crate) trait Tear: std::fmt::Debug {
+    fn identity(&self) -> Option<u64>;
+}
+
+impl Tear for Torn {
+    fn identity(&self) -> Option<u64> {
+        Some(self.0)
+    }
+}
+
+/// A body that is read by several has errors that are not the inner body's.
+#[cfg(feature = "cache")]
+impl Tear for tower_rampart::BodyError<Torn> {
+    fn identity(&self) -> Option<u64> {
+        match self {
+            Self::Inner(torn) => torn.identity(),
+            _ => None,
+        }
+    }
 }
 
 impl<L, M, R, B> Layered<M, R> for L
 where
     L: Layer<Probe<M>>,
     L::Service: Service<Request<R>, Response = Response<B>, Error = ProbeError>,
-    B: Body<Data = Bytes, Error = Torn>,
+    B: Body<Data = Bytes, Error: Tear>,
 {
     type Outer = L::Service;
     type Body = B;
@@ -145,6 +167,55 @@ pub(crate) fn the_waker_passes_through<L: Layered>(layer: &L) -> Verdict {
     rung(3, "the body")
 }
 
+/// The layer is ready whatever the inner service is, and `Pending` and errors of the inner `poll_ready` come out of the
+/// future.
+pub(crate) fn readiness_is_lazy<L: Layered>(layer: &L) -> Verdict {
+    let watch = Arc::new(Watch::default());
+    let (error, identity) = ProbeError::new();
+    watch.readiness.lock().unwrap().extend([Readiness::Pending, Readiness::Pending, Readiness::Error(error)]);
+    let mut service = layer.layer(Probe::new(&watch));
+    ensure(matches!(poll_ready(&mut service), Poll::Ready(Ok(()))), || "the layer is not ready".into())?;
+    ensure(watch.readiness.lock().unwrap().len() == 3, || "being ready asked the inner service".into())?;
+    let mut future = Box::pin(service.call(request()));
+    for _ in 0..2 {
+        ensure(poll(future.as_mut()).is_pending(), || "the inner service was pending, the future was not".into())?;
+    }
+    match poll(future.as_mut()) {
+        Poll::Ready(Err(error)) if error.0 == identity => {}
+        _ => return Err("the inner poll_ready failed, and the future does not say so".into()),
+    }
+    drop(future);
+    answer(&mut service).map(drop)
+}
+
+/// Whoever waits is woken, when the inner service is first asked in the future.
+pub(crate) fn the_waker_passes_through_lazily<L: Layered>(layer: &L) -> Verdict {
+    let watch = Arc::new(Watch::default());
+    watch.readiness.lock().unwrap().extend([Readiness::Pending]);
+    watch.pending_polls.store(1, Ordering::Relaxed);
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut cx = Context::from_waker(&waker);
+    let rung = |times: usize, by: &str| {
+        let heard = bell.0.load(Ordering::Relaxed);
+        ensure(heard == times, || format!("{by} was pending, and its caller was woken {heard} times, not {times}"))
+    };
+    let mut service = layer.layer(Probe::new(&watch));
+    let _ = service.poll_ready(&mut cx);
+    let mut future = Box::pin(service.call(request()));
+    for (times, by) in [(1, "poll_ready"), (2, "the future")] {
+        ensure(future.as_mut().poll(&mut cx).is_pending(), || format!("{by} was pending, the future was not"))?;
+        rung(times, by)?;
+    }
+    let Poll::Ready(Ok(response)) = future.as_mut().poll(&mut cx) else {
+        return Err("the inner future was ready, the layer's was not".into());
+    };
+    let mut body = Box::pin(response.into_body());
+    let _ = body.as_mut().poll_frame(&mut cx);
+    ensure(body.as_mut().poll_frame(&mut cx).is_pending(), || "the body did not wait for its inner one".into())?;
+    rung(3, "the body")
+}
+
 /// Being ready holds nothing: a thousand ready clones leave room for a request.
 pub(crate) fn nothing_is_reserved<L>(layer: &L) -> Verdict
 where
@@ -236,7 +307,7 @@ pub(crate) fn body_streams_through<L: Layered>(layer: &L) -> Verdict {
         other => return Err(format!("instead of the trailers came {other:?}")),
     }
     match next_frame(&mut body) {
-        Poll::Ready(Some(Err(Torn(ProbeBody::IDENTITY)))) => {}
+        Poll::Ready(Some(Err(error))) if error.identity() == Some(ProbeBody::IDENTITY) => {}
         other => return Err(format!("instead of the error came {other:?}")),
     }
     ensure(body.is_end_stream(), || "the end of the stream is hidden".into())
@@ -260,8 +331,8 @@ where
     drop(services);
     for mut future in futures {
         ensure(poll(future.as_mut()).is_pending(), || "ready before its inner future".into())?;
-        match poll(future.as_mut()) {
-            Poll::Ready(Ok(response)) if response.status().is_success() => {}
+        match finish(future)? {
+            Ok(response) if response.status().is_success() => {}
             _ => return Err("a clone's request was not answered".into()),
         }
     }

@@ -50,7 +50,36 @@ macro_rules! keeps_the_body {
     ($layer:expr, Clone) => {
         keeps_the_body!($layer);
     };
+    ($layer:expr, Lazy) => {
+        keeps_the_body!($layer);
+    };
     ($layer:expr, Body) => {};
+}
+
+/// A layer that says so is always ready, and asks the inner service when it is needed.
+macro_rules! readiness {
+    ($layer:expr, Lazy) => {
+        #[test]
+        fn readiness_is_asked_for_when_it_is_needed() {
+            checks::readiness_is_lazy(&$layer).unwrap();
+        }
+
+        #[test]
+        fn the_waker_passes_through() {
+            checks::the_waker_passes_through_lazily(&$layer).unwrap();
+        }
+    };
+    ($layer:expr $(, $needs:ident)?) => {
+        #[test]
+        fn readiness_passes_through() {
+            checks::readiness_passes_through(&$layer).unwrap();
+        }
+
+        #[test]
+        fn the_waker_passes_through() {
+            checks::the_waker_passes_through(&$layer).unwrap();
+        }
+    };
 }
 
 /// Puts a layer under the contract: `allocations` is the most it may allocate on the way through, beside one
@@ -73,15 +102,7 @@ macro_rules! contract {
                 checks::readied_instance_is_called(&$layer).unwrap();
             }
 
-            #[test]
-            fn readiness_passes_through() {
-                checks::readiness_passes_through(&$layer).unwrap();
-            }
-
-            #[test]
-            fn the_waker_passes_through() {
-                checks::the_waker_passes_through(&$layer).unwrap();
-            }
+            readiness!($layer $(, $needs)?);
 
             #[test]
             fn nothing_is_reserved_when_polled_ready() {
@@ -184,6 +205,21 @@ mod auth {
     contract!(empty: tower_rampart::auth::AuthLayer::empty(), allocations = [0, 0], needs = Clone);
     contract!(strangers_welcome: Auth::new().api_keys(ApiKeys::default()).optional(true).build().unwrap(),
         allocations = [0, 0], needs = Clone);
+}
+
+#[cfg(feature = "cache")]
+mod cache {
+    use tower_rampart::cache::{Cache, CacheLayer};
+
+    use super::*;
+
+    fn in_flight(layer: &CacheLayer) -> Option<usize> {
+        layer.cache().map(|cache| cache.stats().in_flight)
+    }
+
+    contract!(empty: CacheLayer::empty(), allocations = [0, 0], needs = Lazy);
+    // What goes to the origin is boxed, kept track of, and its body recorded.
+    contract!(shared: Cache::builder().build().unwrap().layer(), allocations = [40, 40], state = in_flight, needs = Lazy);
 }
 
 #[cfg(feature = "rate-limit")]

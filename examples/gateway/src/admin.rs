@@ -1,4 +1,4 @@
-//! The admin address: health, readiness, metrics, state.
+//! The admin address: health, readiness, metrics, state, purging.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -7,11 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Empty;
+use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower_rampart::problem::{Problem, ProblemKind};
@@ -37,9 +38,11 @@ pub async fn serve(listener: TcpListener, state: Arc<State>) {
         };
         let state = Arc::clone(&state);
         tokio::spawn(async move {
-            let service = service_fn(|request| {
-                let response = answer(&state, &request);
-                async move { Ok::<_, Infallible>(response) }
+            let service = service_fn(|request: Request<Incoming>| async {
+                Ok::<_, Infallible>(match request.uri().path() {
+                    "/-/purge" => purge(&state, request).await,
+                    _ => answer(&state, &request),
+                })
             });
             let mut builder = http1::Builder::new();
             let connection = builder
@@ -74,6 +77,42 @@ fn answer(state: &State, request: &Request<Incoming>) -> Response<Body> {
     }
 }
 
+/// What is purged.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+enum Purge {
+    Tag(String),
+    Path(String),
+}
+
+/// A name and little more.
+const MAX_PURGE_BYTES: usize = 16 << 10;
+const PURGE_BODY: Duration = Duration::from_secs(10);
+
+async fn purge(state: &State, request: Request<Incoming>) -> Response<Body> {
+    if *request.method() != Method::POST {
+        let mut response = refuse(state, &request, ProblemKind::MethodNotAllowed);
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        return response;
+    }
+    let Some(cache) = state.pipeline().cache.clone() else { return refuse(state, &request, ProblemKind::NotFound) };
+    let (parts, body) = request.into_parts();
+    let read = tokio::time::timeout(PURGE_BODY, Limited::new(body, MAX_PURGE_BYTES).collect()).await;
+    let asked = match read {
+        Ok(Ok(body)) => serde_json::from_slice(&body.to_bytes()).ok(),
+        Ok(Err(_)) => return refuse(state, &Request::from_parts(parts, ()), ProblemKind::ContentTooLarge),
+        Err(_) => return refuse(state, &Request::from_parts(parts, ()), ProblemKind::RequestTimeout),
+    };
+    match asked {
+        Some(Purge::Tag(tag)) => cache.purge_tag(&tag),
+        Some(Purge::Path(path)) => cache.purge_path(&path),
+        None => return refuse(state, &Request::from_parts(parts, ()), ProblemKind::BadRequest),
+    }
+    let mut response = Response::new(ResponseBody::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 fn text(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
     let mut response = Response::new(ResponseBody::local(body));
     *response.status_mut() = status;
@@ -82,7 +121,7 @@ fn text(status: StatusCode, content_type: &'static str, body: String) -> Respons
     response
 }
 
-fn refuse(state: &State, request: &Request<Incoming>, kind: ProblemKind) -> Response<Body> {
+fn refuse<B>(state: &State, request: &Request<B>, kind: ProblemKind) -> Response<Body> {
     let facts = RequestFacts::of(RequestView::of(request));
     state.refuser().refuse(Rejection::new(Origin::Custom("gateway_admin"), Problem::new(kind)), &facts)
 }

@@ -12,8 +12,9 @@ use serde::{Deserialize, Deserializer};
 use tower_rampart::ConfigError;
 use tower_rampart::auth::AuthLayer;
 use tower_rampart::authz::AuthzLayer;
+use tower_rampart::cache::Cache;
 use tower_rampart::config::{
-    self, AuthConfig, AuthzConfig, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig, ValidateConfig,
+    self, AuthConfig, AuthzConfig, CacheConfig, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig, ValidateConfig,
 };
 use tower_rampart::key::ClientIp;
 use tower_rampart::rate_limit::ThrottleLayer;
@@ -55,6 +56,7 @@ pub struct Config {
     pub auth: Option<AuthConfig>,
     pub authz: Option<AuthzConfig>,
     pub validate: Option<ValidateConfig>,
+    pub cache: Option<CacheConfig>,
 }
 
 impl Default for Config {
@@ -71,6 +73,7 @@ impl Default for Config {
             auth: None,
             authz: None,
             validate: None,
+            cache: None,
         }
     }
 }
@@ -87,6 +90,7 @@ pub struct Loaded {
     pub auth: AuthLayer,
     pub authz: AuthzLayer,
     pub validate: ValidateLayer,
+    pub cache: Option<Cache>,
 }
 
 /// The most bytes of a configuration file that are read.
@@ -136,8 +140,19 @@ impl Loaded {
             Some(table) => table.to_layer(base)?,
             None => ValidateLayer::empty(),
         };
-        Ok(Self { config, tls, client_ip, headers, limits, auth, authz, validate })
+        let cache = config.cache.as_ref().map(cache).transpose()?;
+        Ok(Self { config, tls, client_ip, headers, limits, auth, authz, validate, cache })
     }
+}
+
+/// Fields that the proxy writes: what varies by them varies by something that the cache does not see.
+const WRITTEN_BY_PROXY: [&str; 6] = ["x-auth-", "x_auth_", "x-forwarded-for", "x-request-id", "via", "te"];
+
+fn cache(table: &CacheConfig) -> Result<Cache, ConfigError> {
+    table.to_builder().written_inside(WRITTEN_BY_PROXY).build().map_err(|error| {
+        let setting = format!("cache.{}", error.setting());
+        error.for_setting(setting)
+    })
 }
 
 fn read_file(file: &Path) -> Result<String, ConfigError> {

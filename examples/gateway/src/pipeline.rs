@@ -4,16 +4,18 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::{HeaderName, Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use metrics::counter;
 use rustls::ServerConfig;
 use tower::{Layer, ServiceExt};
 use tower_rampart::auth::{AuthLayer, AuthService};
 use tower_rampart::authz::AuthzService;
+use tower_rampart::cache::{Cache, CacheBypass, CacheLayer, CacheService};
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleService};
 use tower_rampart::security_headers::SecurityHeadersService;
 use tower_rampart::validate::ValidateService;
-use tower_rampart::{Refuser, RequestId, RequestView, ResponseBody};
+use tower_rampart::{Refuser, RequestId, RequestView, ResponseBody, SharedBody};
 use uuid::Uuid;
 
 use crate::config::{Config, Loaded};
@@ -21,9 +23,10 @@ use crate::proxy::Proxy;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Incoming>>>>>>>;
-type Stack =
-    SecurityHeadersService<ThrottleService<AuthService<ThrottleService<AuthzService<ValidateService<Proxy>>>>>>;
+/// What the cache passes on, and six layers around it.
+type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Cached>>>>>>;
+type Cached = ResponseBody<SharedBody<ResponseBody<Incoming>>>;
+type Stack<S> = SecurityHeadersService<ThrottleService<AuthService<ThrottleService<AuthzService<ValidateService<S>>>>>>;
 
 /// See the module.
 pub struct Pipeline {
@@ -31,14 +34,24 @@ pub struct Pipeline {
     pub tls: Option<Arc<ServerConfig>>,
     pub limits: [RateLimitHandle; 2],
     pub auth: AuthLayer,
-    stack: Stack,
+    pub cache: Option<Cache>,
+    stack: Stack<CacheService<Proxy>>,
 }
 
 impl Pipeline {
     /// A pipeline that begins anew, or goes on with the counts and the fetched keys of one that runs.
     pub fn new(loaded: Loaded, refuser: Refuser, running: Option<&Self>) -> Self {
-        let Loaded { config, tls, client_ip, headers, limits: [mut strangers, mut callers], mut auth, authz, validate } =
-            loaded;
+        let Loaded {
+            config,
+            tls,
+            client_ip,
+            headers,
+            limits: [mut strangers, mut callers],
+            mut auth,
+            authz,
+            validate,
+            cache,
+        } = loaded;
         if let Some(running) = running {
             auth = auth.adopt_keys(&running.auth);
             // A table may have moved from one place to the other, by a key that asks for the caller.
@@ -49,13 +62,23 @@ impl Pipeline {
         }
         // The configuration may have been read where there was no runtime to fetch by.
         auth.start();
+        // What is stored is another upstream's, or was stored by other rules, when either has changed.
+        let kept = running.filter(|running| {
+            let (before, now) = (&running.config, &config);
+            before.cache == now.cache
+                && (&before.upstream, before.upstream_http2) == (&now.upstream, now.upstream_http2)
+        });
+        let cache = kept.and_then(|running| running.cache.clone()).or(cache);
+        let caching = cache.as_ref().map_or_else(CacheLayer::empty, Cache::layer);
         let limits = [strangers.handle(), callers.handle()];
         let proxy = Proxy::new(&config, client_ip, refuser);
         Self {
             config,
             tls,
             limits,
-            stack: headers.layer(strangers.layer(auth.layer(callers.layer(authz.layer(validate.layer(proxy)))))),
+            cache,
+            stack: headers
+                .layer(strangers.layer(auth.layer(callers.layer(authz.layer(validate.layer(caching.layer(proxy))))))),
             auth,
         }
     }
@@ -65,6 +88,10 @@ impl Pipeline {
         let id = RequestId::of(RequestView::of(&request)).unwrap_or_else(|| RequestId::from(Uuid::now_v7().as_u128()));
         request.headers_mut().insert(REQUEST_ID, id.as_header_value().clone());
         request.extensions_mut().insert(id.clone());
+        if !request.body().is_end_stream() {
+            // Over HTTP/2 no field says so. What answers a GET with a body answers that body.
+            request.extensions_mut().insert(CacheBypass);
+        }
         let mut response = self.stack.clone().oneshot(request).await?;
         response.headers_mut().insert(REQUEST_ID, id.as_header_value().clone());
         counter!("rampart_gateway_requests_total", "status" => class(response.status().as_u16())).increment(1);

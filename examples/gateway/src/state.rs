@@ -93,7 +93,20 @@ impl State {
                 (name.to_owned(), policy)
             })
             .collect();
+        let cache = pipeline.cache.as_ref().map(|cache| {
+            let stats = cache.stats();
+            serde_json::json!({
+                "entries": stats.entries,
+                "bytes": stats.bytes,
+                "hits": stats.hits,
+                "misses": stats.misses,
+                "stores": stats.stores,
+                "collapsed": stats.collapsed,
+                "in_flight": stats.in_flight,
+            })
+        });
         serde_json::json!({
+            "cache": cache,
             "rate_limit": rate_limit,
             "config": {
                 "reloads": self.reloads.load(Ordering::Relaxed),

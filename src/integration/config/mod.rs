@@ -28,8 +28,10 @@ mod auth;
 mod authz;
 #[cfg(feature = "_auth")]
 mod authz_condition;
+#[cfg(feature = "cache")]
+mod cache;
 mod client_ip;
-#[cfg(any(feature = "_auth", feature = "rate-limit", feature = "validate"))]
+#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
 mod duration;
 #[cfg(feature = "rate-limit")]
 mod key_part;
@@ -38,7 +40,7 @@ mod parse;
 mod rate_limit;
 #[cfg(feature = "security-headers")]
 mod security_headers;
-#[cfg(feature = "validate")]
+#[cfg(any(feature = "cache", feature = "validate"))]
 mod size;
 #[cfg(feature = "validate")]
 mod validate;
@@ -47,6 +49,8 @@ mod validate;
 pub use self::auth::AuthConfig;
 #[cfg(feature = "_auth")]
 pub use self::authz::AuthzConfig;
+#[cfg(feature = "cache")]
+pub use self::cache::CacheConfig;
 pub use self::client_ip::ClientIpConfig;
 pub use self::parse::{carry, parse};
 #[cfg(feature = "rate-limit")]

@@ -1,4 +1,5 @@
-//! The rate limiter's table with the locks and atomics of a model checker in the place of the standard library's.
+//! The rate limiter's table, and the cache's flights, with the locks and atomics of a model checker in the place of the
+//! standard library's.
 //!
 //! The engine's own files are compiled here, as they stand; only `sync` is another.
 #![allow(dead_code, reason = "not every part of an engine has to do with threads")]
@@ -9,6 +10,8 @@ mod agreement;
 mod bucket;
 #[path = "../../../src/spine/config.rs"]
 mod config;
+#[path = "../../../src/layers/cache/flight.rs"]
+mod flight;
 #[path = "../../../src/layers/rate_limit/meter.rs"]
 mod meter;
 #[path = "../../../src/layers/rate_limit/place.rs"]
@@ -28,19 +31,21 @@ mod spine {
 
 mod sync {
     pub(super) use shuttle::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-    pub(super) use shuttle::sync::{Mutex, MutexGuard};
+    pub(super) use shuttle::sync::{Arc, Mutex, MutexGuard};
 }
 
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    use std::time::Duration;
+    use std::future::poll_fn;
+    use std::time::{Duration, Instant};
 
     use shuttle::sync::Arc;
     use shuttle::sync::atomic::{AtomicUsize, Ordering};
     use shuttle::thread;
 
     use crate::agreement::{Charge, Terms, charge_all};
+    use crate::flight::{Flights, Outcome, Role, Terms as Joining};
     use crate::meter::{Meter, Verdict};
     use crate::place::{Overflow, Tag};
     use crate::quota::Quota;
@@ -180,6 +185,98 @@ mod tests {
                 resize.join().unwrap();
                 // One for each key, and one for the bucket that a newcomer to the small table finds.
                 assert!((2..=3).contains(&admitted), "{admitted}");
+            },
+            SCHEDULES,
+        );
+    }
+
+    /// What the first one who leads does with its flight.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Fate {
+        Shares,
+        Declines,
+        /// Is dropped on its way.
+        Leaves,
+    }
+
+    /// Asks as a request does, until there is an answer; counts how often somebody leads.
+    fn ask(flights: &Arc<Flights<u8, u8>>, led: &AtomicUsize, fate: Fate) -> Option<u8> {
+        let joining = Joining { now: Instant::now(), patience: Duration::from_secs(3600), not_before: 0, number: 0 };
+        loop {
+            match flights.join(&1, joining, |_| true) {
+                Role::Leader(lead) => match (led.fetch_add(1, Ordering::SeqCst), fate) {
+                    (0, Fate::Leaves) => {
+                        drop(lead);
+                        // Its request is gone.
+                        return None;
+                    }
+                    (_, Fate::Declines) => {
+                        lead.decline(joining.now);
+                        return Some(0);
+                    }
+                    _ => {
+                        lead.share(7, joining.now);
+                        return Some(7);
+                    }
+                },
+                Role::Follower(follow) => match shuttle::future::block_on(poll_fn(|cx| follow.poll(cx.waker()))) {
+                    Outcome::Shared(shared) => return Some(shared),
+                    Outcome::Declined => return Some(0),
+                    Outcome::Failed => {}
+                },
+                Role::Alone => panic!("there is room"),
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_waits_is_told_and_nothing_flies_on() {
+        for fate in [Fate::Shares, Fate::Declines, Fate::Leaves] {
+            shuttle::check_random(
+                move || {
+                    let flights = Arc::new(Flights::new(8, 8));
+                    let led = Arc::new(AtomicUsize::new(0));
+                    let threads: Vec<_> = (0..4)
+                        .map(|_| {
+                            let (flights, led) = (Arc::clone(&flights), Arc::clone(&led));
+                            thread::spawn(move || ask(&flights, &led, fate))
+                        })
+                        .collect();
+                    let answers: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+                    let expected = if fate == Fate::Declines { 0 } else { 7 };
+                    let unanswered = answers.iter().filter(|answer| answer.is_none()).count();
+                    assert_eq!(unanswered, usize::from(fate == Fate::Leaves));
+                    assert!(answers.iter().flatten().all(|answer| *answer == expected), "{answers:?}");
+                    assert_eq!(flights.len(), 0, "nothing flies");
+                },
+                SCHEDULES,
+            );
+        }
+    }
+
+    /// A flight that is held open is followed by all who come.
+    #[test]
+    fn nobody_leads_beside_a_leader() {
+        shuttle::check_random(
+            || {
+                let flights = Arc::new(Flights::new(8, 8));
+                let joining =
+                    Joining { now: Instant::now(), patience: Duration::from_secs(3600), not_before: 0, number: 0 };
+                let Role::Leader(lead) = flights.join(&1, joining, |_: &u8| true) else { panic!("the first leads") };
+                let led = Arc::new(AtomicUsize::new(1));
+                let threads: Vec<_> = (0..3)
+                    .map(|_| {
+                        let (flights, led) = (Arc::clone(&flights), Arc::clone(&led));
+                        thread::spawn(move || ask(&flights, &led, Fate::Shares))
+                    })
+                    .collect();
+                lead.share(7, joining.now);
+                for thread in threads {
+                    assert_eq!(thread.join().unwrap(), Some(7));
+                }
+                assert_eq!(led.load(Ordering::SeqCst), 1);
+                drop(lead);
+                assert_eq!(flights.len(), 0);
             },
             SCHEDULES,
         );

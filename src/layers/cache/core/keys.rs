@@ -1,0 +1,133 @@
+//! Which key a request has, and which requests have none.
+
+use std::borrow::Cow;
+use std::hash::BuildHasher as _;
+use std::sync::Arc;
+
+use http::{HeaderMap, header};
+
+use super::super::key::{Class, Key, KeyBytes, Target};
+use super::super::query;
+use super::super::route::CacheBypass;
+use super::super::scan::Scan;
+use super::super::search::SearchRule;
+use super::super::storable::Asked;
+use super::Core;
+use crate::spine::identity::Identity;
+use crate::spine::key::SecureTransport;
+use crate::spine::request::RequestView;
+
+impl Core {
+    /// The content of a QUERY, where the user says what that is.
+    pub(super) fn query_content(&self, request: RequestView<'_>) -> Option<Vec<u8>> {
+        (request.method().as_str() == "QUERY").then_some(())?;
+        self.settings.query_content.as_ref()?(request)
+    }
+
+    /// The keys under which a response to this request may stand; `None` when it is not for the cache.
+    pub(in super::super) fn keys(&self, request: RequestView<'_>, class: Class<'_>, scan: Scan) -> Option<Keys> {
+        let target = Target::of(request, SecureTransport::holds_for(request))?;
+        let route = self.settings.route(target.path);
+        if route.is_some_and(|route| route.is_bypassed) {
+            return None;
+        }
+        let query = self.query(target);
+        let query = query.as_deref();
+        let owner = request.extensions().get::<Identity>();
+        let mut shared = KeyBytes::new(class, target, query, None);
+        let plain_bytes = shared.as_bytes().len();
+        let mut own = owner
+            .filter(|_| self.settings.private_per_subject)
+            .map(|owner| KeyBytes::new(class, target, query, Some(owner)));
+        for key in own.iter_mut().chain([&mut shared]) {
+            if scan.has(Scan::X_FORWARDED) {
+                add_forwarded(key, request.headers());
+            }
+            self.settings.add_parts(key, request, route)?;
+        }
+        let has_parts = shared.as_bytes().len() != plain_bytes || class != Class::Get;
+        let fits = |key: &KeyBytes| key.as_bytes().len() <= self.settings.key_bytes;
+        (fits(&shared) && own.as_ref().is_none_or(fits)).then_some(Keys { shared, own, has_parts })
+    }
+
+    /// The key of everybody's response to a plain GET.
+    pub(in super::super) fn key_of(&self, target: Target<'_>) -> Key {
+        KeyBytes::new(Class::Get, target, self.query(target).as_deref(), None).to_key()
+    }
+
+    /// What of the query is in the key.
+    fn query<'a>(&self, target: Target<'a>) -> Option<Cow<'a, [u8]>> {
+        match self.search_rule(target) {
+            Some(rule) => target.query.and_then(|query| rule.apply(query)).map(Cow::Owned),
+            None => target.query.map(|query| query::normalised(query, &self.settings.query)),
+        }
+    }
+
+    pub(super) fn uri_mark(&self, request: RequestView<'_>) -> u64 {
+        let authority = Target::of(request, false).map_or(&b""[..], |target| target.authority);
+        let (path, query) = (request.uri().path(), request.uri().query());
+        self.marks.uri(authority, path.as_bytes(), query.map(str::as_bytes))
+    }
+
+    fn search_rule(&self, target: Target<'_>) -> Option<Arc<SearchRule>> {
+        if !self.settings.query.heeds_responses {
+            return None;
+        }
+        self.searches.get(&self.search_key(target.is_https, target.authority, target.path.as_bytes()))
+    }
+
+    fn search_key(&self, is_https: bool, authority: &[u8], path: &[u8]) -> u64 {
+        self.marker_hasher.hash_one((is_https, authority, path))
+    }
+
+    /// Takes note of what a response says of its path's queries, and stores it by that.
+    pub(in super::super) fn learn(&self, asked: &mut Asked, answer: &HeaderMap) {
+        let Some(query) = asked.query.take().filter(|_| self.settings.query.heeds_responses) else { return };
+        let (is_https, authority) = asked.shared_key.origin();
+        let place = self.search_key(is_https, authority, asked.shared_key.path());
+        let query = match SearchRule::of(answer) {
+            Some(rule) => {
+                let left = query.as_deref().and_then(|query| rule.apply(query));
+                self.searches.insert(place, Arc::new(rule));
+                left
+            }
+            None => {
+                self.searches.remove(&place);
+                query.map(|query| query::normalised(&query, &self.settings.query).into_owned())
+            }
+        };
+        asked.shared_key = asked.shared_key.with_query(query.as_deref());
+        asked.own_key = asked.own_key.as_ref().map(|key| key.with_query(query.as_deref()));
+    }
+}
+
+/// The keys of a request.
+#[derive(Debug)]
+pub(in super::super) struct Keys {
+    pub(super) shared: KeyBytes,
+    pub(super) own: Option<KeyBytes>,
+    pub(super) has_parts: bool,
+}
+
+/// Fields by which some servers find another resource than the URI names.
+const FORWARDED: [&str; 4] = ["x-forwarded-host", "x-forwarded-proto", "x-forwarded-scheme", "x-forwarded-port"];
+/// A host that a proxy names is a part of the key, since an origin may write it into what it answers.
+fn add_forwarded(key: &mut KeyBytes, headers: &HeaderMap) {
+    for name in FORWARDED {
+        for value in headers.get_all(name) {
+            key.add(name.as_bytes());
+            key.add(value.as_bytes());
+        }
+    }
+}
+
+/// Requests whose answers are nobody else's business, whatever they say.
+pub(super) fn is_odd(request: RequestView<'_>, scan: Scan) -> bool {
+    let names_host = || {
+        let mut lines = request.headers().get_all(header::FORWARDED).iter();
+        lines.any(|line| line.as_bytes().to_ascii_lowercase().windows(5).any(|window| window == b"host="))
+    };
+    scan.has(Scan::ODD)
+        || (scan.has(Scan::FORWARDED) && names_host())
+        || request.extensions().get::<CacheBypass>().is_some()
+}

@@ -1,0 +1,340 @@
+//! What all services of a cache share, and what it makes of a request.
+
+mod keys;
+
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, header};
+use quick_cache::sync::Cache as Table;
+
+use self::keys::{Keys, is_odd};
+use super::directives::RequestDirectives;
+use super::entry::{Entry, Head, Resource};
+use super::flight::Flights;
+use super::key::{Class, Key, KeyBytes, Marks};
+use super::purge::Purges;
+use super::reuse::{Reuse, reuse};
+use super::scan::Scan;
+use super::search::SearchRule;
+use super::serve::{Content, Request, Served, Told, bytes, serve};
+use super::settings::{Policy, Settings};
+use super::status::{Forward, Writer};
+use super::storable::Asked;
+use super::store::{Memory, Store};
+use super::tier;
+use crate::spine::clock::Clock;
+use crate::spine::event::Sampler;
+use crate::spine::identity::Identity;
+use crate::spine::rejection::Refuser;
+use crate::spine::request::{Protocol, RequestView};
+use crate::spine::shared::Stream;
+
+/// Keys whose responses cannot be shared, so that requests for them do not wait for each other.
+const MAX_MARKERS: usize = 65_536;
+/// How long a key is remembered so.
+const MARKER: Duration = Duration::from_secs(30);
+
+/// See the module.
+pub(super) struct Core {
+    pub(super) settings: Settings,
+    pub(super) memory: Memory,
+    pub(super) store: Option<Arc<dyn Store>>,
+    pub(super) flights: Arc<Flights<Key, Shared>>,
+    pub(super) purges: Purges,
+    pub(super) marks: Marks,
+    pub(super) writer: Writer,
+    pub(super) clock: Clock,
+    pub(super) refuser: Refuser,
+    pub(super) sampler: Sampler,
+    pub(super) refreshes: AtomicUsize,
+    pub(super) counts: Counts,
+    markers: Table<u64, Instant>,
+    /// What responses said of their paths' queries.
+    searches: Table<u64, Arc<SearchRule>>,
+    marker_hasher: RandomState,
+}
+
+/// What happened, for whoever asks.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) hits: AtomicU64,
+    pub(super) misses: AtomicU64,
+    pub(super) stores: AtomicU64,
+    pub(super) collapsed: AtomicU64,
+    pub(super) swept: AtomicU64,
+}
+
+/// What requests for one resource share.
+#[derive(Debug, Clone)]
+pub(super) enum Shared {
+    /// A response whose body is on its way.
+    Coming(Arc<Head>, Arc<Stream>),
+    /// One that is whole.
+    Ready(Arc<Entry>),
+}
+
+impl Shared {
+    pub(super) fn head(&self) -> &Head {
+        match self {
+            Self::Coming(head, _) => head,
+            Self::Ready(entry) => &entry.head,
+        }
+    }
+}
+
+/// What is made of a request.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Past the cache, without a word where that would change somebody's protocol.
+    Pass(Option<Forward>),
+    /// Past the cache, which takes note (RFC 9111 section 4.4).
+    Write(Box<Asked>),
+    /// Answered.
+    Serve(Ready),
+    /// Answered, and the origin is asked for the next time.
+    Refresh(Ready, Box<Asked>),
+    /// To the origin, or behind somebody who has gone there.
+    Fetch(Box<Asked>),
+    /// `only-if-cached`, and it is not.
+    Unavailable,
+}
+
+/// An answer out of the store.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) head: Served,
+    pub(super) body: Bytes,
+    pub(super) trailers: Option<Box<HeaderMap>>,
+}
+
+impl Ready {
+    pub(super) fn new(head: Served, entry: &Entry) -> Self {
+        let (body, trailers) = match head.content {
+            Content::Whole => (entry.body.clone(), entry.trailers.clone()),
+            Content::Slice { start, end } => (bytes(&entry.body, start, end), None),
+            Content::Nothing => (Bytes::new(), None),
+        };
+        Self { head, body, trailers }
+    }
+}
+
+/// What was found for a request.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) entry: Option<Arc<Entry>>,
+    /// Whether the resource has other variants.
+    pub(super) has_variants: bool,
+}
+
+impl Core {
+    pub(super) fn new(
+        settings: Settings,
+        memory: Memory,
+        store: Option<Arc<dyn Store>>,
+        writer: Writer,
+        clock: Clock,
+        refuser: Refuser,
+    ) -> Self {
+        Self {
+            flights: Arc::new(Flights::new(settings.flights, settings.waiters)),
+            settings,
+            memory,
+            store,
+            purges: Purges::new(),
+            marks: Marks::default(),
+            writer,
+            clock,
+            refuser,
+            sampler: Sampler::default(),
+            refreshes: AtomicUsize::new(0),
+            counts: Counts::default(),
+            markers: Table::new(MAX_MARKERS),
+            searches: Table::new(MAX_MARKERS),
+            marker_hasher: RandomState::new(),
+        }
+    }
+
+    /// What is to be done with a request.
+    pub(super) fn receive(&self, request: RequestView<'_>) -> Step {
+        let method = request.method();
+        if *method == Method::POST && Protocol::of_headers(request.headers()) == Protocol::Grpc {
+            return Step::Pass(None);
+        }
+        let class = match *method {
+            Method::GET | Method::HEAD => None,
+            Method::OPTIONS | Method::TRACE | Method::CONNECT => return Step::Pass(Some(Forward::Method)),
+            // RFC 9110 section 9.2.1: a method that is not known may be unsafe.
+            _ => match self.query_content(request) {
+                Some(content) => Some(content),
+                None => return self.write_step(request),
+            },
+        };
+        let scan = Scan::of(request.headers());
+        if class.is_none() && is_odd(request, scan) {
+            return Step::Pass(Some(Forward::Bypass));
+        }
+        if scan.has(Scan::PRECONDITION) {
+            return Step::Pass(Some(Forward::Request));
+        }
+        let class = class.as_deref().map_or(Class::Get, Class::Query);
+        let Some(keys) = self.keys(request, class, scan) else { return Step::Pass(Some(Forward::Bypass)) };
+        let directives = if scan.has(Scan::DIRECTIVES) {
+            RequestDirectives::of(request.headers())
+        } else {
+            RequestDirectives::default()
+        };
+        let now = self.clock.now();
+        let mut found = self.find(&keys, request.headers(), scan.has(Scan::RANGE), now);
+        if found.entry.is_none() && self.store.is_some() {
+            let key = keys.shared.to_key();
+            found.entry = tier::at_hand(self, &key, self.uri_mark(request), request.headers());
+        }
+        if let Some(entry) = &found.entry {
+            let reuse = reuse(&entry.head, &directives, now, &self.settings);
+            let asking = Request { method, headers: request.headers(), scan };
+            if !matches!(reuse, Reuse::Validate { .. })
+                && let Some(served) = serve(entry, asking, now, Told::Hit, &self.writer)
+            {
+                self.counts.hits.fetch_add(1, Ordering::Relaxed);
+                let ready = Ready::new(served, entry);
+                return match reuse {
+                    Reuse::WhileRevalidate => Step::Refresh(ready, Box::new(self.asked(request, &keys, directives))),
+                    _ => Step::Serve(ready),
+                };
+            }
+        }
+        if directives.only_if_cached && self.settings.policy == Policy::Shared {
+            return Step::Unavailable;
+        }
+        self.counts.misses.fetch_add(1, Ordering::Relaxed);
+        Step::Fetch(Box::new(self.asked(request, &keys, directives)))
+    }
+
+    fn write_step(&self, request: RequestView<'_>) -> Step {
+        match self.keys(request, Class::Get, Scan::of(request.headers())) {
+            Some(keys) => Step::Write(Box::new(self.asked(request, &keys, RequestDirectives::default()))),
+            None => Step::Pass(Some(Forward::Method)),
+        }
+    }
+
+    /// What is kept of a request.
+    fn asked(&self, request: RequestView<'_>, keys: &Keys, directives: RequestDirectives) -> Asked {
+        let (path, query) = (request.uri().path(), request.uri().query());
+        let route = self.settings.route(path);
+        let mut tags = route.map(|route| route.tags.clone()).unwrap_or_default();
+        tags.extend(self.settings.taggers.iter().flat_map(|tagger| tagger(request)));
+        tags.truncate(super::tags::MAX_TAGS);
+        let is_known = request.extensions().get::<Identity>().is_some();
+        Asked {
+            method: request.method().clone(),
+            headers: request.headers().clone(),
+            directives,
+            is_authorized: is_known || request.headers().contains_key(header::AUTHORIZATION),
+            shared_key: keys.shared.to_key(),
+            own_key: keys.own.as_ref().map(KeyBytes::to_key),
+            has_parts: keys.has_parts,
+            uri: self.uri_mark(request),
+            ttl: route.and_then(|route| route.ttl),
+            tags,
+            query: self.settings.query.heeds_responses.then(|| query.map(str::to_owned)),
+            cache_control: route.and_then(|route| route.cache_control.clone()),
+        }
+    }
+
+    /// The stored response that a request asks for: the caller's own before everybody's, unless that alone is fresh.
+    pub(super) fn find(&self, keys: &Keys, request: &HeaderMap, parts: bool, now: Instant) -> Found {
+        let own = keys.own.as_ref().map(KeyBytes::as_bytes);
+        self.find_under(keys.shared.as_bytes(), own, request, parts, now)
+    }
+
+    /// The same for a request that has waited.
+    pub(super) fn find_again(&self, asked: &Asked, now: Instant) -> Found {
+        let own = asked.own_key.as_ref().map(Key::as_bytes);
+        let parts = asked.headers.contains_key(header::RANGE);
+        self.find_under(asked.shared_key.as_bytes(), own, &asked.headers, parts, now)
+    }
+
+    fn find_under(&self, shared: &[u8], own: Option<&[u8]>, asked: &HeaderMap, parts: bool, now: Instant) -> Found {
+        let select = |resource: &Option<Arc<Resource>>| {
+            resource.as_ref().and_then(|resource| resource.select(asked, &self.purges, parts).cloned())
+        };
+        let mine = own.and_then(|own| select(&self.memory.get(own)));
+        if mine.as_ref().is_some_and(|entry| entry.head.is_fresh(now)) {
+            return Found { entry: mine, has_variants: false };
+        }
+        let everybodys = self.memory.get(shared);
+        let entry = select(&everybodys);
+        let entry = match (mine, entry) {
+            (Some(mine), Some(shared)) => Some(if shared.head.is_fresh(now) { shared } else { mine }),
+            (mine, shared) => mine.or(shared),
+        };
+        Found { has_variants: entry.is_none() && everybodys.is_some(), entry }
+    }
+
+    fn marker(&self, key: &Key) -> u64 {
+        self.marker_hasher.hash_one(key)
+    }
+
+    /// Whether responses under this key were found to be nobody else's.
+    pub(super) fn is_marked(&self, key: &Key, now: Instant) -> bool {
+        self.markers.get(&self.marker(key)).is_some_and(|until| now < until)
+    }
+
+    pub(super) fn mark(&self, key: &Key, now: Instant) {
+        if let Some(until) = now.checked_add(MARKER) {
+            self.markers.insert(self.marker(key), until);
+        }
+    }
+
+    pub(super) fn unmark(&self, key: &Key) {
+        self.markers.remove(&self.marker(key));
+    }
+
+    /// Stores a response, unless somebody wrote to the resource or purged it since its fill began.
+    pub(super) fn keep(self: &Arc<Self>, entry: Arc<Entry>) -> bool {
+        let is_kept = self.keep_in_memory(Arc::clone(&entry));
+        if is_kept && entry.head.part.is_none() {
+            tier::put(self, &entry);
+        }
+        is_kept
+    }
+
+    /// Takes a resource out.
+    pub(super) fn remove(self: &Arc<Self>, key: Key) {
+        self.memory.update(&key, |_| None);
+        tier::remove(self, key);
+    }
+
+    pub(super) fn keep_in_memory(&self, entry: Arc<Entry>) -> bool {
+        let mut is_kept = false;
+        let key = entry.head.key.clone();
+        self.memory.update(&key, |held| {
+            let is_current =
+                !self.purges.is_written(entry.head.uri, entry.head.begun) && entry.head.is_good(&self.purges);
+            if !is_current {
+                return held.cloned();
+            }
+            is_kept = true;
+            Resource::with(held, entry, self.settings.variants, &self.purges)
+        });
+        if is_kept {
+            self.unmark(&key);
+            self.counts.stores.fetch_add(1, Ordering::Relaxed);
+        }
+        is_kept
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("memory", &self.memory)
+            .field("in_flight", &self.flights.len())
+            .finish_non_exhaustive()
+    }
+}

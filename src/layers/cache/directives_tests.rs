@@ -1,0 +1,113 @@
+use http::HeaderMap;
+
+use super::*;
+
+fn seconds(seconds: u64) -> Option<Duration> {
+    Some(Duration::from_secs(seconds))
+}
+
+fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    headers
+}
+
+fn response(value: &'static str) -> ResponseDirectives {
+    ResponseDirectives::of(&fields(&[("cache-control", value)]), &[])
+}
+
+fn request(value: &'static str) -> RequestDirectives {
+    RequestDirectives::of(&fields(&[("cache-control", value)]))
+}
+
+/// RFC 9111 section 5.2: case-insensitive names, unknown ones ignored, token and quoted-string alike.
+#[test]
+fn names_and_arguments() {
+    let all = response("NO-CACHE, Max-Age=60, x=\"no-store, private\", s-maxage=\"5\",, PUBLIC,must-revalidate");
+    assert!(all.no_cache && all.public && all.must_revalidate && !all.no_store && !all.private);
+    assert_eq!((all.max_age, all.s_maxage), (seconds(60), seconds(5)));
+    assert_eq!(response("max-age =60").max_age, None, "no directive of that name");
+    assert_eq!(response("xmax-age=60, max-agex=60").max_age, None);
+}
+
+/// RFC 9111 sections 1.2.2 and 4.2.1: too large is 2^31, no number is stale, of two the first counts.
+#[test]
+fn numbers() {
+    for (value, expected) in [
+        ("max-age=0", 0),
+        ("max-age=003600", 3600),
+        ("max-age=2147483648", 1 << 31),
+        ("max-age=99999999999999999999999", 1 << 31),
+        ("max-age=-1", 0),
+        ("max-age=3600.0", 0),
+        ("max-age=1e3", 0),
+        ("max-age= 3600", 0),
+        ("max-age='3600'", 0),
+        ("max-age", 0),
+        ("max-age=", 0),
+        ("max-age=1, max-age=3600", 1),
+        ("max-age=3600, max-age=1", 3600),
+    ] {
+        assert_eq!(response(value).max_age, seconds(expected), "{value}");
+    }
+}
+
+/// RFC 9111 sections 5.2.2.4 and 5.2.2.7: the named fields alone; a list that cannot be read names all of them.
+#[test]
+fn qualified_forms_name_fields() {
+    let named = response("private=\"set-cookie, X-A\", no-cache=x-b");
+    assert!(!named.private && !named.no_cache);
+    assert_eq!(named.withheld, ["set-cookie", "x-a", "x-b"]);
+    for value in ["private=\"\"", "no-cache=\"a b\"", "private=\" , \""] {
+        let whole = response(value);
+        assert!(whole.private && whole.no_cache, "{value}");
+    }
+}
+
+#[test]
+fn several_lines_are_one_list_and_a_flood_is_cut() {
+    let lines = fields(&[("cache-control", "max-age=5"), ("cache-control", "no-cache")]);
+    let both = ResponseDirectives::of(&lines, &[]);
+    assert!(both.no_cache && both.max_age == seconds(5));
+    let flood = HeaderValue::try_from(format!("{}no-store", "a,".repeat(MAX_DIRECTIVES))).unwrap();
+    let headers = HeaderMap::from_iter([(header::CACHE_CONTROL, flood)]);
+    assert!(!ResponseDirectives::of(&headers, &[]).no_store);
+}
+
+/// RFC 9111 section 5.2.1; section 5.4: `Pragma` where `Cache-Control` is not.
+#[test]
+fn what_requests_say() {
+    let all = request("no-cache, no-store, only-if-cached, max-age=1, min-fresh=2, max-stale=3");
+    assert!(all.no_cache && all.no_store && all.only_if_cached);
+    assert_eq!((all.max_age, all.min_fresh, all.max_stale), (seconds(1), seconds(2), seconds(3)));
+    assert_eq!(request("max-stale").max_stale, seconds(MAX_SECONDS));
+    assert!(RequestDirectives::of(&fields(&[("pragma", "x, No-Cache")])).no_cache);
+    assert!(!RequestDirectives::of(&fields(&[("pragma", "no-cache"), ("cache-control", "max-age=1")])).no_cache);
+}
+
+/// RFC 9213 sections 2.1 and 2.2.
+#[test]
+fn targeted_fields() {
+    const CDN: HeaderName = HeaderName::from_static("cdn-cache-control");
+    const MINE: HeaderName = HeaderName::from_static("mine-cache-control");
+    let of = |cdn: &'static str| {
+        ResponseDirectives::of(&fields(&[("cdn-cache-control", cdn), ("cache-control", "max-age=9")]), &[CDN])
+    };
+    let spoken = of("max-age=60, must-revalidate, private, no-store=?0, no-cache=?1");
+    assert_eq!(spoken.max_age, seconds(60));
+    assert!(spoken.targeted && spoken.must_revalidate && spoken.private && spoken.no_cache && !spoken.no_store);
+    for ignored in ["", "MAX-AGE=60", "max-age=60,", "max-age=60 no-store", "max-age=\"60"] {
+        let directives = of(ignored);
+        assert!(!directives.targeted && directives.max_age == seconds(9), "{ignored}");
+    }
+    // A value of another kind is no number.
+    for stale in ["max-age=\"60.5\"", "max-age=-5", "max-age=1.5", "max-age=?1", "max-age"] {
+        assert_eq!(of(stale).max_age, seconds(0), "{stale}");
+    }
+    let both = fields(&[("cdn-cache-control", "max-age=1"), ("mine-cache-control", "max-age=2")]);
+    assert_eq!(ResponseDirectives::of(&both, &[MINE, CDN]).max_age, seconds(2), "in the order of the list");
+    let lines = fields(&[("cdn-cache-control", "max-age=1"), ("cdn-cache-control", "no-store")]);
+    assert!(ResponseDirectives::of(&lines, &[CDN]).no_store, "several lines are one dictionary");
+}

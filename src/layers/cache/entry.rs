@@ -1,0 +1,300 @@
+//! A stored response.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::freshness::Life;
+use super::key::Key;
+use super::purge::{Purges, Standing};
+use super::range::Part;
+use super::tags::Names;
+use super::vary::{self, Selector};
+
+/// What a stored response costs beside its fields and its body: its own structures, those of the store, and what an
+/// allocator adds to a dozen allocations.
+const OVERHEAD_BYTES: usize = 1024;
+/// What a field costs beside its bytes: the map's entry and index, and the value's own allocation.
+const FIELD_BYTES: usize = 152;
+
+/// All of a response but its body: what is known when its head has come.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) key: Key,
+    pub(super) status: StatusCode,
+    /// As they are sent, with seats for `Age` and `Cache-Status`.
+    pub(super) headers: HeaderMap,
+    pub(super) selectors: Box<[Selector]>,
+    pub(super) date: SystemTime,
+    pub(super) life: Life,
+    pub(super) rules: Rules,
+    /// The bytes that a 206 has.
+    pub(super) part: Option<Part>,
+    /// What a purge may name: tags, groups, the path, the URI.
+    pub(super) marks: Box<[u64]>,
+    /// The mark of the URI, by which unsafe requests are known.
+    pub(super) uri: u64,
+    /// The number that stood when its fill began.
+    pub(super) begun: u64,
+    /// What the marks were made of, where a second tier must know.
+    pub(super) names: Option<Box<Names>>,
+    /// The last purge that was looked at.
+    looked: AtomicU64,
+    /// Stale whatever its age is: by a soft purge, or because a HEAD told of another content.
+    is_expired: AtomicBool,
+}
+
+/// How a response may be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Rules {
+    /// Validated on every use.
+    pub(super) no_cache: bool,
+    pub(super) forbids_stale: bool,
+    pub(super) immutable: bool,
+    pub(super) stale_while_revalidate: Duration,
+    pub(super) stale_if_error: Duration,
+    /// Belongs to one caller.
+    pub(super) is_private: bool,
+    /// Stands under a key that an unsafe request does not find.
+    pub(super) is_apart: bool,
+}
+
+/// A response as it is stored: whole, or one part of it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) head: Arc<Head>,
+    pub(super) body: Bytes,
+    pub(super) trailers: Option<Box<HeaderMap>>,
+    /// The fields of a 304, made when one is first sent.
+    not_modified: OnceLock<HeaderMap>,
+}
+
+impl Head {
+    #[expect(clippy::too_many_arguments, reason = "they are the fields, and all differ in type or stand in one place")]
+    pub(super) fn new(
+        key: Key,
+        status: StatusCode,
+        headers: HeaderMap,
+        selectors: Box<[Selector]>,
+        date: SystemTime,
+        life: Life,
+        rules: Rules,
+        marked: (Box<[u64]>, u64, u64),
+    ) -> Self {
+        let (marks, uri, begun) = marked;
+        let part = if status == StatusCode::PARTIAL_CONTENT { Part::of_content_range(&headers) } else { None };
+        Self {
+            key,
+            status,
+            headers,
+            selectors,
+            date,
+            life,
+            rules,
+            part,
+            marks,
+            uri,
+            begun,
+            names: None,
+            looked: AtomicU64::new(begun),
+            is_expired: AtomicBool::new(false),
+        }
+    }
+
+    fn with_headers(&self, status: StatusCode, headers: HeaderMap) -> Self {
+        let marked = (self.marks.clone(), self.uri, self.begun);
+        let (key, selectors) = (self.key.clone(), self.selectors.clone());
+        let mut head = Self::new(key, status, headers, selectors, self.date, self.life, self.rules, marked);
+        head.names.clone_from(&self.names);
+        head
+    }
+
+    /// For more of the same content; all of it is a whole.
+    pub(super) fn with_part(&self, part: Part) -> Self {
+        let mut headers = self.headers.clone();
+        headers.insert(header::CONTENT_LENGTH, (part.end - part.start).into());
+        if part.is_all() {
+            headers.remove(header::CONTENT_RANGE);
+            return self.with_headers(StatusCode::OK, headers);
+        }
+        headers.insert(header::CONTENT_RANGE, part.content_range());
+        self.with_headers(self.status, headers)
+    }
+
+    /// With a tag of our own making.
+    pub(super) fn with_etag(&self, tag: &HeaderValue) -> Self {
+        let mut headers = self.headers.clone();
+        headers.insert(header::ETAG, tag.clone());
+        self.with_headers(self.status, headers)
+    }
+
+    /// Whether purges and writes leave it; a soft purge makes it stale.
+    pub(super) fn is_good(&self, purges: &Purges) -> bool {
+        if self.rules.is_apart && purges.is_written(self.uri, self.begun) {
+            return false;
+        }
+        let noted = purges.noted();
+        if noted <= self.looked.load(Ordering::Acquire) {
+            return true;
+        }
+        match purges.standing(&self.marks, self.key.path(), self.begun) {
+            Standing::Gone => return false,
+            Standing::Stale => self.expire(),
+            Standing::Good => {}
+        }
+        self.looked.fetch_max(noted, Ordering::AcqRel);
+        true
+    }
+
+    /// Makes it stale.
+    pub(super) fn expire(&self) {
+        self.is_expired.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_expired(&self) -> bool {
+        self.is_expired.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_fresh(&self, now: Instant) -> bool {
+        !self.is_expired() && self.life.is_fresh(now)
+    }
+
+    /// For how long it has been stale.
+    pub(super) fn staleness(&self, now: Instant) -> Duration {
+        self.life.staleness(now)
+    }
+
+    /// Whether a request asks for this variant.
+    pub(super) fn selects(&self, request: &HeaderMap) -> bool {
+        vary::matches(&self.selectors, request)
+    }
+
+    fn weight(&self) -> usize {
+        fields_weight(&self.headers) + vary::weight(&self.selectors) + size_of_val(&*self.marks)
+    }
+}
+
+impl Entry {
+    pub(super) fn new(head: Arc<Head>, body: Bytes, trailers: Option<Box<HeaderMap>>) -> Self {
+        Self { head, body, trailers, not_modified: OnceLock::new() }
+    }
+
+    /// The same content under another head.
+    pub(super) fn with_head(&self, head: Head) -> Self {
+        Self::new(Arc::new(head), self.body.clone(), self.trailers.clone())
+    }
+
+    /// What it costs to keep.
+    pub(super) fn weight(&self) -> usize {
+        let trailers = self.trailers.as_deref().map_or(0, fields_weight);
+        OVERHEAD_BYTES + self.head.weight() + self.body.len() + trailers
+    }
+
+    /// RFC 9110 section 15.4.5: what a 304 repeats of the fields of a 200.
+    pub(super) fn not_modified(&self) -> &HeaderMap {
+        self.not_modified.get_or_init(|| Self::not_modified_of(&self.head))
+    }
+
+    /// The same for a response that is still coming.
+    pub(super) fn not_modified_of(head: &Head) -> HeaderMap {
+        let mut fields = HeaderMap::with_capacity(8);
+        if !head.headers.contains_key(header::ETAG)
+            && let Some(modified) = head.headers.get(header::LAST_MODIFIED)
+        {
+            // What a client without a tag knows its copy by.
+            fields.insert(header::LAST_MODIFIED, modified.clone());
+        }
+        for name in [
+            header::CACHE_CONTROL,
+            header::CONTENT_LOCATION,
+            header::DATE,
+            header::ETAG,
+            header::EXPIRES,
+            header::VARY,
+            header::AGE,
+            super::status::CACHE_STATUS,
+        ] {
+            for value in head.headers.get_all(&name) {
+                fields.append(name.clone(), value.clone());
+            }
+        }
+        fields
+    }
+}
+
+fn fields_weight(headers: &HeaderMap) -> usize {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    // Value stored is what was sent; seats for two fields of ours are among them.
+    bytes + headers.len() * FIELD_BYTES
+}
+
+/// The variants of one resource.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Resource {
+    pub(super) variants: Vec<Arc<Entry>>,
+    weight: usize,
+}
+
+impl Resource {
+    fn of(variants: Vec<Arc<Entry>>) -> Option<Self> {
+        let weight = variants.iter().map(|entry| entry.weight()).sum();
+        (!variants.is_empty()).then_some(Self { variants, weight })
+    }
+
+    pub(super) const fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// The variant that a request asks for: of several the most recent (RFC 9111 section 4).
+    pub(super) fn select(&self, request: &HeaderMap, purges: &Purges, parts: bool) -> Option<&Arc<Entry>> {
+        let asked = |entry: &&Arc<Entry>| {
+            (parts || entry.head.part.is_none()) && entry.head.selects(request) && entry.head.is_good(purges)
+        };
+        self.variants.iter().filter(asked).max_by_key(|entry| (entry.head.part.is_none(), entry.head.date))
+    }
+
+    /// With another variant in it: in the place of those that it replaces, and of the oldest when there are too many.
+    pub(super) fn with(held: Option<&Self>, entry: Arc<Entry>, max_variants: usize, purges: &Purges) -> Option<Self> {
+        let is_replaced = |held: &Arc<Entry>| {
+            let same_part = match (held.head.part, entry.head.part) {
+                (Some(held), Some(new)) => new.contains(held),
+                // A whole replaces its parts; a part leaves a whole that is good.
+                (_, None) => true,
+                (None, Some(_)) => false,
+            };
+            same_part && held.head.selectors == entry.head.selectors
+        };
+        let mut variants: Vec<_> = held
+            .into_iter()
+            .flat_map(|held| &held.variants)
+            .filter(|held| !is_replaced(held) && held.head.is_good(purges))
+            .cloned()
+            .collect();
+        while variants.len() >= max_variants.max(1) {
+            let oldest = variants.iter().enumerate().min_by_key(|(_, entry)| entry.head.life.born).map(|(at, _)| at);
+            match oldest {
+                Some(at) => drop(variants.swap_remove(at)),
+                None => break,
+            }
+        }
+        variants.push(entry);
+        Self::of(variants)
+    }
+
+    /// Without one variant.
+    pub(super) fn without(&self, gone: &Arc<Entry>) -> Option<Self> {
+        Self::of(self.variants.iter().filter(|entry| !Arc::ptr_eq(entry, gone)).cloned().collect())
+    }
+
+    /// Whether anything of it can still be used.
+    pub(super) fn is_good(&self, purges: &Purges) -> bool {
+        self.variants.iter().any(|entry| entry.head.is_good(purges))
+    }
+}
+
+/// A value that is written over before it is sent.
+pub(super) const SEAT: HeaderValue = HeaderValue::from_static("0");

@@ -1,0 +1,284 @@
+//! The way to the origin: behind somebody who goes there already, or oneself.
+
+mod future;
+mod keep;
+mod settle;
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, header};
+use http_body::Body;
+use tower_service::Service;
+
+use self::future::{Waited, wait};
+pub(super) use self::keep::keep;
+use self::settle::{Trip, settle};
+use super::conditional;
+use super::core::{Core, Found, Ready, Shared};
+use super::entry::Entry;
+use super::flight::{Lead, Role, Terms};
+use super::key::Key;
+use super::reuse::{Reuse, reuse};
+use super::serve::{Content, Told, serve, serve_coming};
+use super::service::{Answer, respond};
+use super::status::{Forward, Forwarded};
+use super::storable::Asked;
+use super::tier;
+use crate::spine::body::ResponseBody;
+use crate::spine::request::{RequestFacts, RequestView};
+use crate::spine::shared::SharedBody;
+
+/// How often a request whose leader failed waits for another; then it goes alone.
+const MAX_ATTEMPTS: usize = 3;
+/// How long a refresh in the background may take in all: nobody waits for it, and nobody would end it.
+const MAX_REFRESH: Duration = Duration::from_secs(60);
+
+pub(super) type Leading = Lead<Key, Shared>;
+
+/// Answers a request that nothing stored answers as it is.
+pub(super) async fn fetch<S, ReqB, ResB>(
+    core: Arc<Core>,
+    service: S,
+    request: Request<ReqB>,
+    asked: Asked,
+) -> Result<Answer<ResB>, S::Error>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>>,
+    ResB: Body<Data = Bytes> + Send + 'static,
+    ResB::Error: Send + 'static,
+{
+    let facts = RequestFacts::of(RequestView::of(&request));
+    // Who asks for a part, or for news, is answered with something that others cannot use.
+    let waits = asked.method != http::Method::HEAD
+        && !asked.headers.contains_key(header::RANGE)
+        && !core.is_marked(flight_key(&asked), core.clock.now());
+    let mut collapsed = None;
+    let mut lead = None;
+    let mut found = core.find_again(&asked, core.clock.now());
+    for attempt in 0.. {
+        if !waits || attempt >= MAX_ATTEMPTS || (found.entry.is_none() && conditional::is_conditional(&asked.headers)) {
+            break;
+        }
+        let now = core.clock.now();
+        match core
+            .flights
+            .join(flight_key(&asked), terms(&core, &asked, now), |shared| shared.head().selects(&asked.headers))
+        {
+            Role::Alone => break,
+            Role::Leader(leading) => {
+                lead = Some(leading);
+                break;
+            }
+            Role::Follower(follow) => {
+                collapsed = Some(false);
+                match wait(follow, core.clock.sleep(core.settings.wait)).await {
+                    Waited::Shared(shared) => {
+                        if let Some(answer) = follow_up(&core, &asked, shared) {
+                            core.counts.collapsed.fetch_add(1, Ordering::Relaxed);
+                            return Ok(answer);
+                        }
+                    }
+                    Waited::Failed => {}
+                    Waited::Declined | Waited::TooLong => break,
+                }
+            }
+        }
+        // What has been stored meanwhile may answer now.
+        found = core.find_again(&asked, core.clock.now());
+        if let Some(answer) = found.entry.as_ref().and_then(|entry| hit(&core, &asked, entry)) {
+            return Ok(answer);
+        }
+    }
+    // What stands elsewhere may answer, or be asked about.
+    if found.entry.is_none() && core.store.is_some() && asked.method == http::Method::GET {
+        found.entry = tier::fetch(&core, &asked).await;
+        if let Some(entry) = &found.entry
+            && let Some(answer) = hit(&core, &asked, entry)
+        {
+            if let Some(lead) = &lead {
+                lead.share(Shared::Ready(Arc::clone(entry)), core.clock.now());
+            }
+            return Ok(answer);
+        }
+    }
+    let why = why(&core, &asked, &found);
+    let forwarded = Forwarded { collapsed, ..Forwarded::new(why) };
+    let trip = Trip { asked, facts, stale: found.entry, forwarded, lead };
+    go(core, service, request, trip).await
+}
+
+/// Why a request goes on.
+fn why(core: &Core, asked: &Asked, found: &Found) -> Forward {
+    match &found.entry {
+        Some(entry) => match reuse(&entry.head, &asked.directives, core.clock.now(), &core.settings) {
+            Reuse::Validate { by_request: true } => Forward::Request,
+            Reuse::Validate { .. } | Reuse::WhileRevalidate => Forward::Stale,
+            _ => Forward::Partial,
+        },
+        None if found.has_variants => Forward::VaryMiss,
+        None => Forward::UriMiss,
+    }
+}
+
+/// Asks the origin anew for what was answered already, and reads the answer to its end.
+pub(super) async fn refresh<S, ReqB, ResB>(
+    core: Arc<Core>,
+    service: S,
+    request: Request<ReqB>,
+    mut asked: Asked,
+    lead: Leading,
+    _running: Running,
+) where
+    S: Service<Request<ReqB>, Response = Response<ResB>>,
+    ResB: Body<Data = Bytes> + Send + 'static,
+    ResB::Error: Send + 'static,
+{
+    let facts = RequestFacts::of(RequestView::of(&request));
+    let (mut parts, body) = request.into_parts();
+    // Nobody is to know who asked first.
+    for name in [header::COOKIE, header::AUTHORIZATION, header::RANGE, header::CACHE_CONTROL, header::PRAGMA] {
+        parts.headers.remove(name);
+    }
+    conditional::strip(&mut parts.headers);
+    parts.extensions.clear();
+    parts.method = http::Method::GET;
+    let found = core.find_again(&asked, core.clock.now());
+    asked.method = http::Method::GET;
+    asked.directives = super::directives::RequestDirectives::default();
+    // `Vary` may name a field that was taken away: then this is another variant's answer.
+    asked.headers = parts.headers.clone();
+    let forwarded = Forwarded::new(Forward::Stale);
+    let is_same = found.entry.as_ref().is_some_and(|entry| entry.head.selects(&asked.headers));
+    let trip = Trip { asked, facts, stale: found.entry.filter(|_| is_same), forwarded, lead: Some(lead) };
+    let deadline = core.clock.sleep(MAX_REFRESH);
+    let work = async {
+        if let Ok(answer) = go(core, service, Request::from_parts(parts, body), trip).await {
+            let mut body = pin!(answer.into_body());
+            while poll_fn(|cx| body.as_mut().poll_frame(cx)).await.is_some_and(|frame| frame.is_ok()) {}
+        }
+    };
+    let mut work = pin!(work);
+    let mut deadline = deadline;
+    poll_fn(|cx| {
+        if work.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        match &mut deadline {
+            Some(deadline) => Pin::new(deadline).poll(cx),
+            None => Poll::Pending,
+        }
+    })
+    .await;
+}
+
+/// One of the refreshes that run.
+pub(super) struct Running(Arc<Core>);
+
+impl Running {
+    /// One more, if there may be.
+    pub(super) fn begin(core: &Arc<Core>) -> Option<Self> {
+        let take = |running: usize| (running < core.settings.refreshes).then_some(running + 1);
+        core.refreshes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok().map(|_| Self(Arc::clone(core)))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.refreshes.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn flight_key(asked: &Asked) -> &Key {
+    asked.own_key.as_ref().unwrap_or(&asked.shared_key)
+}
+
+fn terms(core: &Core, asked: &Asked, now: Instant) -> Terms {
+    Terms {
+        now,
+        patience: core.settings.wait,
+        not_before: core.purges.last_write(asked.uri),
+        number: core.purges.begin(),
+    }
+}
+
+/// Calls the origin, once it is ready.
+async fn go<S, ReqB, ResB>(
+    core: Arc<Core>,
+    mut service: S,
+    request: Request<ReqB>,
+    trip: Trip,
+) -> Result<Answer<ResB>, S::Error>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>>,
+    ResB: Body<Data = Bytes> + Send + 'static,
+    ResB::Error: Send + 'static,
+{
+    let (mut parts, body) = request.into_parts();
+    let stale = trip.stale.as_ref().filter(|stale| may_validate(stale));
+    let is_validation = stale.is_some();
+    if let Some(stale) = stale {
+        ask_for_news(&mut parts.headers, stale);
+    }
+    let nonce = settle::nonce_of(&parts.extensions);
+    // A stale response is better than none where it may be used, so a service that is not ready is one that failed.
+    if let Err(error) = poll_fn(|cx| service.poll_ready(cx)).await {
+        let asking = settle::Asking { begun: core.purges.begin(), asked_at: core.clock.now(), is_validation, nonce };
+        return settle(&core, trip, Err(error), asking);
+    }
+    let (begun, asked_at) = (core.purges.begin(), core.clock.now());
+    let result = service.call(Request::from_parts(parts, body)).await;
+    settle(&core, trip, result, settle::Asking { begun, asked_at, is_validation, nonce })
+}
+
+fn may_validate(stale: &Arc<Entry>) -> bool {
+    stale.head.part.is_none() && conditional::has_validator(&stale.head.headers)
+}
+
+/// RFC 9111 section 4.3.1: the stored validators in the place of the client's, which are for what the client has.
+fn ask_for_news(headers: &mut HeaderMap, stale: &Entry) {
+    conditional::strip(headers);
+    headers.remove(header::RANGE);
+    for (name, value) in conditional::validators(&stale.head.headers) {
+        headers.insert(name, value);
+    }
+}
+
+fn hit<B>(core: &Core, asked: &Asked, entry: &Entry) -> Option<Answer<B>> {
+    let now = core.clock.now();
+    match reuse(&entry.head, &asked.directives, now, &core.settings) {
+        Reuse::Validate { .. } => None,
+        _ => serve(entry, asked.request(), now, Told::Hit, &core.writer).map(|head| respond(Ready::new(head, entry))),
+    }
+}
+
+/// Another's response, for one who waited for it.
+fn follow_up<B>(core: &Core, asked: &Asked, shared: Shared) -> Option<Answer<B>> {
+    if !shared.head().selects(&asked.headers) || !shared.head().is_good(&core.purges) {
+        return None;
+    }
+    let now = core.clock.now();
+    let forwarded = Forwarded { collapsed: Some(true), ..Forwarded::new(Forward::UriMiss) };
+    let told = Told::Forwarded(forwarded);
+    match shared {
+        Shared::Ready(entry) => {
+            serve(&entry, asked.request(), now, told, &core.writer).map(|head| respond(Ready::new(head, &entry)))
+        }
+        Shared::Coming(head, stream) => {
+            let served = serve_coming(&head, asked.request(), now, told, &core.writer);
+            let body = match served.content {
+                Content::Whole => ResponseBody::inner(SharedBody::read(stream.attach()?)),
+                _ => ResponseBody::default(),
+            };
+            let mut response = Response::new(body);
+            *response.status_mut() = served.status;
+            *response.headers_mut() = served.headers;
+            Some(response)
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! What the origin's answer comes to: for the client, for the store, and for those who wait.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{Extensions, HeaderMap, Method, Response, StatusCode, header};
+use http_body::Body;
+
+use super::super::conditional;
+use super::super::core::{Core, Ready, Shared};
+use super::super::directives::whole_number;
+use super::super::entry::{Entry, Head};
+use super::super::freshness::Moments;
+use super::super::reuse::{Failure, Fallback, fallback};
+use super::super::route::CacheHint;
+use super::super::serve::{Told, serve};
+use super::super::service::{Answer, refuse, respond};
+use super::super::status::Forwarded;
+use super::super::storable::{self, Asked, Decline, freshened, head, judge};
+use super::super::tags;
+use super::super::tier;
+use super::Leading;
+use super::keep::keep;
+use crate::spine::body::ResponseBody;
+use crate::spine::rejection::Rejection;
+use crate::spine::request::RequestFacts;
+use crate::spine::response::ResponseView;
+use crate::spine::shared::SharedBody;
+
+/// A request on its way.
+pub(in super::super) struct Trip {
+    pub(in super::super) asked: Asked,
+    pub(in super::super) facts: RequestFacts,
+    pub(in super::super) stale: Option<Arc<Entry>>,
+    pub(in super::super) forwarded: Forwarded,
+    pub(in super::super) lead: Option<Leading>,
+}
+
+/// How it was sent.
+pub(in super::super) struct Asking {
+    pub(in super::super) begun: u64,
+    pub(in super::super) asked_at: Instant,
+    /// Whether it carried the stored validators.
+    pub(in super::super) is_validation: bool,
+    pub(in super::super) nonce: Option<Nonce>,
+}
+
+/// The nonce that an inner page may draw.
+#[cfg(feature = "security-headers")]
+pub(in super::super) type Nonce = crate::spine::nonce::CspNonce;
+#[cfg(not(feature = "security-headers"))]
+pub(in super::super) type Nonce = std::convert::Infallible;
+
+/// The nonce of a request whose page gets one.
+#[cfg(feature = "security-headers")]
+pub(in super::super) fn nonce_of(extensions: &Extensions) -> Option<Nonce> {
+    extensions.get::<Nonce>().cloned()
+}
+
+/// Nobody draws one.
+#[cfg(not(feature = "security-headers"))]
+pub(in super::super) const fn nonce_of(_: &Extensions) -> Option<Nonce> {
+    None
+}
+
+fn is_drawn(nonce: Option<&Nonce>) -> bool {
+    #[cfg(feature = "security-headers")]
+    return nonce.is_some_and(|nonce| nonce.drawn().is_some());
+    #[cfg(not(feature = "security-headers"))]
+    return nonce.is_some();
+}
+
+/// Settles a request whose answer, or none, has come.
+pub(in super::super) fn settle<B, E>(
+    core: &Arc<Core>,
+    mut trip: Trip,
+    result: Result<Response<B>, E>,
+    asking: Asking,
+) -> Result<Answer<B>, E>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Send + 'static,
+{
+    let moments = Moments { asked: asking.asked_at, answered: core.clock.now(), wall: core.clock.wall() };
+    let response = match result {
+        Ok(response) => response,
+        Err(error) => return fall_back(core, &mut trip, Failure::Disconnected, None, moments).ok_or(error),
+    };
+    if let Some(failure) = failure_of(core, &response) {
+        let status = Some(response.status().as_u16());
+        if let Some(answer) = fall_back(core, &mut trip, failure, status, moments) {
+            return Ok(answer);
+        }
+    }
+    if asking.is_validation
+        && response.status() == StatusCode::NOT_MODIFIED
+        && let Some(stale) = trip.stale.take()
+    {
+        return Ok(confirmed(core, trip, &stale, &response, &asking, moments));
+    }
+    if trip.asked.method == Method::HEAD {
+        return Ok(head_answered(core, trip, response, &asking, moments));
+    }
+    Ok(answered(core, trip, response, asking, moments))
+}
+
+/// How an answer says that the origin failed, if it does.
+fn failure_of<B>(core: &Core, response: &Response<B>) -> Option<Failure> {
+    let view = ResponseView::of(response);
+    // What a layer further in has refused (a circuit breaker, or a proxy whose upstream is gone) never reached the origin.
+    let is_refused = response.status().is_server_error() && response.extensions().get::<Rejection>().is_some();
+    if is_refused || core.settings.unreachable.as_ref().is_some_and(|unreachable| unreachable(view)) {
+        return Some(Failure::Disconnected);
+    }
+    matches!(response.status().as_u16(), 500 | 502 | 503 | 504).then_some(Failure::Error)
+}
+
+/// What is stored, in the place of an answer that did not come.
+fn fall_back<B>(
+    core: &Arc<Core>,
+    trip: &mut Trip,
+    failure: Failure,
+    status: Option<u16>,
+    moments: Moments,
+) -> Option<Answer<B>> {
+    let now = moments.answered;
+    let stale = trip.stale.as_ref()?;
+    match fallback(&stale.head, failure, now, &core.settings) {
+        Fallback::Pass => None,
+        Fallback::Refuse => Some(refuse(core, &trip.facts, "The origin cannot be reached, and must be asked.")),
+        Fallback::Stale => {
+            let told = Told::Forwarded(Forwarded { status, ..trip.forwarded });
+            let served = serve(stale, trip.asked.request(), now, told, &core.writer)?;
+            if let Some(lead) = &trip.lead {
+                lead.share(Shared::Ready(Arc::clone(stale)), now);
+            }
+            Some(respond(Ready::new(served, stale)))
+        }
+    }
+}
+
+/// RFC 9111 section 4.3.3: 304, and what is stored is good again.
+fn confirmed<B, C>(
+    core: &Arc<Core>,
+    trip: Trip,
+    stale: &Arc<Entry>,
+    response: &Response<C>,
+    asking: &Asking,
+    moments: Moments,
+) -> Answer<B> {
+    let Trip { asked, facts, forwarded, lead, .. } = trip;
+    let now = moments.answered;
+    if !conditional::is_confirmed(&stale.head.headers, response.headers()) {
+        // RFC 9111 section 4.3.4: nothing that is stored is what it speaks of. The next request asks for all of it.
+        forget(core, stale);
+        let problem = crate::spine::problem::Problem::new(crate::spine::problem::ProblemKind::BadGateway)
+            .detail("The origin confirmed another response than it was asked about.");
+        return core.refuser.refuse(Rejection::new(crate::spine::event::Origin::Cache, problem), &facts);
+    }
+    let told = storable::Answer {
+        status: response.status(),
+        headers: response.headers(),
+        hint: response.extensions().get(),
+        moments,
+        begun: asking.begun,
+    };
+    let (entry, is_stored) = match freshened(stale, &asked, &told, &core.settings, &core.marks) {
+        Ok(head) => {
+            let entry = Arc::new(stale.with_head(head));
+            let is_stored = core.keep(Arc::clone(&entry));
+            confirm_siblings(core, &entry, &asked, &told);
+            (entry, is_stored)
+        }
+        Err(head) => {
+            forget(core, stale);
+            (Arc::new(stale.with_head(*head)), false)
+        }
+    };
+    if let Some(lead) = lead {
+        if is_stored && entry.head.is_fresh(now) && !entry.head.rules.no_cache {
+            lead.share(Shared::Ready(Arc::clone(&entry)), now);
+        } else {
+            lead.decline(now);
+        }
+    }
+    let told = Told::Forwarded(Forwarded { status: Some(304), is_stored, ..forwarded });
+    match serve(&entry, asked.request(), now, told, &core.writer) {
+        Some(served) => respond(Ready::new(served, &entry)),
+        // A whole serves everything.
+        None => refuse(core, &facts, "What is stored does not answer this request."),
+    }
+}
+
+/// RFC 9111 section 4.3.4: a strong validator confirms every variant that has it.
+fn confirm_siblings(core: &Arc<Core>, entry: &Arc<Entry>, asked: &Asked, told: &storable::Answer<'_>) {
+    let Some(held) = core.memory.get(entry.head.key.as_bytes()) else { return };
+    let is_same = |other: &&Arc<Entry>| {
+        !Arc::ptr_eq(other, entry)
+            && other.head.part.is_none()
+            && conditional::same_strong(&other.head.headers, told.headers)
+    };
+    for other in held.variants.iter().filter(is_same) {
+        if let Ok(mut head) = freshened(other, asked, told, &core.settings, &core.marks) {
+            // For whom it is was decided by another request.
+            head.selectors = other.head.selectors.clone();
+            core.keep(Arc::new(other.with_head(head)));
+        }
+    }
+}
+
+fn forget(core: &Arc<Core>, gone: &Arc<Entry>) {
+    core.memory.update(&gone.head.key, |held| held.and_then(|held| held.without(gone)));
+    tier::remove(core, gone.head.key.clone());
+}
+
+/// RFC 9111 section 4.3.5: a HEAD's answer tells of what a GET's would be.
+fn head_answered<B>(
+    core: &Arc<Core>,
+    trip: Trip,
+    response: Response<B>,
+    asking: &Asking,
+    moments: Moments,
+) -> Answer<B> {
+    let Trip { asked, stale, forwarded, .. } = trip;
+    let mut is_stored = false;
+    if let Some(stale) = stale.filter(|_| response.status() == StatusCode::OK) {
+        if conditional::contradicts(&stale.head.headers, response.headers()) {
+            stale.head.expire();
+        } else {
+            let headers = response.headers();
+            let status = stale.head.status;
+            let told = storable::Answer { status, headers, hint: None, moments, begun: asking.begun };
+            if let Ok(head) = freshened(&stale, &asked, &told, &core.settings, &core.marks) {
+                is_stored = core.keep(Arc::new(stale.with_head(head)));
+            }
+        }
+    }
+    let mut response = response;
+    tell(core, response.headers_mut(), Forwarded { is_stored, ..forwarded });
+    response.map(|body| ResponseBody::inner(SharedBody::inner(body)))
+}
+
+fn tell(core: &Core, headers: &mut HeaderMap, forwarded: Forwarded) {
+    tags::strip(headers);
+    core.writer.write_forwarded(headers, forwarded);
+}
+
+/// A new response.
+fn answered<B>(core: &Arc<Core>, trip: Trip, response: Response<B>, asking: Asking, moments: Moments) -> Answer<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Send + 'static,
+{
+    let Trip { mut asked, stale, forwarded, lead, .. } = trip;
+    let (mut parts, body) = response.into_parts();
+    core.learn(&mut asked, &parts.headers);
+    if let Some(value) = &asked.cache_control {
+        parts.headers.entry(header::CACHE_CONTROL).or_insert_with(|| value.clone());
+    }
+    let hint = parts.extensions.remove::<CacheHint>();
+    let told = storable::Answer {
+        status: parts.status,
+        headers: &parts.headers,
+        hint: hint.as_ref(),
+        moments,
+        begun: asking.begun,
+    };
+    let judged = decide(core, &asked, &told, &body, asking.nonce.as_ref());
+    let status = Some(parts.status.as_u16()).filter(|_| asking.is_validation);
+    let forwarded = Forwarded { status, is_stored: judged.is_ok(), ..forwarded };
+    match judged {
+        Err(decline) => {
+            if let Some(stale) = stale.filter(|_| parts.status.is_success()) {
+                forget(core, &stale);
+            }
+            declined(core, &asked, lead, parts.status, moments.answered);
+            let detail = Some(decline.name());
+            tell(core, &mut parts.headers, Forwarded { detail, ..forwarded });
+            Response::from_parts(parts, ResponseBody::inner(SharedBody::inner(body)))
+        }
+        Ok(head) => {
+            let expected = expected_bytes(&parts.headers, &head);
+            let body = keep(core, Arc::new(head), lead, body, expected, moments.answered);
+            tell(core, &mut parts.headers, forwarded);
+            Response::from_parts(parts, body)
+        }
+    }
+}
+
+fn decide<B: Body>(
+    core: &Core,
+    asked: &Asked,
+    told: &storable::Answer<'_>,
+    body: &B,
+    nonce: Option<&Nonce>,
+) -> Result<Head, Decline> {
+    let judgement = judge(asked, told, &core.settings)?;
+    if is_drawn(nonce) {
+        return Err(Decline::Nonce);
+    }
+    let told_bytes = told.headers.get(header::CONTENT_LENGTH).and_then(|length| whole_number(length.as_bytes()));
+    let least_bytes = told_bytes.unwrap_or_default().max(body.size_hint().lower());
+    if least_bytes > core.settings.entry_bytes as u64 {
+        return Err(Decline::TooLarge);
+    }
+    head(asked, told, judgement, &core.settings, &core.marks)
+}
+
+/// Tells those who wait that there is nothing for them.
+fn declined(core: &Core, asked: &Asked, lead: Option<Leading>, status: StatusCode, now: Instant) {
+    let Some(lead) = lead else { return };
+    if status.is_server_error() {
+        // A failure of this one, and perhaps not of the next: one of them tries.
+        drop(lead);
+    } else {
+        core.mark(super::flight_key(asked), now);
+        lead.decline(now);
+    }
+}
+
+fn expected_bytes(headers: &HeaderMap, head: &Head) -> Option<u64> {
+    match head.part {
+        Some(part) => Some(part.end - part.start),
+        None => headers.get(header::CONTENT_LENGTH).and_then(|length| whole_number(length.as_bytes())),
+    }
+}

@@ -1,0 +1,347 @@
+//! What a stored response is found by.
+
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::Arc;
+
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderValue, Uri, header};
+use smallvec::SmallVec;
+
+use crate::spine::identity::Identity;
+use crate::spine::request::RequestView;
+
+/// The bytes of a key while it is looked up; longer ones go to the heap.
+const INLINE_BYTES: usize = 256;
+
+/// A key that is being made. All lengths stand in it, so that no two lists of parts make the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct KeyBytes(SmallVec<[u8; INLINE_BYTES]>);
+
+/// A key that is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Key(Arc<[u8]>);
+
+/// Which of a resource's responses: those for GET, or for QUERY with its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class<'a> {
+    Get,
+    Query(&'a [u8]),
+}
+
+/// A key begins with what its parts are, and how long the first three are: authority, path and query.
+const HEADER_BYTES: usize = 13;
+const HTTPS: u8 = 1;
+/// `/x` and `/x?` are two resources.
+const HAS_QUERY: u8 = 1 << 1;
+const IS_QUERY: u8 = 1 << 2;
+const IS_OWN: u8 = 1 << 3;
+
+/// What a request is for: the origin and the target, as they came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) is_https: bool,
+    pub(super) authority: &'a [u8],
+    pub(super) path: &'a str,
+    pub(super) query: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    /// RFC 9110 section 7.1: an absolute target names its host, else `Host` does. `None` without one, or with several:
+    /// then nobody knows whose response it is.
+    pub(super) fn of(request: RequestView<'a>, is_https: bool) -> Option<Self> {
+        let uri = request.uri();
+        let authority = match uri.authority() {
+            Some(authority) => authority.as_str().as_bytes(),
+            None => {
+                let mut hosts = request.headers().get_all(header::HOST).iter();
+                match (hosts.next(), hosts.next()) {
+                    (Some(host), None) => host.as_bytes(),
+                    (None, _) => b"",
+                    (Some(_), Some(_)) => return None,
+                }
+            }
+        };
+        let is_https = is_https || uri.scheme() == Some(&Scheme::HTTPS);
+        Some(Self { is_https, authority, path: uri.path(), query: uri.query() })
+    }
+
+    pub(super) const fn scheme(&self) -> &'static str {
+        if self.is_https { "https" } else { "http" }
+    }
+
+    /// The target of a URI in a field of this target's response, when it has the same origin.
+    pub(super) fn same_origin<'b>(&self, uri: &'b Uri) -> Option<Target<'b>>
+    where
+        'a: 'b,
+    {
+        let same_scheme = match uri.scheme() {
+            None => true,
+            Some(scheme) => *scheme == if self.is_https { Scheme::HTTPS } else { Scheme::HTTP },
+        };
+        let same_authority = uri.authority().is_none_or(|other| {
+            without_default_port(other.as_str().as_bytes(), self.is_https)
+                .eq_ignore_ascii_case(without_default_port(self.authority, self.is_https))
+        });
+        let target = Target { path: uri.path(), query: uri.query(), ..*self };
+        (same_scheme && same_authority).then_some(target)
+    }
+}
+
+fn without_default_port(authority: &[u8], is_https: bool) -> &[u8] {
+    let port: &[u8] = if is_https { b":443" } else { b":80" };
+    authority.strip_suffix(port).unwrap_or(authority)
+}
+
+impl KeyBytes {
+    /// A key of the target's response. `query` stands for the target's own, which may have been normalised.
+    pub(super) fn new(class: Class<'_>, target: Target<'_>, query: Option<&[u8]>, owner: Option<&Identity>) -> Self {
+        let flag = |holds, flag| if holds { flag } else { 0 };
+        let flags = flag(target.is_https, HTTPS)
+            | flag(query.is_some(), HAS_QUERY)
+            | flag(class != Class::Get, IS_QUERY)
+            | flag(owner.is_some(), IS_OWN);
+        let mut key = Self::begin(flags, target.authority, target.path.as_bytes(), query.unwrap_or_default());
+        if let Class::Query(content) = class {
+            key.add(content);
+        }
+        if let Some(owner) = owner {
+            key.add(owner.issuer().as_bytes());
+            key.add(owner.subject().as_bytes());
+        }
+        key
+    }
+
+    fn begin(flags: u8, authority: &[u8], path: &[u8], query: &[u8]) -> Self {
+        let [a, b, c, d] = length(authority);
+        let [e, f, g, h] = length(path);
+        let [i, j, k, l] = length(query);
+        let mut key = SmallVec::new();
+        key.extend_from_slice(&[flags, a, b, c, d, e, f, g, h, i, j, k, l]);
+        key.extend_from_slice(authority);
+        key.extend_from_slice(path);
+        key.extend_from_slice(query);
+        Self(key)
+    }
+
+    /// A further part, of the user's.
+    pub(super) fn add(&mut self, part: &[u8]) {
+        self.0.extend_from_slice(&length(part));
+        self.0.extend_from_slice(part);
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn to_key(&self) -> Key {
+        Key(Arc::from(&*self.0))
+    }
+}
+
+fn length(part: &[u8]) -> [u8; 4] {
+    u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+/// The parts of a key, as it has them.
+#[derive(Debug, Default)]
+struct Parts<'a> {
+    flags: u8,
+    authority: &'a [u8],
+    path: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl Key {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        let take = || {
+            let (header, rest) = self.0.split_first_chunk::<HEADER_BYTES>()?;
+            let [flags, a, b, c, d, e, f, g, h, i, j, k, l] = *header;
+            let bytes = |length: [u8; 4]| usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+            let (authority, rest) = rest.split_at_checked(bytes([a, b, c, d]))?;
+            let (path, rest) = rest.split_at_checked(bytes([e, f, g, h]))?;
+            let (_query, rest) = rest.split_at_checked(bytes([i, j, k, l]))?;
+            Some(Parts { flags, authority, path, rest })
+        };
+        // Every key was made here, so its parts are there.
+        take().unwrap_or_default()
+    }
+
+    /// The same with another query, or none.
+    pub(super) fn with_query(&self, query: Option<&[u8]>) -> Self {
+        let Parts { flags, authority, path, rest } = self.parts();
+        let flags = if query.is_some() { flags | HAS_QUERY } else { flags & !HAS_QUERY };
+        let mut key = KeyBytes::begin(flags, authority, path, query.unwrap_or_default());
+        key.0.extend_from_slice(rest);
+        key.to_key()
+    }
+
+    /// The path, as it came.
+    pub(super) fn path(&self) -> &[u8] {
+        self.parts().path
+    }
+
+    /// Whether it is HTTPS, and the authority.
+    pub(super) fn origin(&self) -> (bool, &[u8]) {
+        let Parts { flags, authority, .. } = self.parts();
+        (flags & HTTPS != 0, authority)
+    }
+}
+
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Hash for Key {
+    /// As a slice does, which stands for it in lookups.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (*self.0).hash(state);
+    }
+}
+
+impl std::fmt::Debug for Key {
+    /// Without its bytes: they are a client's.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Key").field("bytes", &self.0.len()).finish()
+    }
+}
+
+/// Hashes names that responses and purges have in common, with a secret of this cache's.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Marks(RandomState);
+
+impl Marks {
+    /// A number by which this process's records are known; another process has another, and cannot guess it.
+    pub(super) fn instance(&self) -> u64 {
+        self.0.hash_one(0_u8)
+    }
+
+    /// A number that was not there before, as far as anybody can tell.
+    pub(super) fn draw(&self) -> u64 {
+        // Each of these has keys of its own.
+        RandomState::new().hash_one(self.instance())
+    }
+
+    pub(super) fn tag(&self, tag: &str) -> u64 {
+        self.0.hash_one((0_u8, tag))
+    }
+
+    /// RFC 9875 section 2: groups are an origin's own.
+    pub(super) fn group(&self, origin: (bool, &[u8]), group: &str) -> u64 {
+        self.0.hash_one((1_u8, origin, group))
+    }
+
+    pub(super) fn path(&self, path: &[u8]) -> u64 {
+        self.0.hash_one((2_u8, path))
+    }
+
+    /// A tag for what has none: strong, since the same bytes under the same type make the same tag.
+    pub(super) fn etag(&self, body: &[u8], headers: &HeaderMap) -> HeaderValue {
+        let described = [header::CONTENT_TYPE, header::CONTENT_ENCODING].map(|name| headers.get(name));
+        let tag = |half: u8| self.0.hash_one((half, body, described.map(|value| value.map(HeaderValue::as_bytes))));
+        let text = format!("\"{:016x}{:016x}\"", tag(4), tag(5));
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("\"0\""))
+    }
+
+    /// Whatever the scheme is: who purges a URI need not know how it was asked for.
+    pub(super) fn uri(&self, authority: &[u8], path: &[u8], query: Option<&[u8]>) -> u64 {
+        self.0.hash_one((3_u8, authority, path, query))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn key(request: &Request<()>) -> Option<KeyBytes> {
+        let target = Target::of(RequestView::of(request), false)?;
+        Some(KeyBytes::new(Class::Get, target, target.query.map(str::as_bytes), None))
+    }
+
+    fn get(uri: &str, host: &str) -> KeyBytes {
+        key(&Request::get(uri).header("host", host).body(()).unwrap()).unwrap()
+    }
+
+    /// RFC 9111 section 4: the target URI, byte for byte.
+    #[test]
+    fn what_differs_has_another_key() {
+        let all = [
+            get("/x", "a"),
+            get("/x?", "a"),
+            get("/x?y", "a"),
+            get("/x?y=", "a"),
+            get("/x", "b"),
+            get("/X", "a"),
+            get("//x", "a"),
+            get("/%78", "a"),
+            get("/x/../x", "a"),
+            get("https://a/x", "a"),
+            get("/", "a/x"),
+        ];
+        for (at, one) in all.iter().enumerate() {
+            assert!(all.iter().skip(at + 1).all(|other| one != other), "{at}");
+        }
+    }
+
+    #[test]
+    fn no_part_can_be_written_into_another() {
+        let target = Target { is_https: false, authority: b"a", path: "/", query: None };
+        let plain = |owner| KeyBytes::new(Class::Get, target, None, owner);
+        let (split, joined) = (Identity::new("a", "bc"), Identity::new("ab", "c"));
+        assert_ne!(plain(Some(&split)), plain(Some(&joined)));
+        let (mut one, mut two) = (plain(None), plain(None));
+        one.add(b"ab");
+        one.add(b"");
+        two.add(b"a");
+        two.add(b"b");
+        assert_ne!(one, two);
+        let query = KeyBytes::new(Class::Query(b""), target, None, None);
+        assert_ne!(query, plain(None));
+    }
+
+    /// An absolute target and `:authority` are what `Host` is in the other form.
+    #[test]
+    fn all_ways_to_name_a_host() {
+        assert_eq!(get("http://a/x", "b"), get("/x", "a"));
+        let twice = Request::get("/x").header("host", "a").header("host", "b").body(()).unwrap();
+        assert_eq!(key(&twice), None);
+    }
+
+    #[test]
+    fn a_query_can_be_replaced() {
+        let keys = ["/x", "/x?", "/x?a=1"].map(|uri| get(uri, "a").to_key());
+        for key in &keys {
+            for (query, expected) in [None, Some(&b""[..]), Some(b"a=1")].into_iter().zip(&keys) {
+                assert_eq!(key.with_query(query), *expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_kept_key_knows_its_parts() {
+        let kept = get("/x/y?z", "a").to_key();
+        assert_eq!(kept.path(), b"/x/y");
+        assert_eq!(kept.origin(), (false, &b"a"[..]));
+        assert_eq!(format!("{kept:?}"), "Key { bytes: 19 }");
+    }
+
+    /// RFC 9111 section 4.4.
+    #[test]
+    fn the_same_origin() {
+        let target = Target { is_https: false, authority: b"a.example", path: "/", query: None };
+        let same = |uri: &str| target.same_origin(&uri.parse().unwrap()).map(|target| target.path.to_owned());
+        assert_eq!(same("/y?z").as_deref(), Some("/y"));
+        assert_eq!(same("http://A.example:80/y").as_deref(), Some("/y"));
+        for other in ["https://a.example/y", "http://b.example/y", "http://a.example:8080/y", "http://a.example.b/y"] {
+            assert_eq!(same(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! A shared response cache, after RFC 9111.
+//!
+//! # When to use it
+//!
+//! In front of answers that several callers get: a hit costs a thousandth of most handlers, and a herd that asks for one
+//! thing is one call.
+//!
+//! ```
+//! use tower_rampart::cache::Cache;
+//!
+//! let cache = Cache::builder().build()?;
+//! let layer = cache.layer();
+//! # Ok::<(), tower_rampart::ConfigError>(())
+//! ```
+//!
+//! Nothing is stored that does not say so: by `Cache-Control`, `Expires`, or a status and a `Last-Modified` by which
+//! RFC 9111 lets caches guess. Everything said:
+//!
+//! ```
+//! use std::time::Duration;
+//! use http::StatusCode;
+//! use tower_rampart::cache::{Cache, Policy, Route};
+//!
+//! let cache = Cache::builder()
+//!     .bytes(256 << 20)
+//!     .entry_bytes(4 << 20)
+//!     // The server decides what is good enough, and no client sends its requests past the cache.
+//!     .policy(Policy::origin())
+//!     .negative_ttl(StatusCode::NOT_FOUND, Duration::from_secs(5))
+//!     .stale_while_revalidate(Duration::from_secs(30))
+//!     .stale_if_error(Duration::from_secs(60 * 60))
+//!     .private_per_subject(true)
+//!     .sort_query()
+//!     .drop_query(["utm_*"])
+//!     .add_route("/assets/**", Route::new().cache_control("public, max-age=31536000, immutable")?)
+//!     .add_route("/v1/polls/**", Route::new().ttl(Duration::from_secs(5)).tag("polls"))
+//!     .add_route("/v1/admin/**", Route::bypass())
+//!     .build()?;
+//! let layer = cache.layer();
+//!
+//! // Handlers keep a clone, and purge what they change.
+//! cache.purge_tag("polls");
+//! # Ok::<(), tower_rampart::ConfigError>(())
+//! ```
+//!
+//! A handler speaks for its own response with a [`CacheHint`] in its extensions.
+//!
+//! # What becomes of a request
+//!
+//! ```text
+//!  gRPC, OPTIONS, a GET with a body,          ┌───────────────────────────────────────────────┐
+//!  an upgrade, If-Match, a bypassed route ───▶│ to the origin as it is                        │
+//!                                             └───────────────────────────────────────────────┘
+//!  POST, PUT, DELETE, an unknown method ─────▶ to the origin; answered 2xx or 3xx, or not at all:
+//!                                              target, Location, Content-Location, groups go
+//!  GET, HEAD ── stored for these fields? ──no──────────────────────────────┐
+//!                 │ yes                                                    │
+//!                 ├─ fresh, and the client agrees ──▶ HIT: 200, 206, 304, 416
+//!                 ├─ stale, within stale-while-revalidate ──▶ HIT, and one refresh in the background
+//!                 └─ stale, no-cache, or the client insists ──▶ asked with If-None-Match
+//!                                                                          │
+//!         somebody asks for the same already? ◀────────────────────────────┘
+//!           │ no                 │ yes: wait for its head
+//!           ▼                    ├─ it may be shared, and is this variant ──▶ its body, from the first frame
+//!         to the origin          ├─ it may not be ──▶ to the origin, and the next burst does not wait
+//!           │                    └─ it failed ──▶ one of those who wait leads
+//!           ├─ 304 ──▶ what is stored, updated
+//!           ├─ unreachable, or 5xx ──▶ what is stored, if it may be stale; 504 if it must not
+//!           └─ a response ──▶ streamed through; kept when it is whole, may be stored, and was not purged meanwhile
+//! ```
+//!
+//! # What the client sees
+//!
+//! | | |
+//! |---|---|
+//! | a hit | the stored response, one `Age`, `Cache-Status: rampart; hit; ttl=57` |
+//! | the client has it | 304, from the store too |
+//! | a range of what is stored | 206, or 416 |
+//! | went on | `Cache-Status: rampart; fwd=uri-miss; stored`, or `fwd=stale`, `vary-miss`, `request`, `method`, `bypass`, with `fwd-status`, `collapsed`, and why it is not stored |
+//! | `only-if-cached`, and it is not | 504 |
+//! | the origin is gone, and what is stored must be validated | 504 |
+//! | the origin answers 304 to a tag that is not the one it was asked about | 502; the next request asks for all of it |
+//!
+//! gRPC passes through untouched.
+//!
+//! # Whose response it is
+//!
+//! The key is scheme, authority, path and query as they came, `X-Forwarded-Host` and its like where they are, and your own
+//! parts; then the fields that `Vary` names. What a response must say to be stored for everybody: not `private`, no
+//! `Set-Cookie`, no nonce in its policy, nobody known behind the request ([`Identity`](crate::Identity) or
+//! `Authorization`) unless it is `public`, `s-maxage` or `must-revalidate`. With
+//! [`private_per_subject`](CacheBuilder::private_per_subject) what is a caller's own is kept for that caller. What an inner
+//! layer writes into requests cannot be seen from here: name it with [`written_inside`](CacheBuilder::written_inside). A GET with a body over
+//! HTTP/2 can look like one without: whoever can see it marks it with [`CacheBypass`].
+//!
+//! # Purging
+//!
+//! By tag, group, path, prefix, URI, or all; hard, or soft (what is purged is then stale, and validated). A purge notes a
+//! number, which each response is compared with when it is next asked for: it costs the same for one response as for a
+//! million, and it counts for what is being fetched when it comes.
+//!
+//! # Readiness
+//!
+//! This layer is always ready. A hit must flow while the origin is saturated, so the inner service is asked whether it is
+//! ready when it is needed, in the future, and it is a clone that is asked and called. `ConcurrencyLimit`, `Buffer` and
+//! `LoadShed` stand inside it.
+//!
+//! # Order
+//!
+//! Inside authentication and authorization: a cache outside of them serves whoever comes. Inside layers that add fields of
+//! the moment (security headers with nonces, rate limits); outside of compression if its work is to be stored, and then
+//! let it say `Vary`. Outside of retries and a circuit breaker, whose refusals are then answered from what is stale.
+//!
+//! # Bodies
+//!
+//! They stream. What is recorded on the way is kept when the whole has come; too long, and storing ends while the body
+//! goes on. Several readers go at their own pace as long as it may be kept; beyond, the slowest holds the others up for
+//! [`wait`](CacheBuilder::wait) at most. The body is a [`SharedBody`](crate::SharedBody), whose error says when a shared
+//! one broke off.
+//!
+//! # Cost
+//!
+//! A hit allocates twice, for the header map, whatever its body is. One that goes on is boxed. Memory is bounded by
+//! [`bytes`](CacheBuilder::bytes), which counts keys, fields and what keeping them costs; the store
+//! ([`quick_cache`](https://docs.rs/quick_cache), S3-FIFO) keeps what is asked for again when a flood of new keys
+//! comes.
+
+mod conditional;
+mod core;
+mod date;
+mod directives;
+mod entry;
+mod fetch;
+mod flight;
+mod freshness;
+mod future;
+mod handle;
+mod key;
+mod layer;
+mod purge;
+mod query;
+mod range;
+mod record;
+mod reuse;
+mod route;
+mod scan;
+mod search;
+mod serve;
+mod service;
+mod settings;
+mod status;
+mod storable;
+mod store;
+mod sync;
+mod tags;
+mod tier;
+mod vary;
+mod write;
+
+pub use self::future::ResponseFuture;
+pub use self::handle::{Cache, CacheStats};
+pub use self::layer::{CacheBuilder, CacheLayer};
+pub use self::purge::Purge;
+pub use self::route::{CacheBypass, CacheHint, Route};
+pub use self::service::CacheService;
+pub use self::settings::Policy;
+pub use self::store::{Store, StoreError, StoreFuture};

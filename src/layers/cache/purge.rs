@@ -1,0 +1,236 @@
+//! Purging in constant time: what is purged is noted, and what was stored before the note is not used.
+//!
+//! A response remembers the number that stood when its fill began; a note has a later one, or an earlier one. So a purge
+//! counts for a fill that is under way, and nothing is searched.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+/// Notes that are kept. Beyond, all are replaced by one that says "everything until now": what was not purged is then
+/// fetched once more, and nothing that was purged comes back.
+const MAX_NOTES: usize = 65_536;
+/// Prefixes are compared one by one.
+const MAX_PREFIXES: usize = 256;
+/// Places among which the numbers of unsafe requests are spread.
+const PLACES: usize = 4096;
+
+/// How a purge is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "a response is used no more, or used as stale; there is no third way")]
+pub enum Purge {
+    /// What is purged is used no more.
+    Hard,
+    /// What is purged is stale: it is validated, or served while it is or when the origin fails, as stale responses are.
+    Soft,
+}
+
+/// What has been purged, and what was written to.
+#[derive(Debug)]
+pub(super) struct Purges {
+    /// Grows with every note.
+    number: AtomicU64,
+    /// The number of the last note of a purge: what was looked at since needs no second look.
+    noted: AtomicU64,
+    notes: RwLock<Notes>,
+    /// The last number of an unsafe request, by what it was for. Two that share a place cost a fill.
+    written: Box<[AtomicU64]>,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    marks: HashMap<u64, Note>,
+    prefixes: Vec<(Box<[u8]>, Note)>,
+    all: Note,
+}
+
+/// The numbers of the last purges.
+#[derive(Debug, Clone, Copy, Default)]
+struct Note {
+    hard: u64,
+    soft: u64,
+}
+
+/// What has become of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Good,
+    Stale,
+    Gone,
+}
+
+/// What a purge is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Aim<'a> {
+    Mark(u64),
+    Prefix(&'a [u8]),
+    All,
+}
+
+impl Note {
+    fn set(&mut self, how: Purge, number: u64) {
+        match how {
+            Purge::Hard => self.hard = number,
+            Purge::Soft => self.soft = number,
+        }
+    }
+
+    const fn standing(self, begun: u64) -> Standing {
+        if self.hard > begun {
+            Standing::Gone
+        } else if self.soft > begun {
+            Standing::Stale
+        } else {
+            Standing::Good
+        }
+    }
+}
+
+impl Standing {
+    const fn worst(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Gone, _) | (_, Self::Gone) => Self::Gone,
+            (Self::Stale, _) | (_, Self::Stale) => Self::Stale,
+            _ => Self::Good,
+        }
+    }
+}
+
+impl Purges {
+    pub(super) fn new() -> Self {
+        Self {
+            number: AtomicU64::new(1),
+            noted: AtomicU64::new(0),
+            notes: RwLock::default(),
+            written: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// The number for a fill that begins.
+    pub(super) fn begin(&self) -> u64 {
+        self.number.load(Ordering::SeqCst)
+    }
+
+    /// The number of the last purge.
+    pub(super) fn noted(&self) -> u64 {
+        self.noted.load(Ordering::Acquire)
+    }
+
+    /// Purges.
+    pub(super) fn note(&self, aim: Aim<'_>, how: Purge) {
+        let mut notes = self.notes.write().unwrap_or_else(PoisonError::into_inner);
+        let number = self.number.fetch_add(1, Ordering::SeqCst) + 1;
+        if notes.marks.len() >= MAX_NOTES || notes.prefixes.len() >= MAX_PREFIXES {
+            *notes = Notes::default();
+            notes.all.set(Purge::Hard, number);
+        }
+        match aim {
+            Aim::Mark(mark) => notes.marks.entry(mark).or_default().set(how, number),
+            Aim::Prefix(prefix) => {
+                let held = notes.prefixes.iter_mut().find(|(held, _)| **held == *prefix);
+                match held {
+                    Some((_, note)) => note.set(how, number),
+                    None => {
+                        let mut note = Note::default();
+                        note.set(how, number);
+                        notes.prefixes.push((Box::from(prefix), note));
+                    }
+                }
+            }
+            Aim::All => notes.all.set(how, number),
+        }
+        self.noted.store(number, Ordering::Release);
+    }
+
+    /// What has become of a response with these marks and this path, whose fill began at `begun`.
+    pub(super) fn standing(&self, marks: &[u64], path: &[u8], begun: u64) -> Standing {
+        let notes = self.notes.read().unwrap_or_else(PoisonError::into_inner);
+        let by_mark = marks.iter().filter_map(|mark| notes.marks.get(mark));
+        let by_prefix = notes.prefixes.iter().filter(|(prefix, _)| path.starts_with(prefix)).map(|(_, note)| note);
+        by_mark
+            .chain(by_prefix)
+            .chain([&notes.all])
+            .fold(Standing::Good, |standing, note| standing.worst(note.standing(begun)))
+    }
+
+    /// Notes an unsafe request for a URI: fills of it that have begun are not to be used again.
+    pub(super) fn write(&self, uri: u64) {
+        let number = self.number.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some(place) = self.place(uri) {
+            place.fetch_max(number, Ordering::SeqCst);
+        }
+    }
+
+    /// The number of the last write to the URI, or to one that shares its place.
+    pub(super) fn last_write(&self, uri: u64) -> u64 {
+        self.place(uri).map_or(0, |place| place.load(Ordering::SeqCst))
+    }
+
+    /// Whether somebody wrote to the URI, or to one that shares its place, since `begun`.
+    pub(super) fn is_written(&self, uri: u64, begun: u64) -> bool {
+        self.last_write(uri) > begun
+    }
+
+    fn place(&self, uri: u64) -> Option<&AtomicU64> {
+        self.written.get(usize::try_from(uri % PLACES as u64).ok()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_purge_is_for_what_began_before_it() {
+        for how in [Purge::Hard, Purge::Soft] {
+            let purges = Purges::new();
+            let before = purges.begin();
+            purges.note(Aim::Mark(7), how);
+            let after = purges.begin();
+            let expected = if how == Purge::Hard { Standing::Gone } else { Standing::Stale };
+            assert_eq!(purges.standing(&[3, 7], b"/", before), expected);
+            assert_eq!(purges.standing(&[3], b"/", before), Standing::Good);
+            assert_eq!(purges.standing(&[3, 7], b"/", after), Standing::Good);
+        }
+    }
+
+    #[test]
+    fn prefixes_and_all() {
+        let purges = Purges::new();
+        let begun = purges.begin();
+        purges.note(Aim::Prefix(b"/a/"), Purge::Hard);
+        purges.note(Aim::Prefix(b"/a/"), Purge::Hard);
+        assert_eq!(purges.standing(&[], b"/a/b", begun), Standing::Gone);
+        assert_eq!(purges.standing(&[], b"/a", begun), Standing::Good);
+        purges.note(Aim::All, Purge::Soft);
+        assert_eq!(purges.standing(&[], b"/a", begun), Standing::Stale);
+        assert_eq!(purges.standing(&[], b"/a/b", begun), Standing::Gone, "the worst counts");
+        assert_eq!(purges.standing(&[], b"/a/b", purges.begin()), Standing::Good);
+    }
+
+    /// More notes than are kept purge more, never less.
+    #[test]
+    fn a_flood_of_purges_is_bounded() {
+        let purges = Purges::new();
+        let begun = purges.begin();
+        for mark in 0..=MAX_NOTES as u64 {
+            purges.note(Aim::Mark(mark), Purge::Hard);
+        }
+        assert!(purges.notes.read().unwrap().marks.len() <= MAX_NOTES);
+        for mark in [0, 1, MAX_NOTES as u64, u64::MAX] {
+            assert_eq!(purges.standing(&[mark], b"/", begun), Standing::Gone);
+        }
+        assert_eq!(purges.standing(&[0], b"/", purges.begin()), Standing::Good);
+    }
+
+    #[test]
+    fn writes() {
+        let purges = Purges::new();
+        let begun = purges.begin();
+        purges.write(1);
+        assert!(purges.is_written(1, begun));
+        assert!(purges.is_written(1 + PLACES as u64, begun), "who shares a place fetches once more");
+        assert!(!purges.is_written(2, begun));
+        assert!(!purges.is_written(1, purges.begin()));
+    }
+}

@@ -1,0 +1,124 @@
+use http::{HeaderMap, StatusCode};
+
+use super::super::entry::Rules;
+use super::super::freshness::Life;
+use super::super::key::{Class, KeyBytes, Target};
+use super::*;
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A response that is good for ten seconds.
+fn head(born: Instant, rules: Rules) -> Head {
+    let target = Target { is_https: false, authority: b"a", path: "/", query: None };
+    let key = KeyBytes::new(Class::Get, target, None, None).to_key();
+    let life = Life { born, initial_age: seconds(0), lifetime: seconds(10) };
+    let marked = (Box::default(), 0, 1);
+    let date = std::time::UNIX_EPOCH;
+    Head::new(key, StatusCode::OK, HeaderMap::new(), Box::default(), date, life, rules, marked)
+}
+
+fn at(age: u64, rules: Rules, asked: RequestDirectives, settings: &Settings) -> Reuse {
+    let born = Instant::now();
+    reuse(&head(born, rules), &asked, born + seconds(age), settings)
+}
+
+const VALIDATE: Reuse = Reuse::Validate { by_request: false };
+const BY_REQUEST: Reuse = Reuse::Validate { by_request: true };
+
+/// RFC 9111 section 4; section 5.2.2.4.
+#[test]
+fn age_decides() {
+    let (plain, none) = (Settings::default(), RequestDirectives::default());
+    assert_eq!(at(9, Rules::default(), none, &plain), Reuse::Fresh);
+    assert_eq!(at(10, Rules::default(), none, &plain), VALIDATE);
+    assert_eq!(at(0, Rules { no_cache: true, ..Rules::default() }, none, &plain), VALIDATE);
+}
+
+/// RFC 5861 section 3.
+#[test]
+fn stale_while_revalidate() {
+    let (plain, none) = (Settings::default(), RequestDirectives::default());
+    let rules = Rules { stale_while_revalidate: seconds(5), ..Rules::default() };
+    assert_eq!(at(9, rules, none, &plain), Reuse::Fresh);
+    assert_eq!(at(14, rules, none, &plain), Reuse::WhileRevalidate);
+    assert_eq!(at(15, rules, none, &plain), VALIDATE);
+}
+
+/// RFC 9111 section 5.2.1.
+#[test]
+fn what_clients_ask() {
+    let ask = |age, asked| at(age, Rules::default(), asked, &Settings::default());
+    let none = RequestDirectives::default();
+    assert_eq!(ask(0, RequestDirectives { no_cache: true, ..none }), BY_REQUEST);
+    assert_eq!(ask(5, RequestDirectives { max_age: Some(seconds(5)), ..none }), Reuse::Fresh);
+    assert_eq!(ask(6, RequestDirectives { max_age: Some(seconds(5)), ..none }), BY_REQUEST);
+    assert_eq!(ask(0, RequestDirectives { max_age: Some(seconds(0)), ..none }), BY_REQUEST);
+    assert_eq!(ask(5, RequestDirectives { min_fresh: Some(seconds(5)), ..none }), Reuse::Fresh);
+    assert_eq!(ask(6, RequestDirectives { min_fresh: Some(seconds(5)), ..none }), BY_REQUEST);
+    assert_eq!(ask(15, RequestDirectives { max_stale: Some(seconds(5)), ..none }), Reuse::Stale);
+    assert_eq!(ask(16, RequestDirectives { max_stale: Some(seconds(5)), ..none }), VALIDATE);
+    let forbids = Rules { forbids_stale: true, ..Rules::default() };
+    let takes = RequestDirectives { max_stale: Some(seconds(50)), ..none };
+    assert_eq!(at(15, forbids, takes, &Settings::default()), VALIDATE, "the response's word counts for more");
+}
+
+#[test]
+fn an_origins_policy_does_not_listen() {
+    let origin = Settings { policy: Policy::Origin, ..Settings::default() };
+    let demanding = RequestDirectives {
+        no_cache: true,
+        max_age: Some(seconds(0)),
+        min_fresh: Some(seconds(99)),
+        max_stale: Some(seconds(99)),
+        ..RequestDirectives::default()
+    };
+    assert_eq!(at(5, Rules::default(), demanding, &origin), Reuse::Fresh);
+    assert_eq!(at(15, Rules::default(), demanding, &origin), VALIDATE);
+}
+
+/// RFC 8246 section 2.
+#[test]
+fn what_is_immutable_is_not_reloaded() {
+    let rules = Rules { immutable: true, ..Rules::default() };
+    let reload = RequestDirectives { no_cache: true, ..RequestDirectives::default() };
+    assert_eq!(at(5, rules, reload, &Settings::default()), Reuse::Fresh);
+    assert_eq!(at(10, rules, reload, &Settings::default()), BY_REQUEST);
+}
+
+#[test]
+fn what_was_expired_is_stale_however_young() {
+    let born = Instant::now();
+    let head = head(born, Rules::default());
+    head.expire();
+    assert_eq!(reuse(&head, &RequestDirectives::default(), born, &Settings::default()), VALIDATE);
+}
+
+/// RFC 9111 sections 4.2.4 and 5.2.2.2; RFC 5861 section 4.
+#[test]
+fn when_the_origin_fails() {
+    let born = Instant::now();
+    let after =
+        |age, rules, failure, settings: &Settings| fallback(&head(born, rules), failure, born + seconds(age), settings);
+    let (gone, error) = (Failure::Disconnected, Failure::Error);
+    let plain = Settings::default();
+    let none = Rules::default();
+    assert_eq!(after(20, none, gone, &plain), Fallback::Stale);
+    assert_eq!(after(20, none, error, &plain), Fallback::Pass);
+    assert_eq!(after(10 + 86_400, none, gone, &plain), Fallback::Stale);
+    assert_eq!(after(11 + 86_400, none, gone, &plain), Fallback::Pass, "older than anything served");
+    let sie = Rules { stale_if_error: seconds(5), ..none };
+    assert_eq!(after(15, sie, error, &plain), Fallback::Stale);
+    assert_eq!(after(16, sie, error, &plain), Fallback::Pass);
+    let strict = Rules { forbids_stale: true, ..none };
+    assert_eq!(after(20, strict, gone, &plain), Fallback::Refuse);
+    assert_eq!(after(20, strict, error, &plain), Fallback::Pass);
+    let no_cache = Rules { no_cache: true, forbids_stale: true, ..none };
+    assert_eq!(after(1, no_cache, gone, &plain), Fallback::Refuse);
+    // A client that wanted it validated gets what is fresh.
+    assert_eq!(after(5, none, error, &plain), Fallback::Stale);
+    let never = Settings { stale_when_disconnected: false, ..Settings::default() };
+    assert_eq!(after(20, none, gone, &never), Fallback::Pass);
+    assert_eq!(after(15, sie, gone, &never), Fallback::Stale);
+}

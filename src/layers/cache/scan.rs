@@ -1,0 +1,91 @@
+//! What a request's fields are about, found in one pass: most requests have none that a cache minds, and to look for each
+//! by its name costs more than all else on a hit.
+
+use http::{HeaderMap, header};
+
+/// Kinds of fields that a request has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Scan(u16);
+
+impl Scan {
+    pub(super) const RANGE: Self = Self(1);
+    /// `Cache-Control` and `Pragma`.
+    pub(super) const DIRECTIVES: Self = Self(1 << 1);
+    /// `If-Match` and `If-Unmodified-Since`, which are the origin's to decide (RFC 9111 section 4.3.2).
+    pub(super) const PRECONDITION: Self = Self(1 << 2);
+    /// `If-None-Match` and `If-Modified-Since`.
+    pub(super) const CONDITION: Self = Self(1 << 3);
+    /// What makes a request's answer nobody else's: a body, another protocol, another method or path than it seems.
+    pub(super) const ODD: Self = Self(1 << 4);
+    /// `Forwarded`, which may name a host.
+    pub(super) const FORWARDED: Self = Self(1 << 5);
+    /// `X-Forwarded-Host` and the like, which are a part of the key.
+    pub(super) const X_FORWARDED: Self = Self(1 << 6);
+
+    /// Looks at all fields.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        headers.keys().fold(Self::default(), |scan, name| Self(scan.0 | Self::of_name(name.as_str(), headers).0))
+    }
+
+    fn of_name(name: &str, headers: &HeaderMap) -> Self {
+        match name {
+            "range" => Self::RANGE,
+            "cache-control" | "pragma" => Self::DIRECTIVES,
+            "if-match" | "if-unmodified-since" => Self::PRECONDITION,
+            "if-none-match" | "if-modified-since" => Self::CONDITION,
+            "content-length" if has_no_content(headers) => Self::default(),
+            "content-length" | "transfer-encoding" | "upgrade" => Self::ODD,
+            // Fields by which some servers see another method, or another path.
+            "x-http-method-override" | "x-http-method" | "x-method-override" | "x-original-url" | "x-rewrite-url" => {
+                Self::ODD
+            }
+            "forwarded" => Self::FORWARDED,
+            "x-forwarded-host" | "x-forwarded-proto" | "x-forwarded-scheme" | "x-forwarded-port" => Self::X_FORWARDED,
+            _ => Self::default(),
+        }
+    }
+
+    /// Whether there is one of this kind.
+    pub(super) const fn has(self, kind: Self) -> bool {
+        self.0 & kind.0 != 0
+    }
+}
+
+fn has_no_content(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONTENT_LENGTH).iter().all(|length| length.as_bytes() == b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn of(name: &'static str, value: &'static str) -> Scan {
+        let fields = [("accept", "x"), (name, value), ("x-forwarded", "x")];
+        let pairs = fields.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        Scan::of(&HeaderMap::from_iter(pairs))
+    }
+
+    #[test]
+    fn kinds() {
+        for (kind, names) in [
+            (Scan::RANGE, &["range"][..]),
+            (Scan::DIRECTIVES, &["cache-control", "pragma"]),
+            (Scan::PRECONDITION, &["if-match", "if-unmodified-since"]),
+            (Scan::CONDITION, &["if-none-match", "if-modified-since"]),
+            (
+                Scan::ODD,
+                &["transfer-encoding", "upgrade", "x-http-method-override", "x-original-url", "content-length"],
+            ),
+            (Scan::FORWARDED, &["forwarded"]),
+            (Scan::X_FORWARDED, &["x-forwarded-host", "x-forwarded-proto"]),
+        ] {
+            for name in names {
+                assert_eq!(of(name, "1"), kind, "{name}");
+            }
+        }
+        assert_eq!(of("content-length", "0"), Scan::default());
+        assert_eq!(of("cookie", "a=b"), Scan::default());
+    }
+}

@@ -1,0 +1,175 @@
+//! Where responses are kept: in memory, and behind it wherever a [`Store`] keeps them.
+
+use std::fmt;
+use std::hash::RandomState;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
+
+use super::entry::Resource;
+use super::key::Key;
+
+/// Locks among which writers of one resource are spread.
+const WRITERS: usize = 64;
+/// A shard has room for so many of the largest entries, so that one does not empty it.
+const ENTRIES_PER_SHARD: u64 = 8;
+const MAX_SHARDS: u64 = 64;
+/// What an entry is guessed to weigh, by which the store sizes its own tables.
+const USUAL_BYTES: u64 = 4096;
+
+/// Resources in memory, bounded by what they weigh.
+pub(super) struct Memory {
+    cache: Cache<Key, Arc<Resource>, Weight, RandomState>,
+    writers: Box<[Mutex<()>]>,
+    hasher: RandomState,
+}
+
+#[derive(Debug, Clone)]
+struct Weight;
+
+impl Weighter<Key, Arc<Resource>> for Weight {
+    fn weight(&self, key: &Key, resource: &Arc<Resource>) -> u64 {
+        // Nothing weighs nothing: what does is never evicted.
+        (resource.weight() + key.as_bytes().len()).max(1) as u64
+    }
+}
+
+impl Memory {
+    pub(super) fn new(bytes: u64, entry_bytes: usize) -> Option<Self> {
+        let room = (entry_bytes as u64).max(1).saturating_mul(ENTRIES_PER_SHARD);
+        let shards = (bytes / room).clamp(1, MAX_SHARDS);
+        // Rounded down to a power of two, since it is rounded up otherwise, and shards become too small.
+        let shards = 1_u64 << shards.ilog2();
+        let items = usize::try_from((bytes / USUAL_BYTES).max(32 * shards)).ok()?;
+        let options = OptionsBuilder::new()
+            .shards(usize::try_from(shards).ok()?)
+            .estimated_items_capacity(items)
+            .weight_capacity(bytes)
+            .build()
+            .ok()?;
+        Some(Self {
+            cache: Cache::with_options(options, Weight, RandomState::new(), DefaultLifecycle::default()),
+            writers: (0..WRITERS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+        })
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Option<Arc<Resource>> {
+        self.cache.get(key)
+    }
+
+    /// Changes what stands under a key: `None` removes it. Writers of one key come one after the other.
+    pub(super) fn update(&self, key: &Key, change: impl FnOnce(Option<&Resource>) -> Option<Resource>) {
+        use std::hash::BuildHasher as _;
+        let at = usize::try_from(self.hasher.hash_one(key) % WRITERS as u64).unwrap_or_default();
+        let Some(writer) = self.writers.get(at) else { return };
+        let _alone = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.cache.peek(key.as_bytes());
+        match change(held.as_deref()) {
+            Some(resource) => self.cache.insert(key.clone(), Arc::new(resource)),
+            None => drop(self.cache.remove(key.as_bytes())),
+        }
+    }
+
+    pub(super) fn retain(&self, keep: impl Fn(&Resource) -> bool) {
+        self.cache.retain(|_, resource| keep(resource));
+    }
+
+    /// Stored responses, and what they weigh.
+    pub(super) fn count(&self) -> (u64, u64) {
+        let responses = self.cache.iter().map(|(_, resource)| resource.variants.len() as u64).sum();
+        (responses, self.cache.weight())
+    }
+
+    pub(super) fn clear(&self) {
+        self.cache.clear();
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").field("resources", &self.cache.len()).field("bytes", &self.cache.weight()).finish()
+    }
+}
+
+/// What a [`Store`] promises.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Why a store could not do what it was asked. The cache goes on without it, and reports it.
+#[derive(Debug)]
+pub struct StoreError(Box<dyn std::error::Error + Send + Sync>);
+
+impl StoreError {
+    /// Wraps whatever the store's own client says.
+    pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(cause.into())
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the store failed: {}", self.0)
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// A second tier, behind the cache's own memory: shared by several instances, or outliving them.
+///
+/// It keeps records: bytes that mean nothing to it, under keys that mean nothing to it. A record is a response with all that
+/// the cache must know of it. What a store says late or not at all is a miss, and what it fails to write is written
+/// again when it is fetched again: a cache never fails because its store does.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::{Arc, Mutex};
+/// use std::time::Duration;
+/// use bytes::Bytes;
+/// use tower_rampart::cache::{Cache, Store, StoreFuture};
+///
+/// #[derive(Default)]
+/// struct Elsewhere(Mutex<HashMap<Vec<u8>, Bytes>>);
+///
+/// impl Store for Elsewhere {
+///     fn get<'a>(&'a self, key: &'a [u8]) -> StoreFuture<'a, Option<Bytes>> {
+///         Box::pin(async { Ok(self.0.lock().unwrap().get(key).cloned()) })
+///     }
+///
+///     fn put<'a>(&'a self, key: &'a [u8], record: Bytes, _keep: Duration) -> StoreFuture<'a, ()> {
+///         Box::pin(async move {
+///             self.0.lock().unwrap().insert(key.to_vec(), record);
+///             Ok(())
+///         })
+///     }
+///
+///     fn remove<'a>(&'a self, key: &'a [u8]) -> StoreFuture<'a, ()> {
+///         Box::pin(async {
+///             self.0.lock().unwrap().remove(key);
+///             Ok(())
+///         })
+///     }
+/// }
+///
+/// let cache = Cache::builder().with_store(Arc::new(Elsewhere::default())).build()?;
+/// # Ok::<(), tower_rampart::ConfigError>(())
+/// ```
+pub trait Store: Send + Sync + 'static {
+    /// The record under a key, if it is at hand without waiting. It is asked on the way of every miss in memory.
+    fn get_now(&self, key: &[u8]) -> Option<Bytes> {
+        let _ = key;
+        None
+    }
+
+    /// The record under a key.
+    fn get<'a>(&'a self, key: &'a [u8]) -> StoreFuture<'a, Option<Bytes>>;
+
+    /// Keeps a record; it is of no use after `keep`.
+    fn put<'a>(&'a self, key: &'a [u8], record: Bytes, keep: Duration) -> StoreFuture<'a, ()>;
+
+    /// Forgets a record.
+    fn remove<'a>(&'a self, key: &'a [u8]) -> StoreFuture<'a, ()>;
+}

@@ -1,0 +1,159 @@
+//! Unsafe requests, and what they make of what is stored (RFC 9111 section 4.4).
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http_body::Body;
+use tower_service::Service;
+
+use super::core::Core;
+use super::directives::whole_number;
+use super::entry::Head;
+use super::fetch::keep;
+use super::freshness::Moments;
+use super::key::Target;
+use super::purge::{Aim, Purge};
+use super::route::CacheHint;
+use super::service::Answer;
+use super::status::{Forward, Forwarded};
+use super::storable::{self, Asked, head, judge};
+use super::tags;
+use crate::spine::body::ResponseBody;
+use crate::spine::shared::SharedBody;
+
+/// Passes a request on that may change something.
+pub(super) async fn write<S, ReqB, ResB>(
+    core: Arc<Core>,
+    mut service: S,
+    request: Request<ReqB>,
+    asked: Asked,
+) -> Result<Answer<ResB>, S::Error>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>>,
+    ResB: Body<Data = Bytes> + Send + 'static,
+    ResB::Error: Send + 'static,
+{
+    poll_fn(|cx| service.poll_ready(cx)).await?;
+    let (uri, is_post) = (request.uri().clone(), *request.method() == Method::POST);
+    // Dropped on its way, or failed without an answer: it may have been done all the same.
+    let mut pending = Pending { core: Arc::clone(&core), asked: &asked, is_open: true };
+    let asked_at = core.clock.now();
+    let response = service.call(request).await?;
+    pending.is_open = false;
+    drop(pending);
+    let (mut parts, body) = response.into_parts();
+    let is_done = parts.status.is_success() || parts.status.is_redirection();
+    if is_done {
+        invalidate_all(&core, &asked, &uri, &parts.headers);
+    }
+    let hint = parts.extensions.remove::<CacheHint>();
+    let mut forwarded = Forwarded::new(Forward::Method);
+    let moments = Moments { asked: asked_at, answered: core.clock.now(), wall: core.clock.wall() };
+    let told = storable::Answer {
+        status: parts.status,
+        headers: &parts.headers,
+        hint: hint.as_ref(),
+        moments,
+        // After the invalidation, which is not for this.
+        begun: core.purges.begin(),
+    };
+    let stored = if is_post && is_done { representation(&core, &asked, &uri, &told) } else { None };
+    let body = match stored {
+        Some(head) => {
+            forwarded.is_stored = true;
+            let expected = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| whole_number(length.as_bytes()));
+            keep(&core, Arc::new(head), None, body, expected, moments.answered)
+        }
+        None => ResponseBody::inner(SharedBody::inner(body)),
+    };
+    tags::strip(&mut parts.headers);
+    core.writer.write_forwarded(&mut parts.headers, forwarded);
+    Ok(Response::from_parts(parts, body))
+}
+
+/// An unsafe request that nobody has answered.
+struct Pending<'a> {
+    core: Arc<Core>,
+    asked: &'a Asked,
+    is_open: bool,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            invalidate(&self.core, self.asked);
+        }
+    }
+}
+
+/// The target, where its response points, and the groups that it names (RFC 9875 section 3).
+fn invalidate_all(core: &Arc<Core>, asked: &Asked, uri: &Uri, answer: &HeaderMap) {
+    invalidate(core, asked);
+    let origin = asked.shared_key.origin();
+    let target = Target { is_https: origin.0, authority: origin.1, path: uri.path(), query: uri.query() };
+    for name in [header::LOCATION, header::CONTENT_LOCATION] {
+        let Some(place) = answer.get(name).and_then(|value| resolve(target.scheme(), uri.path(), value.as_bytes()))
+        else {
+            continue;
+        };
+        // Only of the same origin: others' affairs are not this one's to decide.
+        let Some(other) = target.same_origin(&place) else { continue };
+        invalidate_target(core, other);
+    }
+    for group in tags::invalidated_groups(answer) {
+        core.purges.note(Aim::Mark(core.marks.group(origin, &group)), Purge::Hard);
+    }
+}
+
+fn invalidate(core: &Arc<Core>, asked: &Asked) {
+    core.purges.write(asked.uri);
+    core.remove(asked.shared_key.clone());
+}
+
+/// Another target than the request's own.
+pub(super) fn invalidate_target(core: &Arc<Core>, target: Target<'_>) {
+    core.purges.write(core.marks.uri(target.authority, target.path.as_bytes(), target.query.map(str::as_bytes)));
+    core.remove(core.key_of(target));
+}
+
+/// A reference of a field, against the target's path (RFC 3986 section 5.2): whole, from the root, or beside the path.
+fn resolve(scheme: &str, path: &str, reference: &[u8]) -> Option<Uri> {
+    let reference = std::str::from_utf8(reference).ok()?.trim();
+    let reference = reference.split_once('#').map_or(reference, |(before, _)| before);
+    if let Some(rest) = reference.strip_prefix("//") {
+        // Of the scheme that the target has.
+        return format!("{scheme}://{rest}").parse().ok();
+    }
+    if reference.starts_with('/') || reference.contains("://") {
+        return reference.parse().ok();
+    }
+    if reference.starts_with('?') {
+        return format!("{path}{reference}").parse().ok();
+    }
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let mut segments: Vec<&str> = directory.split('/').skip(1).collect();
+    let (relative, query) = reference.split_once('?').map_or((reference, None), |(path, query)| (path, Some(query)));
+    for segment in relative.split('/') {
+        match segment {
+            "." => {}
+            ".." => drop(segments.pop()),
+            segment => segments.push(segment),
+        }
+    }
+    let joined = format!("/{}", segments.join("/"));
+    query.map_or_else(|| joined.clone(), |query| format!("{joined}?{query}")).parse().ok()
+}
+
+/// RFC 9110 section 9.3.3: a POST's answer that is what a GET would get, and says for how long.
+fn representation(core: &Core, asked: &Asked, uri: &Uri, told: &storable::Answer<'_>) -> Option<Head> {
+    let location = told.headers.get(header::CONTENT_LOCATION)?;
+    let origin = asked.shared_key.origin();
+    let target = Target { is_https: origin.0, authority: origin.1, path: uri.path(), query: uri.query() };
+    let place = resolve(target.scheme(), uri.path(), location.as_bytes())?;
+    let other = target.same_origin(&place)?;
+    let is_own = other.path == target.path && other.query == target.query;
+    let judgement = judge(asked, told, &core.settings).ok().filter(|judgement| is_own && judgement.is_explicit())?;
+    head(asked, told, judgement, &core.settings, &core.marks).ok()
+}

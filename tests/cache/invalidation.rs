@@ -1,0 +1,218 @@
+//! Writes, purges, and fills that they meet on their way (RFC 9111 section 4.4, RFC 9875).
+
+use std::sync::Arc;
+
+use http_body::Frame;
+use tower::ServiceExt as _;
+use tower_rampart::cache::Purge;
+
+use crate::support::*;
+
+const FRESH: (&str, &str) = ("cache-control", "max-age=60");
+
+fn writable(answer: Answered) -> Setup {
+    setup(&Origin::new(move |request| match request.method().as_str() {
+        "GET" => ok(&[FRESH, ("vary", "x-a"), ("cache-groups", "\"g\"")], "x").response(),
+        _ => answer.response(),
+    }))
+}
+
+async fn is_hit(setup: &Setup, uri: &str) -> bool {
+    setup.get(uri).await.is_hit()
+}
+
+#[tokio::test]
+async fn an_unsafe_request_invalidates_all_variants_of_its_target() {
+    for method in ["POST", "PUT", "DELETE", "PATCH", "FROB"] {
+        for code in [200, 204, 303] {
+            let setup = writable(status(code, &[], ""));
+            for value in ["1", "2"] {
+                setup.get_with("http://a/x?q", &[("x-a", value)]).await;
+            }
+            setup.get("http://a/x").await;
+            let got = setup.send(request(method, "http://a/x?q", &[])).await;
+            assert_eq!(got.cache_status(), "rampart; fwd=method");
+            for value in ["1", "2"] {
+                assert!(!setup.get_with("http://a/x?q", &[("x-a", value)]).await.is_hit(), "{method} {code}");
+            }
+            assert!(is_hit(&setup, "http://a/x").await, "another resource");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_that_failed_does_not() {
+    for code in [400, 404, 500, 503] {
+        let setup = writable(status(code, &[("location", "/y")], ""));
+        setup.get("http://a/x").await;
+        setup.get("http://a/y").await;
+        setup.send(request("POST", "http://a/x", &[])).await;
+        assert!(is_hit(&setup, "http://a/x").await && is_hit(&setup, "http://a/y").await, "{code}");
+    }
+    let setup = writable(status(204, &[], ""));
+    setup.get("http://a/x").await;
+    setup.send(request("OPTIONS", "http://a/x", &[])).await;
+    assert!(is_hit(&setup, "http://a/x").await, "a safe one");
+}
+
+#[tokio::test]
+async fn places_that_it_names_are_invalidated_on_the_same_origin() {
+    for name in ["location", "content-location"] {
+        for (value, is_named) in [
+            ("/d/y", true),
+            ("y", true),
+            ("./y", true),
+            ("../d/y", true),
+            ("http://a/d/y", true),
+            ("HTTP://A:80/d/y#z", true),
+            ("//a/d/y", true),
+            ("http://b/d/y", false),
+            ("https://a/d/y", false),
+            ("//b/d/y", false),
+            ("/d/y?q", false),
+            ("::", false),
+        ] {
+            let setup = writable(status(201, &[(name, value)], ""));
+            setup.get("http://a/d/y").await;
+            setup.send(request("POST", "http://a/d/x", &[])).await;
+            assert_eq!(is_hit(&setup, "http://a/d/y").await, !is_named, "{name}: {value}");
+        }
+    }
+}
+
+/// RFC 9875 section 3.
+#[tokio::test]
+async fn groups() {
+    let setup = writable(status(204, &[("cache-group-invalidation", "\"g\"")], ""));
+    for uri in ["http://a/1", "http://a/2", "http://b/1"] {
+        setup.get(uri).await;
+    }
+    setup.send(request("POST", "http://a/x", &[])).await;
+    assert!(!is_hit(&setup, "http://a/1").await && !is_hit(&setup, "http://a/2").await);
+    assert!(is_hit(&setup, "http://b/1").await, "another origin's group");
+    let safe = setup_with(
+        &Origin::new(|_| ok(&[FRESH, ("cache-groups", "\"g\""), ("cache-group-invalidation", "\"g\"")], "").response()),
+        |c| c,
+    );
+    safe.get("http://a/1").await;
+    safe.get("http://a/2").await;
+    assert!(is_hit(&safe, "http://a/1").await, "a safe request invalidates nothing");
+}
+
+/// RFC 9110 section 9.3.3.
+#[tokio::test]
+async fn what_a_post_makes_is_what_a_get_gets() {
+    let setup = writable(ok(&[FRESH, ("content-location", "/x")], "made"));
+    setup.get("http://a/x").await;
+    let got = setup.send(request("POST", "http://a/x", &[])).await;
+    assert_eq!(got.cache_status(), "rampart; fwd=method; stored");
+    let got = setup.get("http://a/x").await;
+    assert_eq!((got.is_hit(), &*got.body), (true, &b"made"[..]));
+    for fields in [&[FRESH][..], &[FRESH, ("content-location", "/y")], &[("etag", "\"a\""), ("content-location", "/x")]]
+    {
+        let setup = writable(ok(fields, "made"));
+        setup.send(request("POST", "http://a/x", &[])).await;
+        assert!(!is_hit(&setup, "http://a/x").await);
+    }
+}
+
+#[tokio::test]
+async fn purges() {
+    let tagged = || {
+        setup(&Origin::new(|_| {
+            ok(&[FRESH, ("surrogate-key", "a b"), ("cache-tag", "c d,e"), ("etag", "\"1\"")], "x").response()
+        }))
+    };
+    type Purging = fn(&Setup);
+    let purge: [(&str, Purging); 9] = [
+        ("a", |setup| setup.cache.purge_tag("b")),
+        ("b", |setup| setup.cache.purge_tag("c d")),
+        ("path", |setup| setup.cache.purge_path("/d/x")),
+        ("prefix", |setup| setup.cache.purge_prefix("/d/")),
+        ("uri", |setup| setup.cache.purge_uri(&"http://a/d/x?q".parse().unwrap())),
+        ("all", |setup| setup.cache.purge_all()),
+        ("soft", |setup| setup.cache.purge_tag_as("a", Purge::Soft)),
+        ("soft uri", |setup| setup.cache.purge_uri_as(&"http://a/d/x?q".parse().unwrap(), Purge::Soft)),
+        ("expire", |setup| setup.cache.expire_all()),
+    ];
+    for (name, purge) in purge {
+        let setup = tagged();
+        let got = setup.get("http://a/d/x?q").await;
+        assert!(got.field("surrogate-key").is_none() && got.field("cache-tag").is_none());
+        assert!(is_hit(&setup, "http://a/d/x?q").await);
+        purge(&setup);
+        let expected = if name.contains("soft") || name == "expire" { 1 } else { 0 };
+        assert_eq!(setup.cache.stats().entries, expected, "{name}");
+        let got = setup.get("http://a/d/x?q").await;
+        assert!(!got.is_hit(), "{name}");
+        assert_eq!(setup.origin.asked(1).contains_key("if-none-match"), expected == 1, "{name}");
+        assert!(is_hit(&setup, "http://a/d/x?q").await, "{name}: what came after is good");
+    }
+    let setup = tagged();
+    setup.get("http://a/x").await;
+    for tag in ["A", "a b", "c", "d", ""] {
+        setup.cache.purge_tag(tag);
+    }
+    setup.cache.purge_path("/");
+    setup.cache.purge_prefix("/d");
+    assert!(is_hit(&setup, "http://a/x").await);
+}
+
+/// A purge or a write that meets a fill on its way: the old body never comes back.
+#[tokio::test]
+async fn nothing_old_is_stored_after_a_purge_or_a_write() {
+    let purge: [fn(&Setup); 4] = [
+        |setup| setup.cache.purge_path("/x"),
+        |setup| setup.cache.purge_all(),
+        |setup| setup.cache.purge_prefix("/"),
+        |setup| setup.cache.purge_uri(&"http://a/x".parse().unwrap()),
+    ];
+    for purge in purge {
+        let (feeder, body) = fed();
+        let body = std::sync::Mutex::new(Some(body));
+        let origin = Origin::new(move |_| {
+            let mut response = ok(&[FRESH], "").response();
+            *response.body_mut() = body.lock().unwrap().take().unwrap_or_else(|| full("new"));
+            response
+        });
+        let setup = setup(&origin);
+        let response = setup.service.clone().oneshot(request("GET", "http://a/x", &[])).await.unwrap();
+        purge(&setup);
+        feeder.send(Ok(Frame::data("old".into()))).unwrap();
+        drop(feeder);
+        assert_eq!(collect(response).await.body, "old");
+        assert_eq!(setup.cache.stats().entries, 0);
+        assert_eq!(setup.get("http://a/x").await.body, "new");
+    }
+}
+
+#[tokio::test]
+async fn a_request_after_a_write_joins_no_fill_from_before() {
+    let (origin, gate) = Origin::new(|request| match request.method().as_str() {
+        "GET" => ok(&[FRESH], "x").response(),
+        _ => status(204, &[], "").response(),
+    })
+    .gated();
+    let setup = Arc::new(setup(&origin));
+    let get = || {
+        let setup = Arc::clone(&setup);
+        tokio::spawn(async move { setup.get("http://a/x").await })
+    };
+    let before = get();
+    settled().await;
+    let write = {
+        let setup = Arc::clone(&setup);
+        tokio::spawn(async move { setup.send(request("POST", "http://a/x", &[])).await })
+    };
+    settled().await;
+    assert_eq!(origin.calls(), 2);
+    write.abort();
+    settled().await;
+    let after = get();
+    settled().await;
+    assert_eq!(origin.calls(), 3, "a write that nobody saw the end of counts too");
+    gate.add_permits(9);
+    let (before, after) = (before.await.unwrap(), after.await.unwrap());
+    assert!(!before.cache_status().contains("collapsed") && !after.cache_status().contains("collapsed"));
+    assert!(is_hit(&setup, "http://a/x").await);
+}

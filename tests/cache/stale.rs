@@ -1,0 +1,163 @@
+//! What is stale and answers all the same (RFC 5861, RFC 9111 section 4.2.4).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::Response;
+use tower_rampart::problem::{Problem, ProblemKind};
+use tower_rampart::{Origin as Layer, Rejection};
+
+use crate::support::*;
+
+#[tokio::test]
+async fn while_it_is_refreshed_it_answers() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let origin = Origin::new(move |_| {
+        let n = counted.fetch_add(1, Ordering::SeqCst);
+        ok(&[("cache-control", "max-age=2, stale-while-revalidate=9"), ("x-n", &n.to_string())], "body").response()
+    });
+    let (origin, gate) = origin.gated();
+    gate.add_permits(1);
+    let setup = setup(&origin);
+    let fields = [("cookie", "a=b"), ("if-none-match", "\"z\""), ("accept", "text/html")];
+    setup.get("http://a/x").await;
+    setup.wait(5);
+    for _ in 0..20 {
+        let got = setup.get_with("http://a/x", &fields).await;
+        assert_eq!((got.field("x-n"), got.cache_status()), (Some("0"), "rampart; hit; ttl=-3"));
+    }
+    settled().await;
+    assert_eq!(origin.calls(), 2, "one asks");
+    let asked = origin.asked(1);
+    assert!(!asked.contains_key("cookie") && !asked.contains_key("if-none-match"));
+    assert_eq!(asked["accept"], "text/html");
+    gate.add_permits(1);
+    settled().await;
+    let got = setup.get("http://a/x").await;
+    assert_eq!((got.field("x-n"), got.is_hit()), (Some("1"), true));
+    assert_eq!(setup.cache.stats().in_flight, 0);
+}
+
+/// Nobody's credentials are lent out, so a caller's request waits.
+#[tokio::test]
+async fn a_callers_refresh_is_not_in_the_background() {
+    let origin =
+        Origin::new(|_| ok(&[("cache-control", "public, max-age=2, stale-while-revalidate=9")], "body").response());
+    let setup = setup(&origin);
+    setup.get("http://a/x").await;
+    setup.wait(5);
+    let got = setup.get_with("http://a/x", &[("authorization", "Bearer x")]).await;
+    assert!(got.cache_status().starts_with("rampart; fwd=stale"), "{}", got.cache_status());
+    assert_eq!(origin.asked(1)["authorization"], "Bearer x");
+}
+
+#[test]
+fn without_a_runtime_the_first_one_refreshes() {
+    let origin = Origin::new(|_| ok(&[("cache-control", "max-age=2, stale-while-revalidate=9")], "body").response());
+    let setup = setup(&origin);
+    futures_util::FutureExt::now_or_never(setup.get("http://a/x")).unwrap();
+    setup.wait(5);
+    let got = futures_util::FutureExt::now_or_never(setup.get("http://a/x")).unwrap();
+    assert!(got.cache_status().starts_with("rampart; fwd=stale"));
+    assert_eq!(origin.calls(), 2);
+}
+
+/// An origin that answers once, and then fails as it is told.
+fn failing(
+    fields: &[(&'static str, &str)],
+    failure: impl Fn() -> Result<Response<Fed>, Failed> + Send + Sync + 'static,
+) -> Setup {
+    let first = ok(fields, "body");
+    let answered = AtomicBool::new(false);
+    setup(&Origin::failing(
+        move |_| {
+            if answered.swap(true, Ordering::SeqCst) { failure() } else { Ok(first.response()) }
+        },
+    ))
+}
+
+fn refused() -> Result<Response<Fed>, Failed> {
+    let mut response = status(503, &[], "").response();
+    let rejection = Rejection::new(Layer::Custom("breaker"), Problem::new(ProblemKind::Unavailable));
+    response.extensions_mut().insert(rejection);
+    Ok(response)
+}
+
+#[tokio::test]
+async fn when_the_origin_is_gone() {
+    for failure in [|| Err(Failed), refused] {
+        let setup = failing(&[("cache-control", "max-age=2")], failure);
+        setup.get("http://a/x").await;
+        setup.wait(60);
+        let got = setup.get("http://a/x").await;
+        assert_eq!((got.status.as_u16(), &*got.body), (200, &b"body"[..]));
+        assert!(got.cache_status().starts_with("rampart; fwd=stale"));
+        assert_eq!(got.field("age"), Some("60"));
+    }
+}
+
+/// RFC 9111 sections 4.2.4 and 5.2.2.2: then 504.
+#[tokio::test]
+async fn what_must_be_validated_is_not_served_stale() {
+    for directives in ["max-age=2, must-revalidate", "max-age=2, proxy-revalidate", "s-maxage=2", "max-age=2, no-cache"]
+    {
+        for failure in [|| Err(Failed), refused] {
+            let setup = failing(&[("cache-control", directives), ("etag", "\"a\"")], failure);
+            setup.get("http://a/x").await;
+            setup.wait(60);
+            assert_eq!(setup.get("http://a/x").await.status, 504, "{directives}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_stored_and_the_error_comes_out() {
+    let setup = setup(&Origin::failing(|_| Err(Failed)));
+    assert_eq!(setup.fails("http://a/x").await, Failed);
+    assert_eq!(setup.cache.stats().in_flight, 0);
+}
+
+/// RFC 5861 section 4.
+#[tokio::test]
+async fn stale_if_error() {
+    for code in [500, 502, 503, 504] {
+        let setup =
+            failing(
+                &[("cache-control", "max-age=2, stale-if-error=9")],
+                move || Ok(status(code, &[], "no").response()),
+            );
+        setup.get("http://a/x").await;
+        setup.wait(11);
+        let got = setup.get("http://a/x").await;
+        assert_eq!(
+            (got.status.as_u16(), got.cache_status()),
+            (200, &*format!("rampart; fwd=stale; fwd-status={code}"))
+        );
+        setup.wait(1);
+        assert_eq!(setup.get("http://a/x").await.status, code, "the window is over");
+    }
+    let setup = failing(&[("cache-control", "max-age=2")], || Ok(status(500, &[], "no").response()));
+    setup.get("http://a/x").await;
+    setup.wait(3);
+    assert_eq!(setup.get("http://a/x").await.status, 500, "nobody allowed it");
+}
+
+#[tokio::test]
+async fn bounds_and_defaults() {
+    let first = AtomicBool::new(true);
+    let origin = Origin::new(move |_| {
+        if first.swap(false, Ordering::SeqCst) {
+            ok(&[("cache-control", "max-age=2, stale-if-error=999")], "body").response()
+        } else {
+            status(500, &[], "no").response()
+        }
+    });
+    let setup = setup_with(&origin, |cache| cache.max_stale(Duration::from_secs(5)));
+    setup.get("http://a/x").await;
+    setup.wait(7);
+    assert_eq!(setup.get("http://a/x").await.status, 200);
+    setup.wait(1);
+    assert_eq!(setup.get("http://a/x").await.status, 500);
+}
