@@ -61,6 +61,8 @@ pub mod client {
 
 #[cfg(feature = "cache")]
 pub use self::layers::cache;
+#[cfg(feature = "circuit-breaker")]
+pub use self::layers::circuit_breaker;
 #[cfg(feature = "rate-limit")]
 pub use self::layers::rate_limit;
 #[cfg(feature = "security-headers")]

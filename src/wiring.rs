@@ -4,15 +4,17 @@
 //! integration implements the answers and never learns who asks.
 
 use std::net::SocketAddr;
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
 use std::sync::Arc;
-#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(feature = "_timer")]
 use std::time::Duration;
 
 use http::Extensions;
 
 #[cfg(feature = "_auth")]
 use crate::spine::event::AuthzOutcome;
+#[cfg(feature = "circuit-breaker")]
+use crate::spine::event::CircuitEvent;
 use crate::spine::event::Origin;
 #[cfg(feature = "rate-limit")]
 use crate::spine::event::PolicyEvent;
@@ -67,11 +69,11 @@ pub(crate) use crate::integration::spawn::can_spawn;
 pub(crate) use crate::integration::spawn::detach;
 #[cfg(feature = "_auth")]
 pub(crate) use crate::integration::spawn::{Task, spawn};
-#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(feature = "_timer")]
 pub(crate) use crate::integration::timer::Timer;
 
 /// A timer of the runtime that polls; `None` outside of one.
-#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(feature = "_timer")]
 pub(crate) fn timer(wait: Duration) -> Option<Timer> {
     crate::integration::timer::start(wait)
 }
@@ -82,6 +84,30 @@ pub(crate) fn timer(wait: Duration) -> Option<Timer> {
 pub(crate) fn count_policy(event: PolicyEvent, policy: &Arc<str>) {
     #[cfg(feature = "metrics")]
     crate::integration::metrics::count_policy(event, policy);
+}
+
+/// Counts what a circuit's call came to, when metrics are compiled in.
+#[cfg(feature = "circuit-breaker")]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nothing counts without metrics"))]
+pub(crate) fn count_circuit(event: CircuitEvent, circuit: &Arc<str>) {
+    #[cfg(feature = "metrics")]
+    crate::integration::metrics::count_circuit(event, circuit);
+}
+
+/// Counts a circuit's transition, when metrics are compiled in.
+#[cfg(feature = "circuit-breaker")]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nothing counts without metrics"))]
+pub(crate) fn count_circuit_change(circuit: &Arc<str>, names: [&'static str; 3]) {
+    #[cfg(feature = "metrics")]
+    crate::integration::metrics::count_circuit_change(circuit, names);
+}
+
+/// Shows a circuit's state, when metrics are compiled in.
+#[cfg(feature = "circuit-breaker")]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nothing shows without metrics"))]
+pub(crate) fn show_circuit(circuit: &Arc<str>, state: &'static str) {
+    #[cfg(feature = "metrics")]
+    crate::integration::metrics::show_circuit(circuit, state);
 }
 
 /// Counts a decision of an authorization policy, when metrics are compiled in.

@@ -12,7 +12,7 @@ pub(crate) mod json_schema;
 pub(crate) mod metrics;
 #[cfg(any(feature = "_auth", feature = "cache"))]
 pub(crate) mod spawn;
-#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(feature = "_timer")]
 pub(crate) mod timer;
 #[cfg(feature = "tonic")]
 pub(crate) mod tonic;

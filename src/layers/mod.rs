@@ -6,6 +6,8 @@ pub mod auth;
 pub mod authz;
 #[cfg(feature = "cache")]
 pub mod cache;
+#[cfg(feature = "circuit-breaker")]
+pub mod circuit_breaker;
 #[cfg(feature = "rate-limit")]
 pub mod rate_limit;
 #[cfg(feature = "security-headers")]

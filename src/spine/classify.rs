@@ -85,8 +85,9 @@ pub fn classify_end(head: HeadVerdict, end: BodyEnd<'_>) -> Verdict {
         (_, BodyEnd::Broken) => Verdict::Failure,
         (HeadVerdict::Settled(verdict), _) => verdict,
         (HeadVerdict::AwaitsTrailers, BodyEnd::Complete(Some(trailers))) => classify_grpc(trailers),
-        // An answer without a status is a broken proxy's or a plain web server's: it proves nothing.
-        (HeadVerdict::AwaitsTrailers, BodyEnd::Complete(None) | BodyEnd::Abandoned) => Verdict::Neutral,
+        // gRPC clients take a missing status for a failure: whoever answered was cut off, or speaks no gRPC.
+        (HeadVerdict::AwaitsTrailers, BodyEnd::Complete(None)) => Verdict::Failure,
+        (HeadVerdict::AwaitsTrailers, BodyEnd::Abandoned) => Verdict::Neutral,
     }
 }
 
@@ -113,9 +114,9 @@ const GRPC_STATUS: &str = "grpc-status";
 
 /// Judges a gRPC status: unknown (2), deadline exceeded (4), internal (13), unavailable (14) and data loss (15) are
 /// failures, resource exhausted (8) is overload, the rest is the caller's affair. A status that is no number is a
-/// failure; none at all is neutral.
+/// failure, and so is none at all.
 fn classify_grpc(fields: &HeaderMap) -> Verdict {
-    let Some(status) = fields.get(GRPC_STATUS) else { return Verdict::Neutral };
+    let Some(status) = fields.get(GRPC_STATUS) else { return Verdict::Failure };
     match status.as_bytes() {
         b"2" | b"4" | b"13" | b"14" | b"15" => Verdict::Failure,
         b"8" => Verdict::Overload { retry_after: grpc_pushback(fields) },

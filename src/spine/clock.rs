@@ -1,20 +1,20 @@
 //! Time. This is the only file of the crate that reads it.
 
-#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(feature = "_timer")]
 use std::collections::BTreeMap;
 use std::sync::Arc;
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(feature = "_timer")]
 use std::sync::{Mutex, MutexGuard, PoisonError};
-#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(feature = "_timer")]
 use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime};
 
-#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(feature = "_timer")]
 mod sleep;
-#[cfg(any(feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(any(feature = "cache", feature = "circuit-breaker", feature = "rate-limit", feature = "validate"))]
 pub(crate) use self::sleep::Sleep;
 
 /// Where a layer takes the time from: the system, or a clock that a test moves by hand.
@@ -47,21 +47,21 @@ struct Manual {
     start_wall: SystemTime,
     elapsed_nanos: AtomicU64,
     /// Who waits for which time, in nanoseconds since `start`, by the number of the wait.
-    #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+    #[cfg(feature = "_timer")]
     sleepers: Mutex<BTreeMap<u64, (u64, Waker)>>,
-    #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+    #[cfg(feature = "_timer")]
     sleeps: AtomicU64,
 }
 
 /// Where [`Clock::ticks`] begin.
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
 static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The tick of [`ORIGIN`]: above zero, which is free to stand for "never".
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
 const FIRST_TICK: u64 = 1_000_000_000;
 /// Where ticks end, after 146 years: what is added to one does not overflow.
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
 const LAST_TICK: u64 = 1 << 62;
 
 impl Clock {
@@ -75,15 +75,15 @@ impl Clock {
     #[must_use]
     pub fn manual() -> (Self, ClockHand) {
         // The origin of ticks is no later than the clock's start.
-        #[cfg(feature = "rate-limit")]
+        #[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
         LazyLock::force(&ORIGIN);
         let manual = Arc::new(Manual {
             start: Instant::now(),
             start_wall: SystemTime::now(),
             elapsed_nanos: AtomicU64::new(0),
-            #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+            #[cfg(feature = "_timer")]
             sleepers: Mutex::default(),
-            #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+            #[cfg(feature = "_timer")]
             sleeps: AtomicU64::new(0),
         });
         (Self(Source::Manual(Arc::clone(&manual))), ClockHand(manual))
@@ -99,7 +99,7 @@ impl Clock {
     }
 
     /// Monotonic time as nanoseconds since a moment of this process, never zero: what fits into one word of a table.
-    #[cfg(feature = "rate-limit")]
+    #[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
     pub(crate) fn ticks(&self) -> u64 {
         // The origin first, so that it is not the later of the two.
         let origin = *ORIGIN;
@@ -123,14 +123,14 @@ impl Manual {
         Duration::from_nanos(self.elapsed_nanos.load(Ordering::Acquire))
     }
 
-    #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+    #[cfg(feature = "_timer")]
     fn sleepers(&self) -> MutexGuard<'_, BTreeMap<u64, (u64, Waker)>> {
         // A waker that panicked left the list whole.
         self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wakes everybody whose time has come; outside the lock, since a waker may run anything.
-    #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+    #[cfg(feature = "_timer")]
     fn wake_due(&self) {
         let elapsed_nanos = self.elapsed_nanos.load(Ordering::Acquire);
         let due = |(until_nanos, _): &(u64, Waker)| *until_nanos <= elapsed_nanos;
@@ -152,7 +152,7 @@ impl ClockHand {
         let _ = self.0.elapsed_nanos.fetch_update(Ordering::AcqRel, Ordering::Acquire, |elapsed_nanos| {
             Some(elapsed_nanos.saturating_add(by_nanos))
         });
-        #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+        #[cfg(feature = "_timer")]
         self.0.wake_due();
     }
 }

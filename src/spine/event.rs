@@ -70,6 +70,8 @@ origins! { $
     Authz = "authz";
     /// The response cache.
     Cache = "cache";
+    /// The circuit breaker.
+    CircuitBreaker = "circuit_breaker";
     /// The rate limiting layers.
     RateLimit = "rate_limit";
     /// The security headers layer.
@@ -259,6 +261,73 @@ pub(crate) fn policy(event: PolicyEvent, policy: &std::sync::Arc<str>, sampler: 
             report!(debug, Origin::RateLimit, event = event.name(), policy = &**policy, suppressed, "");
         }
     }
+}
+
+/// What a circuit's call came to, beside a plain success.
+#[cfg(feature = "circuit-breaker")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CircuitEvent {
+    Failure,
+    Overload,
+    Neutral,
+    Stale,
+    Refused,
+    Shadowed,
+}
+
+#[cfg(feature = "circuit-breaker")]
+impl CircuitEvent {
+    /// The label of the counter.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Failure => "failure",
+            Self::Overload => "overload",
+            Self::Neutral => "neutral",
+            Self::Stale => "stale",
+            Self::Refused => "refused",
+            Self::Shadowed => "shadowed",
+        }
+    }
+}
+
+/// Counts what a call came to; what would have been refused is logged too, as far as the sampler lets it.
+#[cfg(feature = "circuit-breaker")]
+pub(crate) fn circuit(event: CircuitEvent, circuit: &std::sync::Arc<str>, sampler: &Sampler, clock: &Clock) {
+    wiring::count_circuit(event, circuit);
+    if event != CircuitEvent::Shadowed {
+        report!(
+            trace,
+            Origin::CircuitBreaker,
+            event = "circuit_result",
+            circuit = &**circuit,
+            result = event.name(),
+            ""
+        );
+        return;
+    }
+    let Some(suppressed) = sampler.admit(clock.now()) else { return };
+    report!(warn, Origin::CircuitBreaker, event = "circuit_shadow_refused", circuit = &**circuit, suppressed, "");
+}
+
+/// Reports a circuit's transition; circuits by key share a name, and no gauge could show them.
+#[cfg(feature = "circuit-breaker")]
+pub(crate) fn circuit_changed(circuit: &std::sync::Arc<str>, names: [&'static str; 3], opened: bool, is_keyed: bool) {
+    let [from, to, reason] = names;
+    wiring::count_circuit_change(circuit, names);
+    if !is_keyed {
+        wiring::show_circuit(circuit, to);
+    }
+    if opened {
+        report!(warn, Origin::CircuitBreaker, event = "circuit_opened", circuit = &**circuit, from, to, reason, "");
+    } else {
+        report!(info, Origin::CircuitBreaker, event = "circuit_changed", circuit = &**circuit, from, to, reason, "");
+    }
+}
+
+/// Shows a circuit's state to metrics.
+#[cfg(feature = "circuit-breaker")]
+pub(crate) fn circuit_is(circuit: &std::sync::Arc<str>, state: &'static str) {
+    wiring::show_circuit(circuit, state);
 }
 
 /// The OWASP logging vocabulary's name for a refusal of this kind.

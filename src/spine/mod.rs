@@ -28,6 +28,6 @@ pub(crate) mod response;
 pub(crate) mod route;
 #[cfg(feature = "cache")]
 pub(crate) mod shared;
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "circuit-breaker"))]
 pub(crate) mod signal;
 pub(crate) mod texts;

@@ -74,6 +74,13 @@ impl Rejection {
         self.retry_after
     }
 
+    /// The same, where waiting is not what the client is told to do.
+    #[cfg(feature = "circuit-breaker")]
+    pub(crate) const fn without_wait(mut self) -> Self {
+        self.retry_after = None;
+        self
+    }
+
     /// The rejection that an error is, or was caused by: what is retried otherwise is not to be retried then.
     #[must_use]
     pub fn in_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {

@@ -39,7 +39,7 @@ pub use self::client_ip::{ClientIp, Ipv6Prefix, MAX_HOPS, NoPeer};
 pub use self::fields::{CookieKey, HeaderKey};
 pub use self::forwarded::ForwardedHeader;
 pub use self::peer::{PeerAddr, PeerAddrLayer, PeerAddrService, SecureTransport};
-pub use self::target::{GlobalKey, GrpcMethodKey, MethodKey, RouteKey, RouteTemplate};
+pub use self::target::{AuthorityKey, GlobalKey, GrpcMethodKey, MethodKey, RouteKey, RouteTemplate};
 
 use std::fmt;
 use std::hash::Hasher;

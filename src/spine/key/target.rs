@@ -124,6 +124,28 @@ impl KeyExtractor for RouteKey {
     }
 }
 
+/// Whom a request is for: the authority of its URI, else its `Host`, in lower case. On a client's side that is the
+/// dependency; on a server's side it is what the client wrote.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::exhaustive_structs, reason = "a unit: there is nothing to add")]
+pub struct AuthorityKey;
+
+impl KeyExtractor for AuthorityKey {
+    fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey> {
+        const NO_AUTHORITY: MissingKey =
+            MissingKey::new("authority", "call by absolute URIs, or send `Host`").refused_as(ProblemKind::BadRequest);
+        let host = || request.headers().get(http::header::HOST)?.to_str().ok();
+        let authority = request.uri().authority().map(|authority| authority.as_str()).or_else(host);
+        let authority = authority.ok_or(NO_AUTHORITY)?;
+        if authority.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            key.part(authority.to_ascii_lowercase().as_bytes());
+        } else {
+            key.part(authority.as_bytes());
+        }
+        Ok(())
+    }
+}
+
 /// The gRPC method: the path of a gRPC request. Clients can invent any number, so let the client stand beside it.
 #[derive(Debug, Clone, Copy, Default)]
 #[allow(clippy::exhaustive_structs, reason = "a unit: there is nothing to add")]
