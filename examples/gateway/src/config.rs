@@ -14,13 +14,15 @@ use tower_rampart::auth::AuthLayer;
 use tower_rampart::authz::AuthzLayer;
 use tower_rampart::cache::Cache;
 use tower_rampart::config::{
-    self, AuthConfig, AuthzConfig, CacheConfig, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig, ValidateConfig,
+    self, AuthConfig, AuthzConfig, CacheConfig, CircuitBreakerConfig, ClientIpConfig, RateLimitConfig,
+    SecurityHeadersConfig, ValidateConfig,
 };
 use tower_rampart::key::ClientIp;
 use tower_rampart::rate_limit::ThrottleLayer;
 use tower_rampart::security_headers::SecurityHeadersLayer;
 use tower_rampart::validate::ValidateLayer;
 
+use crate::proxy::{self, Breaker};
 use crate::tls::{self, TlsConfig};
 
 /// Puts tower-rampart's layers before an HTTP service.
@@ -57,6 +59,7 @@ pub struct Config {
     pub authz: Option<AuthzConfig>,
     pub validate: Option<ValidateConfig>,
     pub cache: Option<CacheConfig>,
+    pub circuit_breaker: Option<CircuitBreakerConfig>,
 }
 
 impl Default for Config {
@@ -74,6 +77,7 @@ impl Default for Config {
             authz: None,
             validate: None,
             cache: None,
+            circuit_breaker: None,
         }
     }
 }
@@ -91,6 +95,7 @@ pub struct Loaded {
     pub authz: AuthzLayer,
     pub validate: ValidateLayer,
     pub cache: Option<Cache>,
+    pub breaker: Breaker,
 }
 
 /// The most bytes of a configuration file that are read.
@@ -141,7 +146,8 @@ impl Loaded {
             None => ValidateLayer::empty(),
         };
         let cache = config.cache.as_ref().map(cache).transpose()?;
-        Ok(Self { config, tls, client_ip, headers, limits, auth, authz, validate, cache })
+        let breaker = proxy::breaker(&config)?;
+        Ok(Self { config, tls, client_ip, headers, limits, auth, authz, validate, cache, breaker })
     }
 }
 

@@ -12,6 +12,7 @@ use tower::{Layer, ServiceExt};
 use tower_rampart::auth::{AuthLayer, AuthService};
 use tower_rampart::authz::AuthzService;
 use tower_rampart::cache::{Cache, CacheBypass, CacheLayer, CacheService};
+use tower_rampart::circuit_breaker::CircuitBreakerHandle;
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleService};
 use tower_rampart::security_headers::SecurityHeadersService;
 use tower_rampart::validate::ValidateService;
@@ -19,13 +20,13 @@ use tower_rampart::{Refuser, RequestId, RequestView, ResponseBody, SharedBody};
 use uuid::Uuid;
 
 use crate::config::{Config, Loaded};
-use crate::proxy::Proxy;
+use crate::proxy::{self, Breaker, Proxy};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the cache passes on, and six layers around it.
 type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Cached>>>>>>;
-type Cached = ResponseBody<SharedBody<ResponseBody<Incoming>>>;
+type Cached = ResponseBody<SharedBody<proxy::Body>>;
 type Stack<S> = SecurityHeadersService<ThrottleService<AuthService<ThrottleService<AuthzService<ValidateService<S>>>>>>;
 
 /// See the module.
@@ -35,6 +36,7 @@ pub struct Pipeline {
     pub limits: [RateLimitHandle; 2],
     pub auth: AuthLayer,
     pub cache: Option<Cache>,
+    breaker: Breaker,
     stack: Stack<CacheService<Proxy>>,
 }
 
@@ -51,6 +53,7 @@ impl Pipeline {
             authz,
             validate,
             cache,
+            mut breaker,
         } = loaded;
         if let Some(running) = running {
             auth = auth.adopt_keys(&running.auth);
@@ -71,16 +74,29 @@ impl Pipeline {
         let cache = kept.and_then(|running| running.cache.clone()).or(cache);
         let caching = cache.as_ref().map_or_else(CacheLayer::empty, Cache::layer);
         let limits = [strangers.handle(), callers.handle()];
-        let proxy = Proxy::new(&config, client_ip, refuser);
+        // A circuit is its upstream's, and judges by its table.
+        if let Some(running) = running
+            && running.config.upstream == config.upstream
+            && running.config.circuit_breaker == config.circuit_breaker
+        {
+            breaker = running.breaker.clone();
+        }
+        let proxy = Proxy::new(&config, client_ip, refuser, &breaker);
         Self {
             config,
             tls,
             limits,
             cache,
+            breaker,
             stack: headers
                 .layer(strangers.layer(auth.layer(callers.layer(authz.layer(validate.layer(caching.layer(proxy))))))),
             auth,
         }
+    }
+
+    /// The upstream's circuit, if it has one.
+    pub fn circuit(&self) -> Option<CircuitBreakerHandle> {
+        self.config.circuit_breaker.as_ref().map(|_| self.breaker.handle())
     }
 
     /// Answers one request. Every answer carries the request's id.

@@ -30,8 +30,10 @@ mod authz;
 mod authz_condition;
 #[cfg(feature = "cache")]
 mod cache;
+#[cfg(feature = "circuit-breaker")]
+mod circuit_breaker;
 mod client_ip;
-#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
+#[cfg(feature = "_timer")]
 mod duration;
 #[cfg(feature = "rate-limit")]
 mod key_part;
@@ -51,6 +53,8 @@ pub use self::auth::AuthConfig;
 pub use self::authz::AuthzConfig;
 #[cfg(feature = "cache")]
 pub use self::cache::CacheConfig;
+#[cfg(feature = "circuit-breaker")]
+pub use self::circuit_breaker::CircuitBreakerConfig;
 pub use self::client_ip::ClientIpConfig;
 pub use self::parse::{carry, parse};
 #[cfg(feature = "rate-limit")]

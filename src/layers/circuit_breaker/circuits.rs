@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use super::circuit::{Circuit, Shared};
+use super::layer::Keys;
 use super::registry::Registry;
 use super::terms::Terms;
 use crate::spine::event::{self, Origin};
@@ -30,12 +31,7 @@ pub(super) struct Keyed {
 }
 
 impl Circuits {
-    pub(super) fn new(
-        name: &Arc<str>,
-        terms: Terms,
-        shared: Arc<Shared>,
-        keys: Option<(Box<dyn KeyExtractor>, usize)>,
-    ) -> Self {
+    pub(super) fn new(name: &Arc<str>, terms: Terms, shared: Arc<Shared>, keys: Option<Keys>) -> Self {
         let secret = RandomState::new();
         let common = Circuit::new(Arc::clone(name), terms, Arc::clone(&shared), secret.hash_one(0), keys.is_some());
         let keyed = keys.map(|(extractor, most)| Keyed {
@@ -46,6 +42,12 @@ impl Circuits {
             terms,
         });
         Self { shared, common: Arc::new(common), keyed }
+    }
+
+    /// A circuit that lets everything through.
+    pub(super) fn disabled(shared: Arc<Shared>) -> Self {
+        let common = Circuit::disabled(Arc::clone(&shared));
+        Self { shared, common: Arc::new(common), keyed: None }
     }
 
     /// The circuit of a request.

@@ -45,7 +45,7 @@ pub struct CircuitBreaker<C = AllErrors> {
     settings: Settings,
     mode: Mode,
     when_open: WhenOpen,
-    keys: Option<(Box<dyn KeyExtractor>, usize)>,
+    keys: Option<Keys>,
     judge_head: Option<JudgeHead>,
     fallback: Option<Fallback>,
     on_change: Option<OnChange>,
@@ -53,6 +53,9 @@ pub struct CircuitBreaker<C = AllErrors> {
     clock: Clock,
     refuser: Refuser,
 }
+
+/// What finds the key of a request, and how many there are at most.
+pub(super) type Keys = (Box<dyn KeyExtractor>, usize);
 
 /// Services and handles that wait for a change at a time; more look again without being woken.
 const MAX_WAITING: usize = 65_536;
@@ -256,6 +259,12 @@ impl<C> CircuitBreaker<C> {
         self
     }
 
+    /// Finds what [`build`](Self::build) would, and makes nothing.
+    #[cfg(feature = "config")]
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        self.settings.terms().map(drop)
+    }
+
     /// The layer.
     ///
     /// # Errors
@@ -269,7 +278,14 @@ impl<C> CircuitBreaker<C> {
             return Err(ConfigError::new("max_keys", 0, "has room for nobody", "write 1 or more"));
         }
         let terms = self.settings.terms()?;
-        let shared = Arc::new(Shared {
+        let name = Arc::clone(&self.name);
+        let (shared, keys, errors) = self.shared();
+        let circuits = Arc::new(Circuits::new(&name, terms, Arc::new(shared), keys));
+        Ok(CircuitBreakerLayer { circuits, errors })
+    }
+
+    fn shared(self) -> (Shared, Option<Keys>, C) {
+        let shared = Shared {
             time: Time(self.clock),
             refuser: self.refuser,
             judge_head: self.judge_head,
@@ -282,9 +298,8 @@ impl<C> CircuitBreaker<C> {
             changed: Signal::new(MAX_WAITING),
             sampler: Default::default(),
             said_no_key: AtomicBool::new(false),
-        });
-        let circuits = Arc::new(Circuits::new(&self.name, terms, shared, self.keys));
-        Ok(CircuitBreakerLayer { circuits, errors: self.errors })
+        };
+        (shared, self.keys, self.errors)
     }
 }
 
@@ -325,7 +340,21 @@ pub struct CircuitBreakerLayer<C = AllErrors> {
     errors: C,
 }
 
+impl CircuitBreakerLayer {
+    /// Guards nothing: for a place that a configuration may leave open.
+    pub fn empty() -> Self {
+        Self::disabled(AllErrors)
+    }
+}
+
 impl<C> CircuitBreakerLayer<C> {
+    /// Guards nothing, as [`empty`](CircuitBreakerLayer::empty), in the place of one that judges errors so.
+    pub fn disabled(errors: C) -> Self {
+        let silent = CircuitBreaker::new("").slow_call(None).on_cancel(OnCancel::Ignore);
+        let (shared, ..) = silent.shared();
+        Self { circuits: Arc::new(Circuits::disabled(Arc::new(shared))), errors }
+    }
+
     /// Watches and steers the layer while it runs.
     #[must_use]
     pub fn handle(&self) -> CircuitBreakerHandle {

@@ -81,6 +81,13 @@ impl Machine {
         }
     }
 
+    /// One that lets everything through, for ever.
+    pub(super) fn disabled() -> Self {
+        let machine = Self::new(Terms::NOTHING, 0, 0);
+        machine.word.store(Word::new(Phase::Disabled, 0, 0, NEVER).bits(), Ordering::Relaxed);
+        machine
+    }
+
     pub(super) fn word(&self) -> Word {
         Word::from_bits(self.word.load(Ordering::Acquire))
     }

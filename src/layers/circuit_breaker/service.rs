@@ -172,9 +172,9 @@ impl<S, C> Gate<S, C> {
     pub(super) fn enter(&mut self, request: RequestView<'_>) -> Result<Permit, Shut> {
         let circuit = self.circuits.of(request);
         if std::mem::take(&mut self.is_shut) {
-            // Its time has come since it was polled ready, and the inner service was not asked; the next call will be.
             circuit.refused();
-            return Err(Shut { wait: None });
+            // Its time may have come since it was polled ready, but the inner service was not asked; the next call will be.
+            return Err(self.would_refuse().unwrap_or(Shut { wait: None }));
         }
         admit(circuit)
     }

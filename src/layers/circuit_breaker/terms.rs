@@ -50,6 +50,23 @@ pub(super) struct Terms {
 const RAMP_FROM: u64 = 100_000;
 
 impl Terms {
+    /// Those of a circuit that is never asked.
+    pub(super) const NOTHING: Self = Self {
+        span: Span::Calls(1),
+        min_calls: 1,
+        consecutive: None,
+        failure_rate: None,
+        slow_rate: None,
+        open_for: 1,
+        max_open: 1,
+        jitter: 0,
+        decay: 1,
+        probes: 1,
+        needed: 1,
+        lease: 1,
+        ramp: 0,
+    };
+
     /// How long to stay open for the nth time in a row: doubling, spread by the dice, and never beyond the cap.
     pub(super) fn interval(&self, attempts: u32, dice: u64) -> u64 {
         let doublings = attempts.saturating_sub(1).min(62);

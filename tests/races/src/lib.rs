@@ -6,6 +6,8 @@
 
 #[path = "../../../src/layers/rate_limit/agreement.rs"]
 mod agreement;
+#[cfg(test)]
+mod circuit;
 #[path = "../../../src/layers/rate_limit/bucket.rs"]
 mod bucket;
 #[path = "../../../src/spine/config.rs"]

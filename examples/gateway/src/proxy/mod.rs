@@ -11,18 +11,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, StatusCode, Version};
+use http::uri::Scheme;
+use http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use metrics::counter;
-use tower::Service;
+use tower::{Layer, Service, ServiceExt};
+use tower_rampart::circuit_breaker::{CircuitBreakerLayer, CircuitBreakerService, ErrorVerdict, Permit};
+use tower_rampart::classify::{ObservedBody, Verdict};
 use tower_rampart::config::AuthConfig;
 use tower_rampart::key::ClientIp;
 use tower_rampart::problem::{Problem, ProblemKind};
 use tower_rampart::validate::CheckedBody;
-use tower_rampart::{Origin, Refuser, Rejection, RequestFacts, RequestView, ResponseBody};
+use tower_rampart::{ConfigError, Origin, Refuser, Rejection, RequestFacts, RequestView, ResponseBody};
 
 use self::sent::Sent;
-use self::upstream::Upstream;
+use self::upstream::{Failure, Upstream};
 use crate::config::Config;
 
 /// See the module. Clones share connections.
@@ -30,21 +33,40 @@ use crate::config::Config;
 pub struct Proxy(Arc<Inner>);
 
 struct Inner {
-    upstream: Upstream,
+    upstream: CircuitBreakerService<Upstream, ErrorVerdict<Failure>>,
     client_ip: ClientIp,
     forward_credentials: bool,
     refuser: Refuser,
 }
 
 impl Proxy {
-    pub fn new(config: &Config, client_ip: ClientIp, refuser: Refuser) -> Self {
+    pub fn new(config: &Config, client_ip: ClientIp, refuser: Refuser, breaker: &Breaker) -> Self {
         let upstream = Upstream::new(config.upstream.clone(), config.upstream_http2);
+        // What retries stands outside the breaker, and what limits one try stands inside.
+        let upstream = breaker.layer(upstream);
         let forward_credentials = config.auth.as_ref().is_some_and(AuthConfig::forward_credentials);
         Self(Arc::new(Inner { upstream, client_ip, forward_credentials, refuser }))
     }
 }
 
-type Answer = Response<ResponseBody<Incoming>>;
+/// Guards the upstream.
+pub type Breaker = CircuitBreakerLayer<ErrorVerdict<Failure>>;
+
+/// The breaker that the configuration describes, or one that does nothing.
+pub fn breaker(config: &Config) -> Result<Breaker, ConfigError> {
+    let errors = ErrorVerdict::new(|failure: &Failure| match failure {
+        Failure::Broken | Failure::TimedOut => Verdict::Failure,
+        Failure::Inbound => Verdict::Neutral,
+    });
+    match &config.circuit_breaker {
+        Some(table) => table.to_builder(config.upstream.as_str()).classify_errors(errors).build(),
+        None => Ok(Breaker::disabled(errors)),
+    }
+}
+
+/// What comes from the upstream, and tells the breaker how it ended; or a refusal.
+pub type Body = ResponseBody<ObservedBody<Incoming, Permit>>;
+type Answer = Response<Body>;
 
 impl Service<Request<CheckedBody<Incoming>>> for Proxy {
     type Response = Answer;
@@ -65,19 +87,25 @@ impl Inner {
     async fn answer(&self, request: Request<CheckedBody<Incoming>>) -> Answer {
         let facts = RequestFacts::of(RequestView::of(&request));
         match self.forward(request).await {
-            Ok(response) => response.map(ResponseBody::inner),
+            Ok(response) => response,
             Err(problem) => self.refuser.refuse(Rejection::new(Origin::Custom("gateway"), problem), &facts),
         }
     }
 
-    async fn forward(&self, mut request: Request<CheckedBody<Incoming>>) -> Result<Response<Incoming>, Problem> {
+    async fn forward(&self, mut request: Request<CheckedBody<Incoming>>) -> Result<Answer, Problem> {
         let host = target::host(&request)?;
         let path = target::path(&request);
         headers::rewrite_request(&mut request, &self.client_ip, self.forward_credentials);
-        let mut response = self.upstream.send(request.map(Sent::new), host, path).await.map_err(|failure| {
+        let uri = Uri::builder().scheme(Scheme::HTTP).authority(host).path_and_query(path).build();
+        *request.uri_mut() = uri.map_err(|_| Problem::new(ProblemKind::BadRequest))?;
+        let mut response = self.upstream.clone().oneshot(request.map(Sent::new)).await.map_err(|failure| {
             counter!("rampart_gateway_upstream_failures_total", "reason" => failure.name()).increment(1);
             failure.problem()
         })?;
+        if response.extensions().get::<Rejection>().is_some() {
+            // It never reached the upstream.
+            return Ok(response);
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // Nothing asked for it: `Upgrade` was removed.
             return Err(Problem::new(ProblemKind::BadGateway).detail("The upstream changed the protocol unasked."));

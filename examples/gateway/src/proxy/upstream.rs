@@ -4,6 +4,7 @@ use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub enum Failure {
     Broken,
     /// It took too long.
     TimedOut,
+    /// The client's body broke off, which is not the upstream's fault.
+    Inbound,
 }
 
 impl Failure {
@@ -44,6 +47,7 @@ impl Failure {
         match self {
             Self::Broken => "broken",
             Self::TimedOut => "timed_out",
+            Self::Inbound => "inbound",
         }
     }
 
@@ -55,6 +59,7 @@ impl Failure {
             Self::TimedOut => {
                 Problem::new(ProblemKind::DeadlineExceeded).detail("The upstream did not answer in time.")
             }
+            Self::Inbound => Problem::new(ProblemKind::BadRequest).detail("The request's body broke off."),
         }
     }
 
@@ -73,8 +78,12 @@ impl Failure {
     }
 }
 
-/// Speaks HTTP/1.1 over pooled connections, or HTTP/2 by prior knowledge over one.
-pub struct Upstream {
+/// Speaks HTTP/1.1 over pooled connections, or HTTP/2 by prior knowledge over one. It sees the host and the path that
+/// the request's URI names, as the client wrote them. Clones share connections.
+#[derive(Clone)]
+pub struct Upstream(Arc<Inner>);
+
+struct Inner {
     authority: Authority,
     protocol: Protocol,
 }
@@ -100,16 +109,34 @@ impl Upstream {
                 .build(connector);
             Protocol::Http1(Box::new(client))
         };
-        Self { authority, protocol }
+        Self(Arc::new(Inner { authority, protocol }))
+    }
+}
+
+impl Service<Request<Sent>> for Upstream {
+    type Response = Response<Incoming>;
+    type Error = Failure;
+    type Future = BoxFuture<Result<Response<Incoming>, Failure>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        Poll::Ready(Ok(()))
     }
 
-    /// Sends the request to the upstream, which sees `host` and `path` as the client wrote them.
-    pub async fn send(
-        &self,
-        request: Request<Sent>,
-        host: Authority,
-        path: PathAndQuery,
-    ) -> Result<Response<Incoming>, Failure> {
+    fn call(&mut self, request: Request<Sent>) -> Self::Future {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let inbound = request.body().fate();
+            let sent = inner.send(request).await;
+            sent.map_err(|failure| if inbound.is_broken() { Failure::Inbound } else { failure })
+        })
+    }
+}
+
+impl Inner {
+    async fn send(&self, request: Request<Sent>) -> Result<Response<Incoming>, Failure> {
+        let parts = request.uri().clone().into_parts();
+        let host = parts.authority.ok_or(Failure::Broken)?;
+        let path = parts.path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
         match &self.protocol {
             Protocol::Http1(client) => {
                 let request = addressed(request, Version::HTTP_11, self.authority.clone(), path, Some(&host))?;
