@@ -1,9 +1,10 @@
 // README's examples need these, so that its doctests run where they are on.
-#![cfg_attr(all(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "security-headers", feature = "validate"), doc = include_str!("../README.md"))]
+#![cfg_attr(all(feature = "_auth", feature = "cache", feature = "circuit-breaker", feature = "rate-limit", feature = "security-headers", feature = "validate"), doc = include_str!("../README.md"))]
 #![cfg_attr(
     not(all(
         feature = "_auth",
         feature = "cache",
+        feature = "circuit-breaker",
         feature = "rate-limit",
         feature = "security-headers",
         feature = "validate"

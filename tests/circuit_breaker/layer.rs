@@ -54,8 +54,10 @@ async fn a_refusal_is_a_problem_that_says_when_to_come_back() {
     let refused = service.clone().oneshot(head).await.unwrap();
     assert!(refused.into_body().collect().await.unwrap().to_bytes().is_empty());
 
-    let grpc =
-        Request::post("http://test/").header("content-type", "application/grpc+proto").body(Empty::<Bytes>::new()).unwrap();
+    let grpc = Request::post("http://test/")
+        .header("content-type", "application/grpc+proto")
+        .body(Empty::<Bytes>::new())
+        .unwrap();
     let refused = service.oneshot(grpc).await.unwrap();
     assert_eq!((refused.status().as_u16(), &refused.headers()["grpc-status"]), (200, &"14".parse().unwrap()));
     assert_eq!(refused.headers()["grpc-retry-pushback-ms"], "1000");

@@ -3,12 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 6] = ["probes", "state", "terms", "window", "word", "machine"];
+const FILES: [&str; 7] = ["probes", "state", "terms", "window", "word", "machine", "half_open"];
 
 /// A fault: its name, the file, what stands there once, and what stands there instead.
 const FAULTS: [(&str, &str, &str, &str); 5] = [
     // A result from before a transition counts.
-    ("no_generation", "machine", "if word.generation() != generation {\n            return Heard::Stale;", "if false {\n            return Heard::Stale;"),
+    (
+        "no_generation",
+        "machine",
+        "if word.generation() != generation {\n            return Heard::Stale;",
+        "if false {\n            return Heard::Stale;",
+    ),
     // The word is written, not exchanged: two may take the same slot.
     (
         "no_exchange",
@@ -17,7 +22,7 @@ const FAULTS: [(&str, &str, &str, &str); 5] = [
         "{ let _ = from; self.word.store(to.bits(), Ordering::Release); true }",
     ),
     // A slot that is given back leaves no trace, so that the next holder's is taken for it.
-    ("no_returns", "machine", "word.with_returned(slot)", "word.with_slot(slot, Slot::Free)"),
+    ("no_returns", "half_open", "word.with_returned(slot)", "word.with_slot(slot, Slot::Free)"),
     // A bit is counted, whether it was there before or not.
     ("lost_count", "window", "(true, false) => drop(self.set.update(generation, |set| set.wrapping_sub(1))),", ""),
     // A count is read and written in two steps.
@@ -40,9 +45,7 @@ fn main() {
 }
 
 fn write(engine: &Path, to: &Path, fault: Option<(&str, &str, &str, &str)>) {
-    let mut code = String::from(
-        "mod sync { pub(super) use loom::sync::atomic::{AtomicU64, Ordering}; }\n",
-    );
+    let mut code = String::from("mod sync { pub(super) use loom::sync::atomic::{AtomicU64, Ordering}; }\n");
     for file in FILES {
         let mut text = fs::read_to_string(engine.join(format!("{file}.rs"))).unwrap();
         if let Some((name, _, from, into)) = fault.filter(|fault| fault.1 == file) {

@@ -55,10 +55,10 @@ pub(super) enum Heard {
 #[derive(Debug)]
 pub(super) struct Machine {
     word: AtomicU64,
-    terms: Terms,
+    pub(super) terms: Terms,
     row: Row,
     sliding: Option<Sliding>,
-    leases: Leases,
+    pub(super) leases: Leases,
     /// Until when the other side asked to be left alone.
     asked: AtomicU64,
     dice: AtomicU64,
@@ -92,7 +92,7 @@ impl Machine {
         Word::from_bits(self.word.load(Ordering::Acquire))
     }
 
-    fn exchange(&self, from: Word, to: Word) -> bool {
+    pub(super) fn exchange(&self, from: Word, to: Word) -> bool {
         self.word.compare_exchange(from.bits(), to.bits(), Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
@@ -261,7 +261,7 @@ impl Machine {
     }
 
     /// The word of a circuit that opens now.
-    fn open(&self, word: Word, attempts: u32, now: u64) -> Word {
+    pub(super) fn open(&self, word: Word, attempts: u32, now: u64) -> Word {
         let attempts = attempts.max(1);
         let until = now.saturating_add(self.terms.interval(attempts, self.roll()));
         // The other side may ask for more, within the cap.
@@ -322,99 +322,5 @@ fn still_shut(word: Word, now: u64) -> Option<Shut> {
     match word.time() {
         NEVER => Some(Shut { wait: None }),
         until => (now < until).then(|| Shut { wait: Some(until - now) }),
-    }
-}
-
-/// Half-open.
-impl Machine {
-    /// `None`: look again.
-    fn admit_probe(&self, word: Word, now: u64, told: &mut impl FnMut(Change)) -> Option<Result<Ticket, Shut>> {
-        let generation = word.generation();
-        if let Some(slot) = word.free_slot(self.terms.probes) {
-            let taken = word.with_slot(slot, Slot::InFlight);
-            if !self.exchange(word, taken) {
-                return None;
-            }
-            self.leases.begin(generation, slot, now + self.terms.lease);
-            return Some(Ok(Ticket { generation, kind: Kind::Probe(slot) }));
-        }
-        match self.leases.ended(word, now) {
-            // A probe that hangs is a failure, unless its answer has begun and only goes on.
-            Some((slot, answered)) => {
-                let outcome = if answered { Outcome::Success } else { Outcome::Failure };
-                self.settle(word, slot, outcome, Reason::ProbeExpired, now, told);
-                None
-            }
-            None => {
-                let wait = self.leases.first_end(word).map(|end| end.saturating_sub(now));
-                Some(Err(Shut { wait }))
-            }
-        }
-    }
-
-    /// A probe's answer has begun well.
-    pub(super) fn answered(&self, ticket: Ticket) {
-        if let Kind::Probe(slot) = ticket.kind {
-            self.leases.answered(ticket.generation, slot);
-        }
-    }
-
-    fn hear_probe(
-        &self,
-        generation: u32,
-        slot: u32,
-        outcome: Outcome,
-        slow: bool,
-        now: impl Fn() -> u64,
-        told: &mut impl FnMut(Change),
-    ) -> Heard {
-        let is_too_slow = slow && self.terms.counts_slow() && outcome == Outcome::Success;
-        let outcome = if is_too_slow { Outcome::Failure } else { outcome };
-        if outcome == Outcome::Neutral {
-            // Before the slot is free, so that its next holder's lease is not taken for this one.
-            self.leases.end(generation, slot);
-        }
-        loop {
-            let word = self.word();
-            let is_mine =
-                word.generation() == generation && word.phase() == Phase::HalfOpen && word.slot(slot) == Slot::InFlight;
-            if !is_mine {
-                return Heard::Stale;
-            }
-            if self.settle(word, slot, outcome, Reason::ProbeFailed, now(), told) {
-                return Heard::Counted;
-            }
-        }
-    }
-
-    /// Writes a probe's outcome, and with it what comes of it: one exchange. `false` when others were quicker.
-    fn settle(
-        &self,
-        word: Word,
-        slot: u32,
-        outcome: Outcome,
-        failure: Reason,
-        now: u64,
-        told: &mut impl FnMut(Change),
-    ) -> bool {
-        let Terms { probes, needed, ramp, .. } = self.terms;
-        let settled = match outcome {
-            Outcome::Success => word.with_slot(slot, Slot::Succeeded),
-            Outcome::Failure | Outcome::Overload => word.with_slot(slot, Slot::Failed),
-            Outcome::Neutral => word.with_returned(slot),
-        };
-        let (next, reason) = if settled.count(Slot::Succeeded) >= needed {
-            let phase = if ramp > 0 { Phase::RampUp } else { Phase::Closed };
-            (word.next(phase, word.attempts(), now), Some(Reason::ProbesSucceeded))
-        } else if settled.count(Slot::Failed) > probes - needed {
-            (self.open(word, word.attempts() + 1, now), Some(failure))
-        } else {
-            (settled, None)
-        };
-        let is_written = self.exchange(word, next);
-        if let Some(reason) = reason.filter(|_| is_written) {
-            told(Change::new(word, next, reason));
-        }
-        is_written
     }
 }

@@ -6,10 +6,10 @@
 
 #[path = "../../../src/layers/rate_limit/agreement.rs"]
 mod agreement;
-#[cfg(test)]
-mod circuit;
 #[path = "../../../src/layers/rate_limit/bucket.rs"]
 mod bucket;
+#[cfg(test)]
+mod circuit;
 #[path = "../../../src/spine/config.rs"]
 mod config;
 #[path = "../../../src/layers/cache/flight.rs"]
