@@ -6,13 +6,20 @@ use std::path::{Path, PathBuf};
 const FILES: [&str; 7] = ["probes", "state", "terms", "window", "word", "machine", "half_open"];
 
 /// A fault: its name, the file, what stands there once, and what stands there instead.
-const FAULTS: [(&str, &str, &str, &str); 5] = [
-    // A result from before a transition counts.
+const FAULTS: [(&str, &str, &str, &str); 6] = [
+    // A transition begins no generation, so that results from before it count.
     (
         "no_generation",
-        "machine",
-        "if word.generation() != generation {\n            return Heard::Stale;",
-        "if false {\n            return Heard::Stale;",
+        "word",
+        "Self::new(phase, attempts, self.generation().wrapping_add(1), payload)",
+        "Self::new(phase, attempts, self.generation(), payload)",
+    ),
+    // A probe's result is taken for that of whoever has its slot now.
+    (
+        "any_probe",
+        "half_open",
+        "word.generation() == generation && word.phase() == Phase::HalfOpen",
+        "word.phase() == Phase::HalfOpen",
     ),
     // The word is written, not exchanged: two may take the same slot.
     (

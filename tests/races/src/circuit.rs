@@ -151,7 +151,24 @@ macro_rules! models {
                         assert_eq!(machine.word().phase(), Phase::HalfOpen, "a fresh probe was taken for a hung one");
                         assert_eq!(machine.word().count(Slot::Failed), 0);
                     }
-                    drop(second);
+                    assert!(matches!(second.kind, Kind::Probe(1)));
+                }
+
+                /// A probe of an earlier round answers when others have its slot.
+                pub(crate) fn a_probe_from_before_changes_nothing() {
+                    let machine = Arc::new(machine());
+                    open(&machine);
+                    let (late, failing) = (admit(&machine, 1000).unwrap(), admit(&machine, 1000).unwrap());
+                    hear(&machine, failing, Outcome::Failure, 1000);
+                    assert_eq!(machine.word().phase(), Phase::Open);
+                    let answers = {
+                        let machine = Arc::clone(&machine);
+                        thread::spawn(move || hear(&machine, late, Outcome::Success, 3000))
+                    };
+                    let probe = admit(&machine, 3000).unwrap();
+                    hear(&machine, probe, Outcome::Failure, 3000);
+                    assert_eq!(answers.join().unwrap(), Heard::Stale);
+                    assert_eq!(machine.word().phase(), Phase::Open);
                 }
 
                 /// Whatever is forced stands, whoever answers meanwhile.
@@ -230,6 +247,7 @@ macro_rules! models {
 
 models!(sound);
 models!(no_generation);
+models!(any_probe);
 models!(no_exchange);
 models!(no_returns);
 models!(lost_count);
@@ -265,6 +283,7 @@ mod tests {
         what_is_stale_changes_nothing,
         a_lease_ends_or_an_answer_comes,
         a_lease_is_its_holders,
+        a_probe_from_before_changes_nothing,
         what_is_forced_stands,
         nothing_is_lost_from_the_ring,
         what_leaves_the_ring_is_gone,
@@ -275,6 +294,7 @@ mod tests {
     #[test]
     fn faults_are_found() {
         assert!(finds(no_generation::models::what_is_stale_changes_nothing), "results without a generation");
+        assert!(finds(any_probe::models::a_probe_from_before_changes_nothing), "slots of an earlier round");
         assert!(finds(no_exchange::models::as_many_probes_as_there_are), "slots taken without an exchange");
         assert!(finds(no_returns::models::a_lease_is_its_holders), "slots given back without a trace");
         assert!(finds(lost_count::models::what_leaves_the_ring_is_gone), "failures that never leave the ring");
