@@ -79,6 +79,7 @@ pub fn classify_head<B>(response: &Response<B>) -> HeadVerdict {
 /// assert_eq!(classify_end(head, BodyEnd::Broken), Verdict::Failure);
 /// # Ok::<(), http::Error>(())
 /// ```
+#[inline]
 #[must_use]
 pub fn classify_end(head: HeadVerdict, end: BodyEnd<'_>) -> Verdict {
     match (head, end) {
@@ -100,7 +101,8 @@ pub fn asked_wait(fields: &HeaderMap) -> Option<Duration> {
     retry_after(fields).or_else(|| grpc_pushback(fields))
 }
 
-fn classify_status(status: StatusCode, headers: &HeaderMap) -> Verdict {
+#[inline]
+pub(crate) fn classify_status(status: StatusCode, headers: &HeaderMap) -> Verdict {
     match status {
         StatusCode::TOO_MANY_REQUESTS => Verdict::Overload { retry_after: retry_after(headers) },
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Verdict::Failure,

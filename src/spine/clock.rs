@@ -100,6 +100,7 @@ impl Clock {
 
     /// Monotonic time as nanoseconds since a moment of this process, never zero: what fits into one word of a table.
     #[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
+    #[inline]
     pub(crate) fn ticks(&self) -> u64 {
         // The origin first, so that it is not the later of the two.
         let origin = *ORIGIN;

@@ -278,6 +278,7 @@ pub(crate) enum CircuitEvent {
 #[cfg(feature = "circuit-breaker")]
 impl CircuitEvent {
     /// The label of the counter.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only metrics asks"))]
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Failure => "failure",
@@ -292,17 +293,10 @@ impl CircuitEvent {
 
 /// Counts what a call came to; what would have been refused is logged too, as far as the sampler lets it.
 #[cfg(feature = "circuit-breaker")]
+#[inline]
 pub(crate) fn circuit(event: CircuitEvent, circuit: &std::sync::Arc<str>, sampler: &Sampler, clock: &Clock) {
     wiring::count_circuit(event, circuit);
     if event != CircuitEvent::Shadowed {
-        report!(
-            trace,
-            Origin::CircuitBreaker,
-            event = "circuit_result",
-            circuit = &**circuit,
-            result = event.name(),
-            ""
-        );
         return;
     }
     let Some(suppressed) = sampler.admit(clock.now()) else { return };

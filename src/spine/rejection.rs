@@ -37,12 +37,14 @@ pub struct Rejection {
 
 impl Rejection {
     /// A rejection by the part of the stack that `origin` names.
+    #[inline]
     #[must_use]
     pub const fn new(origin: Origin, problem: Problem) -> Self {
         Self { problem, origin, retry_after: None, headers: Vec::new() }
     }
 
     /// Tells the client when a further try may succeed. Sent as whole seconds, rounded up, at least 1.
+    #[inline]
     #[must_use]
     pub const fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);

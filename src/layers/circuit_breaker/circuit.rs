@@ -49,6 +49,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    #[inline]
     pub(super) fn now_ms(&self) -> u64 {
         self.time.now_nanos() / NANOS_PER_MS
     }
@@ -60,7 +61,7 @@ impl fmt::Debug for Shared {
     }
 }
 
-const NANOS_PER_MS: u64 = 1_000_000;
+pub(super) const NANOS_PER_MS: u64 = 1_000_000;
 
 /// What has happened since the start.
 #[derive(Debug, Default)]
@@ -115,6 +116,7 @@ impl Circuit {
         event::circuit(event, &self.name, &self.shared.sampler, self.shared.time.clock());
     }
 
+    #[inline]
     pub(super) fn is_shadow(&self) -> bool {
         self.shared.is_shadow.load(Ordering::Relaxed)
     }
@@ -143,6 +145,7 @@ impl Circuit {
 }
 
 /// What a refused call is told.
+#[inline]
 pub(super) fn rejection(shut: Shut) -> Rejection {
     // Where others must answer first, they soon will.
     let wait = Duration::from_millis(shut.wait.unwrap_or(0).max(MIN_WAIT_MS));

@@ -31,6 +31,7 @@ impl Judgement {
 
 /// What a head settles by itself; `None` when the body has a say. `late` is whether a call that was cut off now would
 /// count.
+#[inline]
 pub(super) fn of_head(head: HeadVerdict, fields: &HeaderMap, late: bool) -> Option<Judgement> {
     match head {
         HeadVerdict::AwaitsTrailers => None,
@@ -45,6 +46,7 @@ pub(super) fn of_head(head: HeadVerdict, fields: &HeaderMap, late: bool) -> Opti
 }
 
 /// What an exchange came to at the end of its body.
+#[inline]
 pub(super) fn of_end(head: HeadVerdict, end: BodyEnd<'_>, late: bool) -> Judgement {
     let mut judgement = Judgement::of_verdict(classify_end(head, end));
     if let BodyEnd::Complete(Some(trailers)) = end {

@@ -317,6 +317,7 @@ impl<C> fmt::Debug for CircuitBreaker<C> {
 pub(super) struct Time(Clock);
 
 impl Time {
+    #[inline]
     pub(super) fn now_nanos(&self) -> u64 {
         self.0.ticks()
     }

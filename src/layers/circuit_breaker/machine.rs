@@ -88,6 +88,7 @@ impl Machine {
         machine
     }
 
+    #[inline]
     pub(super) fn word(&self) -> Word {
         Word::from_bits(self.word.load(Ordering::Acquire))
     }
@@ -229,6 +230,7 @@ impl Machine {
         Heard::Counted
     }
 
+    #[cold]
     fn judge(&self, totals: Totals) -> Option<Reason> {
         let Terms { min_calls, failure_rate, slow_rate, .. } = self.terms;
         if totals.calls < min_calls {

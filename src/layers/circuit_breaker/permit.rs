@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use http::Response;
+use http::{Method, Response};
+use http_body::Body;
 
-use super::circuit::Circuit;
+use super::circuit::{Circuit, NANOS_PER_MS};
 use super::judge::{self, Judgement};
 use super::machine::{Heard, Outcome, Ticket};
-use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_head};
+use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_head, classify_status};
 use crate::spine::event::{self, CircuitEvent};
 use crate::spine::outcome::ObserveEnd;
 use crate::spine::rejection::Rejection;
@@ -28,7 +29,8 @@ pub struct Permit {
     ticket: Ticket,
     /// In nanoseconds; zero where nobody asks.
     started: u64,
-    head: Option<HeadVerdict>,
+    /// The time of this moment, in nanoseconds, where it was asked; zero where it was not.
+    seen: u64,
     flags: Flags,
 }
 
@@ -38,13 +40,25 @@ struct Flags {
     /// It is being polled: whatever drops it then unwinds.
     is_polling: bool,
     is_slow: bool,
+    /// gRPC's requests are all POST: no other's response is looked at for its content-type.
+    may_be_grpc: bool,
+    /// What the head was, where the body has a say.
+    awaits_trailers: bool,
+    is_answered: bool,
 }
 
 impl Permit {
     #[inline]
     pub(super) fn new(circuit: Arc<Circuit>, ticket: Ticket) -> Self {
         let started = if circuit.shared.slow_after.is_some() { circuit.shared.time.now_nanos() } else { 0 };
-        Self { circuit, ticket, started, head: None, flags: Flags::default() }
+        Self { circuit, ticket, started, seen: 0, flags: Flags { may_be_grpc: true, ..Flags::default() } }
+    }
+
+    /// For a request of this method.
+    #[inline]
+    pub(super) fn of_method(mut self, method: &Method) -> Self {
+        self.flags.may_be_grpc = *method == Method::POST;
+        self
     }
 
     /// The call did what it should.
@@ -71,7 +85,8 @@ impl Permit {
     }
 
     /// Looks at the head of a response. What it does not settle is heard of when the body ends: the permit comes back.
-    pub(super) fn respond<B>(mut self, response: &Response<B>) -> Option<Self> {
+    #[inline]
+    pub(super) fn respond<B: Body>(mut self, response: &Response<B>) -> Option<Self> {
         self.note_slowness();
         if response.extensions().get::<Rejection>().is_some() {
             // A layer further in refused: the other side knows nothing of it.
@@ -80,15 +95,32 @@ impl Permit {
         }
         let head = match &self.circuit.shared.judge_head {
             Some(judge) => judge(ResponseView::of(response)),
-            None => classify_head(response),
+            None if self.flags.may_be_grpc => classify_head(response),
+            None => HeadVerdict::Settled(classify_status(response.status(), response.headers())),
         };
         if let Some(judgement) = judge::of_head(head, response.headers(), self.flags.is_slow) {
             self.hear(judgement);
             return None;
         }
-        self.head = Some(head);
+        self.flags.awaits_trailers = head == HeadVerdict::AwaitsTrailers;
+        self.flags.is_answered = true;
+        if response.body().is_end_stream() {
+            self.ended_as(BodyEnd::Complete(None));
+            return None;
+        }
         self.circuit.machine.answered(self.ticket);
+        // The body ends at another time.
+        self.seen = 0;
         Some(self)
+    }
+
+    #[inline]
+    fn ended_as(&mut self, end: BodyEnd<'_>) {
+        let head = match self.flags.awaits_trailers {
+            true => HeadVerdict::AwaitsTrailers,
+            false => HeadVerdict::Settled(Verdict::Success),
+        };
+        self.hear(judge::of_end(head, end, self.flags.is_slow));
     }
 
     #[inline]
@@ -104,8 +136,13 @@ impl Permit {
         }
     }
 
-    fn lasted(&self) -> u64 {
-        if self.started == 0 { 0 } else { self.circuit.shared.time.now_nanos().saturating_sub(self.started) }
+    #[inline]
+    fn lasted(&mut self) -> u64 {
+        if self.started == 0 {
+            return 0;
+        }
+        self.seen = self.circuit.shared.time.now_nanos();
+        self.seen.saturating_sub(self.started)
     }
 
     #[inline]
@@ -121,8 +158,8 @@ impl Permit {
             return;
         }
         self.flags.is_heard = true;
-        let Self { circuit, ticket, flags, .. } = self;
-        let now_ms = || circuit.shared.now_ms();
+        let Self { circuit, ticket, seen, flags, .. } = self;
+        let now_ms = || if *seen == 0 { circuit.shared.now_ms() } else { *seen / NANOS_PER_MS };
         let asked = judgement.asked.map(|wait| now_ms().saturating_add(millis(wait)));
         let heard = circuit.machine.hear(*ticket, judgement.outcome, flags.is_slow, asked, now_ms, &mut |change| {
             circuit.tell(change);
@@ -135,10 +172,12 @@ impl Permit {
     }
 
     /// Nobody waits for the call any more.
+    #[cold]
     fn left(&mut self, panicked: bool) {
         let after = self.circuit.shared.cancel_after;
-        let is_late =
-            !panicked && self.head.is_none() && after.is_some_and(|after| self.started != 0 && self.lasted() >= after);
+        let is_late = !panicked
+            && !self.flags.is_answered
+            && after.is_some_and(|after| self.started != 0 && self.lasted() >= after);
         self.flags.is_slow = is_late && self.circuit.shared.slow_after.is_some_and(|slow| self.lasted() >= slow);
         let outcome = if panicked || is_late { Outcome::Failure } else { Outcome::Neutral };
         self.hear(Judgement::of(outcome));
@@ -169,14 +208,14 @@ fn millis(wait: Duration) -> u64 {
 }
 
 impl ObserveEnd for Permit {
+    #[inline]
     fn ended(mut self, end: BodyEnd<'_>) {
-        if let Some(head) = self.head {
-            self.hear(judge::of_end(head, end, self.flags.is_slow));
-        }
+        self.ended_as(end);
     }
 }
 
 impl Drop for Permit {
+    #[inline]
     fn drop(&mut self) {
         if !self.flags.is_heard {
             self.left(self.flags.is_polling || thread::panicking());

@@ -102,6 +102,7 @@ impl<S, C> Gate<S, C> {
         Self { inner, circuits, errors, is_shut: false, waiting: None }
     }
 
+    #[inline]
     pub(super) fn poll_ready<R>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>>
     where
         S: Service<R>,
@@ -176,7 +177,7 @@ impl<S, C> Gate<S, C> {
             // Its time may have come since it was polled ready, but the inner service was not asked; the next call will be.
             return Err(self.would_refuse().unwrap_or(Shut { wait: None }));
         }
-        admit(circuit)
+        admit(circuit).map(|permit| permit.of_method(request.method()))
     }
 }
 

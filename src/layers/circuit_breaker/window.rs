@@ -27,12 +27,14 @@ struct Cell(AtomicU64);
 
 impl Cell {
     /// The value, as far as it is of this generation.
+    #[inline]
     fn get(&self, generation: u32) -> u32 {
         let (held, value) = split(self.0.load(Ordering::SeqCst));
         if held == generation { value } else { 0 }
     }
 
     /// Changes the value and returns it as it was and as it is; `None` when a later generation holds the cell.
+    #[inline]
     fn update(&self, generation: u32, change: impl Fn(u32) -> u32) -> Option<(u32, u32)> {
         let mut current = self.0.load(Ordering::SeqCst);
         loop {
@@ -68,6 +70,7 @@ impl Row {
         self.0.update(generation, |row| row.saturating_add(1)).map_or(0, |(_, row)| row)
     }
 
+    #[inline]
     pub(super) fn succeeded(&self, generation: u32) {
         if self.0.get(generation) != 0 {
             self.0.update(generation, |_| 0);
@@ -99,6 +102,7 @@ impl Bits {
     }
 
     /// Writes a bit over the one that leaves the window.
+    #[inline]
     fn write(&self, generation: u32, index: u32, bit: bool) {
         let (Some(cell), mask) = (self.cells.get((index / BITS) as usize), 1 << (index % BITS)) else { return };
         let written = cell.update(generation, |bits| if bit { bits | mask } else { bits & !mask });
@@ -130,6 +134,7 @@ impl Ring {
     }
 
     /// Counts a call, and says how many there are now; `None` when it belongs to a generation that is over.
+    #[inline]
     fn add(&self, generation: u32, call: Call) -> Option<u32> {
         let advance = |head: u32| {
             let (full, next) = (head & FULL, (head & !FULL) + 1);
@@ -289,6 +294,7 @@ pub(super) enum Sliding {
 impl Sliding {
     /// Counts a call and returns the totals where they may have come to what opens a circuit: after a failure or a slow
     /// call, at the call that makes `min_calls` full, and where others have left a time window.
+    #[inline]
     pub(super) fn add(&self, generation: u32, call: Call, min_calls: u32, now_ms: impl Fn() -> u64) -> Option<Totals> {
         let is_bad = call.failed || call.slow;
         match self {
