@@ -17,6 +17,7 @@ use tower::util::ServiceFn;
 use tower::{Layer, Service, service_fn};
 use tower_rampart::bulkhead::{Bulkhead, BulkheadService, Held};
 use tower_rampart::cache::{Cache, CacheService};
+use tower_rampart::circuit_breaker::{CircuitBreaker, CircuitBreakerService, Permit, Window};
 use tower_rampart::classify::ObservedBody;
 use tower_rampart::deadline::{DeadlineService, Deadlines};
 use tower_rampart::key::GlobalKey;
@@ -246,6 +247,28 @@ fn bulkhead((mut app, request): (Bounded, Request<()>)) -> (Bounded, Holding<Hel
     (app, answer)
 }
 
+type Guarded = CircuitBreakerService<ServiceFn<fn(Request<()>) -> Handled>>;
+type GuardedAnswer = Option<Result<Response<ResponseBody<ObservedBody<Body, Permit>>>, Infallible>>;
+
+/// A guarded handler that has answered before, and a request for it.
+fn guarded(breaker: CircuitBreaker) -> (Guarded, Request<()>) {
+    let mut app = breaker.build().unwrap().layer(service_fn(handler as fn(Request<()>) -> Handled));
+    for _ in 0..100 {
+        drop(app.call(Request::default()).now_or_never());
+    }
+    (app, Request::default())
+}
+
+#[library_benchmark]
+#[bench::consecutive(guarded(CircuitBreaker::new("a").slow_call(None).failure_rate(None).consecutive_failures(5)))]
+#[bench::calls(guarded(CircuitBreaker::new("a").slow_call(None)))]
+#[bench::calls_and_slow(guarded(CircuitBreaker::new("a")))]
+#[bench::time_and_slow(guarded(CircuitBreaker::new("a").window(Window::time(Duration::from_secs(10)))))]
+fn circuit_breaker((mut app, request): (Guarded, Request<()>)) -> (Guarded, GuardedAnswer) {
+    let answer = black_box(&mut app).call(request).now_or_never();
+    (app, answer)
+}
+
 type Shedding = LoadShedService<ServiceFn<fn(Request<()>) -> Handled>>;
 
 /// A handler behind load shedding that has answered before, and a request for it.
@@ -366,7 +389,7 @@ fn load_shed((mut app, request): (Shedding, Request<()>)) -> (Shedding, Holding<
 
 library_benchmark_group!(
     name = layers,
-    benchmarks = [bulkhead, deadline, load_shed, retry, security_headers, rate_limit, cache, validate]
+    benchmarks = [bulkhead, circuit_breaker, deadline, load_shed, retry, security_headers, rate_limit, cache, validate]
 );
 
 main!(config = LibraryBenchmarkConfig::default().tool(Dhat::default()), library_benchmark_groups = layers);

@@ -1,10 +1,11 @@
 // README's examples need these, so that its doctests run where they are on.
-#![cfg_attr(all(feature = "_auth", feature = "bulkhead", feature = "cache", feature = "deadline", feature = "load-shed", feature = "rate-limit", feature = "retry", feature = "security-headers", feature = "openapi"), doc = include_str!("../README.md"))]
+#![cfg_attr(all(feature = "_auth", feature = "bulkhead", feature = "cache", feature = "circuit-breaker", feature = "deadline", feature = "load-shed", feature = "rate-limit", feature = "retry", feature = "security-headers", feature = "openapi"), doc = include_str!("../README.md"))]
 #![cfg_attr(
     not(all(
         feature = "_auth",
         feature = "bulkhead",
         feature = "cache",
+        feature = "circuit-breaker",
         feature = "deadline",
         feature = "load-shed",
         feature = "rate-limit",
@@ -70,6 +71,8 @@ pub mod client {
 pub use self::layers::bulkhead;
 #[cfg(feature = "cache")]
 pub use self::layers::cache;
+#[cfg(feature = "circuit-breaker")]
+pub use self::layers::circuit_breaker;
 #[cfg(feature = "deadline")]
 pub use self::layers::deadline;
 #[cfg(feature = "load-shed")]

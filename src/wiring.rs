@@ -4,7 +4,7 @@
 //! integration implements the answers and never learns who asks.
 
 use std::net::SocketAddr;
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
 use std::sync::Arc;
 #[cfg(feature = "_sleep")]
 use std::time::Duration;
@@ -15,6 +15,8 @@ use http::Extensions;
 use crate::spine::coding::{Coding, DecodeFault};
 #[cfg(feature = "_auth")]
 use crate::spine::event::AuthzOutcome;
+#[cfg(feature = "circuit-breaker")]
+use crate::spine::event::CircuitEvent;
 use crate::spine::event::Origin;
 #[cfg(feature = "rate-limit")]
 use crate::spine::event::PolicyEvent;
@@ -114,6 +116,30 @@ pub(crate) fn count_policy(event: PolicyEvent, policy: &Arc<str>) {
 pub(crate) fn count_retry(event: RetryEvent) {
     #[cfg(feature = "metrics")]
     crate::integration::metrics::count_retry(event);
+}
+
+/// Counts what a circuit's call came to, when metrics are compiled in.
+#[cfg(feature = "circuit-breaker")]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nothing counts without metrics"))]
+pub(crate) fn count_circuit(event: CircuitEvent, circuit: &Arc<str>) {
+    #[cfg(feature = "metrics")]
+    crate::integration::metrics::count_circuit(event, circuit);
+}
+
+/// Counts a circuit's transition, when metrics are compiled in.
+#[cfg(feature = "circuit-breaker")]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nothing counts without metrics"))]
+pub(crate) fn count_circuit_change(circuit: &Arc<str>, names: [&'static str; 3]) {
+    #[cfg(feature = "metrics")]
+    crate::integration::metrics::count_circuit_change(circuit, names);
+}
+
+/// Shows a circuit's state, when metrics are compiled in.
+#[cfg(feature = "circuit-breaker")]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nothing shows without metrics"))]
+pub(crate) fn show_circuit(circuit: &Arc<str>, state: &'static str) {
+    #[cfg(feature = "metrics")]
+    crate::integration::metrics::show_circuit(circuit, state);
 }
 
 /// Counts a decision of an authorization policy, when metrics are compiled in.

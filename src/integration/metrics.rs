@@ -1,10 +1,12 @@
 //! Counters through the `metrics` facade.
 
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
 use std::sync::Arc;
 
 #[cfg(feature = "_auth")]
 use crate::spine::event::AuthzOutcome;
+#[cfg(feature = "circuit-breaker")]
+use crate::spine::event::CircuitEvent;
 use crate::spine::event::Origin;
 #[cfg(feature = "rate-limit")]
 use crate::spine::event::PolicyEvent;
@@ -51,4 +53,30 @@ pub(crate) fn count_retry(event: RetryEvent) {
 pub(crate) fn count_pressure(event: PressureEvent, label: &'static str) {
     let (name, key) = event.metric();
     metrics::counter!(name, key => label).increment(1);
+}
+
+/// `rampart_circuit_breaker_outcomes_total{circuit,outcome}`: all but plain successes, which would cost most and tell
+/// least. Circuits are few and named in the configuration; those by key share a name.
+#[cfg(feature = "circuit-breaker")]
+pub(crate) fn count_circuit(event: CircuitEvent, circuit: &Arc<str>) {
+    const NAME: &str = "rampart_circuit_breaker_outcomes_total";
+    metrics::counter!(NAME, "circuit" => Arc::clone(circuit), "outcome" => event.name()).increment(1);
+}
+
+/// `rampart_circuit_breaker_transitions_total{circuit,from,to,reason}`.
+#[cfg(feature = "circuit-breaker")]
+pub(crate) fn count_circuit_change(circuit: &Arc<str>, [from, to, reason]: [&'static str; 3]) {
+    const NAME: &str = "rampart_circuit_breaker_transitions_total";
+    let circuit = Arc::clone(circuit);
+    metrics::counter!(NAME, "circuit" => circuit, "from" => from, "to" => to, "reason" => reason).increment(1);
+}
+
+/// `rampart_circuit_breaker_state{circuit,state}`: one for the state that it is in, zero for the others.
+#[cfg(feature = "circuit-breaker")]
+pub(crate) fn show_circuit(circuit: &Arc<str>, state: &'static str) {
+    const STATES: [&str; 6] = ["closed", "open", "half-open", "ramp-up", "forced-open", "disabled"];
+    for name in STATES {
+        let shown = if name == state { 1.0 } else { 0.0 };
+        metrics::gauge!("rampart_circuit_breaker_state", "circuit" => Arc::clone(circuit), "state" => name).set(shown);
+    }
 }

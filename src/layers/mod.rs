@@ -8,6 +8,8 @@ pub mod authz;
 pub mod bulkhead;
 #[cfg(feature = "cache")]
 pub mod cache;
+#[cfg(feature = "circuit-breaker")]
+pub mod circuit_breaker;
 #[cfg(feature = "deadline")]
 pub mod deadline;
 #[cfg(feature = "load-shed")]

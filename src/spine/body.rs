@@ -57,7 +57,7 @@ impl<B> ResponseBody<B> {
     }
 
     /// The same answer of our own, beside bodies of another type.
-    #[cfg(feature = "_auth")]
+    #[cfg(any(feature = "_auth", feature = "circuit-breaker"))]
     pub(crate) fn retyped<C>(self) -> ResponseBody<C> {
         match self.kind {
             Kind::Local { data } => ResponseBody { kind: Kind::Local { data } },

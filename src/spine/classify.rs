@@ -79,14 +79,16 @@ pub fn classify_head<B>(response: &Response<B>) -> HeadVerdict {
 /// assert_eq!(classify_end(head, BodyEnd::Broken), Verdict::Failure);
 /// # Ok::<(), http::Error>(())
 /// ```
+#[inline]
 #[must_use]
 pub fn classify_end(head: HeadVerdict, end: BodyEnd<'_>) -> Verdict {
     match (head, end) {
         (_, BodyEnd::Broken) => Verdict::Failure,
         (HeadVerdict::Settled(verdict), _) => verdict,
         (HeadVerdict::AwaitsTrailers, BodyEnd::Complete(Some(trailers))) => classify_grpc(trailers),
-        // An answer without a status is a broken proxy's or a plain web server's: it proves nothing.
-        (HeadVerdict::AwaitsTrailers, BodyEnd::Complete(None) | BodyEnd::Abandoned) => Verdict::Neutral,
+        // gRPC clients take a missing status for a failure: whoever answered was cut off, or speaks no gRPC.
+        (HeadVerdict::AwaitsTrailers, BodyEnd::Complete(None)) => Verdict::Failure,
+        (HeadVerdict::AwaitsTrailers, BodyEnd::Abandoned) => Verdict::Neutral,
     }
 }
 
@@ -99,7 +101,8 @@ pub fn asked_wait(fields: &HeaderMap) -> Option<Duration> {
     retry_after(fields).or_else(|| grpc_pushback(fields))
 }
 
-fn classify_status(status: StatusCode, headers: &HeaderMap) -> Verdict {
+#[inline]
+pub(crate) fn classify_status(status: StatusCode, headers: &HeaderMap) -> Verdict {
     match status {
         StatusCode::TOO_MANY_REQUESTS => Verdict::Overload { retry_after: retry_after(headers) },
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Verdict::Failure,
@@ -113,9 +116,9 @@ const GRPC_STATUS: &str = "grpc-status";
 
 /// Judges a gRPC status: unknown (2), deadline exceeded (4), internal (13), unavailable (14) and data loss (15) are
 /// failures, resource exhausted (8) is overload, the rest is the caller's affair. A status that is no number is a
-/// failure; none at all is neutral.
+/// failure, and so is none at all.
 fn classify_grpc(fields: &HeaderMap) -> Verdict {
-    let Some(status) = fields.get(GRPC_STATUS) else { return Verdict::Neutral };
+    let Some(status) = fields.get(GRPC_STATUS) else { return Verdict::Failure };
     match status.as_bytes() {
         b"2" | b"4" | b"13" | b"14" | b"15" => Verdict::Failure,
         b"8" => Verdict::Overload { retry_after: grpc_pushback(fields) },

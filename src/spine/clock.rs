@@ -3,7 +3,7 @@
 #[cfg(feature = "_sleep")]
 use std::collections::BTreeMap;
 use std::sync::Arc;
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(feature = "_sleep")]
@@ -55,14 +55,14 @@ struct Manual {
 }
 
 /// Where [`Clock::ticks`] begin.
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
 static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The tick of [`ORIGIN`]: above zero, which is free to stand for "never".
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
 const FIRST_TICK: u64 = 1_000_000_000;
 /// Where ticks end, after 146 years: what is added to one does not overflow.
-#[cfg(feature = "rate-limit")]
+#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
 const LAST_TICK: u64 = 1 << 62;
 
 impl Clock {
@@ -76,7 +76,7 @@ impl Clock {
     #[must_use]
     pub fn manual() -> (Self, ClockHand) {
         // The origin of ticks is no later than the clock's start.
-        #[cfg(feature = "rate-limit")]
+        #[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
         LazyLock::force(&ORIGIN);
         let manual = Arc::new(Manual {
             start: Instant::now(),
@@ -100,7 +100,8 @@ impl Clock {
     }
 
     /// Monotonic time as nanoseconds since a moment of this process, never zero: what fits into one word of a table.
-    #[cfg(feature = "rate-limit")]
+    #[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
+    #[inline]
     pub(crate) fn ticks(&self) -> u64 {
         // The origin first, so that it is not the later of the two.
         let origin = *ORIGIN;

@@ -70,6 +70,8 @@ origins! { $
     Authz = "authz";
     /// The response cache.
     Cache = "cache";
+    /// The circuit breaker.
+    CircuitBreaker = "circuit_breaker";
     /// The layers that keep deadlines.
     Deadline = "deadline";
     /// The bulkhead layer.
@@ -375,6 +377,34 @@ impl PressureEvent {
     }
 }
 
+/// What a circuit's call came to, beside a plain success.
+#[cfg(feature = "circuit-breaker")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CircuitEvent {
+    Failure,
+    Overload,
+    Neutral,
+    Stale,
+    Refused,
+    Shadowed,
+}
+
+#[cfg(feature = "circuit-breaker")]
+impl CircuitEvent {
+    /// The label of the counter.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only metrics asks"))]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Failure => "failure",
+            Self::Overload => "overload",
+            Self::Neutral => "neutral",
+            Self::Stale => "stale",
+            Self::Refused => "refused",
+            Self::Shadowed => "shadowed",
+        }
+    }
+}
+
 /// Counts what happens under pressure. Refusals are logged as such.
 #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
 pub(crate) fn pressure(event: PressureEvent, label: &'static str) {
@@ -385,6 +415,39 @@ pub(crate) fn pressure(event: PressureEvent, label: &'static str) {
 #[cfg(feature = "load-shed")]
 pub(crate) fn limit_moved(from: usize, to: usize) {
     report!(debug, Origin::LoadShed, event = "limit_moved", from, to, "");
+}
+
+/// Counts what a call came to; what would have been refused is logged too, as far as the sampler lets it.
+#[cfg(feature = "circuit-breaker")]
+#[inline]
+pub(crate) fn circuit(event: CircuitEvent, circuit: &std::sync::Arc<str>, sampler: &Sampler, clock: &Clock) {
+    wiring::count_circuit(event, circuit);
+    if event != CircuitEvent::Shadowed {
+        return;
+    }
+    let Some(suppressed) = sampler.admit(clock.now()) else { return };
+    report!(warn, Origin::CircuitBreaker, event = "circuit_shadow_refused", circuit = &**circuit, suppressed, "");
+}
+
+/// Reports a circuit's transition; circuits by key share a name, and no gauge could show them.
+#[cfg(feature = "circuit-breaker")]
+pub(crate) fn circuit_changed(circuit: &std::sync::Arc<str>, names: [&'static str; 3], opened: bool, is_keyed: bool) {
+    let [from, to, reason] = names;
+    wiring::count_circuit_change(circuit, names);
+    if !is_keyed {
+        wiring::show_circuit(circuit, to);
+    }
+    if opened {
+        report!(warn, Origin::CircuitBreaker, event = "circuit_opened", circuit = &**circuit, from, to, reason, "");
+    } else {
+        report!(info, Origin::CircuitBreaker, event = "circuit_changed", circuit = &**circuit, from, to, reason, "");
+    }
+}
+
+/// Shows a circuit's state to metrics.
+#[cfg(feature = "circuit-breaker")]
+pub(crate) fn circuit_is(circuit: &std::sync::Arc<str>, state: &'static str) {
+    wiring::show_circuit(circuit, state);
 }
 
 /// The OWASP logging vocabulary's name for a refusal of this kind.

@@ -37,7 +37,7 @@ pub(crate) mod response;
 pub(crate) mod route;
 #[cfg(feature = "cache")]
 pub(crate) mod shared;
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "circuit-breaker"))]
 pub(crate) mod signal;
 #[cfg(feature = "_auth")]
 pub(crate) mod sync;

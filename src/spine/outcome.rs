@@ -58,12 +58,16 @@ pin_project! {
         #[pin]
         body: B,
         observer: Option<O>,
+        // Whatever drops a body that is being polled unwinds, now or later.
+        is_polling: bool,
     }
 
     impl<B, O: ObserveEnd> PinnedDrop for ObservedBody<B, O> {
         fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
             // What unwinds through a body did not leave by choice.
-            tell(this.project().observer, if thread::panicking() { BodyEnd::Broken } else { BodyEnd::Abandoned });
+            let panicked = *this.is_polling || thread::panicking();
+            tell(this.observer, if panicked { BodyEnd::Broken } else { BodyEnd::Abandoned });
         }
     }
 }
@@ -75,14 +79,14 @@ impl<B: Body, O: ObserveEnd> ObservedBody<B, O> {
         if body.is_end_stream() {
             tell(&mut observer, BodyEnd::Complete(None));
         }
-        Self { body, observer }
+        Self { body, observer, is_polling: false }
     }
 }
 
 impl<B, O: ObserveEnd> ObservedBody<B, O> {
     /// A body that nobody watches, beside others that are.
     pub const fn unobserved(body: B) -> Self {
-        Self { body, observer: None }
+        Self { body, observer: None, is_polling: false }
     }
 
     /// The body.
@@ -107,7 +111,9 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut this = self.project();
+        *this.is_polling = true;
         let polled = this.body.as_mut().poll_frame(cx);
+        *this.is_polling = false;
         match &polled {
             Poll::Pending => {}
             Poll::Ready(None) => tell(this.observer, BodyEnd::Complete(None)),

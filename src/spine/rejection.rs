@@ -37,12 +37,14 @@ pub struct Rejection {
 
 impl Rejection {
     /// A rejection by the part of the stack that `origin` names.
+    #[inline]
     #[must_use]
     pub const fn new(origin: Origin, problem: Problem) -> Self {
         Self { problem, origin, retry_after: None, headers: Vec::new() }
     }
 
     /// Tells the client when a further try may succeed. Sent as whole seconds, rounded up, at least 1.
+    #[inline]
     #[must_use]
     pub const fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
@@ -72,6 +74,13 @@ impl Rejection {
     #[must_use]
     pub const fn retry_after_wait(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// The same, where waiting is not what the client is told to do.
+    #[cfg(feature = "circuit-breaker")]
+    pub(crate) const fn without_wait(mut self) -> Self {
+        self.retry_after = None;
+        self
     }
 
     /// The rejection that an error is, or was caused by: what is retried otherwise is not to be retried then.

@@ -297,6 +297,32 @@ mod load_shed {
         state = |layer| layer.handle().requests());
 }
 
+#[cfg(feature = "circuit-breaker")]
+mod circuit_breaker {
+    use std::time::Duration;
+
+    use tower_rampart::circuit_breaker::{CircuitBreaker, CircuitBreakerLayer, Mode, WhenOpen, Window};
+    use tower_rampart::key::GlobalKey;
+
+    use super::*;
+
+    /// Stays closed, whatever the suite does to it.
+    fn patient() -> CircuitBreaker {
+        CircuitBreaker::new("contract").window(Window::calls(1_000_000)).min_calls(1_000_000)
+    }
+
+    contract!(empty: CircuitBreakerLayer::empty(), allocations = [0, 0]);
+    contract!(by_calls: patient().slow_call(None).build().unwrap(), allocations = [0, 0]);
+    contract!(by_time: CircuitBreaker::new("contract")
+        .window(Window::time(Duration::from_secs(3600)))
+        .min_calls(1_000_000)
+        .build()
+        .unwrap(), allocations = [0, 0]);
+    contract!(by_key: patient().per(GlobalKey, 8).build().unwrap(), allocations = [0, 0]);
+    contract!(shadow: CircuitBreaker::new("contract").mode(Mode::Shadow).build().unwrap(), allocations = [0, 0]);
+    contract!(pending: patient().when_open(WhenOpen::Pend).build().unwrap(), allocations = [0, 0]);
+}
+
 #[cfg(feature = "rate-limit")]
 mod rate_limit {
     use std::time::Duration;

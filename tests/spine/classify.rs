@@ -61,8 +61,8 @@ fn grpc_by_its_status_wherever_it_stands() {
     ] {
         assert_eq!(classify_end(head, BodyEnd::Complete(Some(&trailers(status)))), expected, "{status}");
     }
-    assert_eq!(classify_end(head, BodyEnd::Complete(None)), Verdict::Neutral);
-    assert_eq!(classify_end(head, BodyEnd::Complete(Some(&HeaderMap::new()))), Verdict::Neutral);
+    assert_eq!(classify_end(head, BodyEnd::Complete(None)), Verdict::Failure);
+    assert_eq!(classify_end(head, BodyEnd::Complete(Some(&HeaderMap::new()))), Verdict::Failure);
     assert_eq!(verdict(503, &[GRPC]), Verdict::Failure, "a proxy's own error page");
 }
 

@@ -1,5 +1,5 @@
 //! Contenders that do the same work: here those that put the same security headers on the same response, in [`limits`]
-//! those that limit the same clients, in [`tokens`] those that check the same token, in [`caches`] those that have the
+//! those that limit the same clients, in [`breakers`] those that guard the same handler, in [`tokens`] those that check the same token, in [`caches`] those that have the
 //! same response, in [`openapi`] those that judge the same request, in [`waits`] those that bound a call's time, or make it
 //! again.
 //!
@@ -15,6 +15,7 @@ use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use tower::{Layer, Service};
 
+pub mod breakers;
 pub mod caches;
 pub mod limits;
 pub mod openapi;

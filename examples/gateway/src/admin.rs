@@ -70,8 +70,8 @@ fn answer(state: &State, request: &Request<Incoming>) -> Response<Body> {
     const JSON: &str = "application/json";
     match path {
         "/-/healthz" => text(StatusCode::OK, JSON, r#"{"status":"pass"}"#.to_owned()),
-        "/-/readyz" if state.is_ready() => text(StatusCode::OK, JSON, r#"{"status":"ready"}"#.to_owned()),
-        "/-/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, JSON, r#"{"status":"not ready"}"#.to_owned()),
+        "/-/readyz" if state.is_ready() => text(StatusCode::OK, JSON, state.describe_readiness().to_string()),
+        "/-/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, JSON, state.describe_readiness().to_string()),
         "/-/metrics" => {
             state.set_gauges();
             text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", state.metrics().render())

@@ -15,8 +15,8 @@ use tower_rampart::authz::AuthzLayer;
 use tower_rampart::bulkhead::BulkheadLayer;
 use tower_rampart::cache::Cache;
 use tower_rampart::config::{
-    self, AuthConfig, AuthzConfig, BulkheadConfig, CacheConfig, ClientIpConfig, LoadShedConfig, RateLimitConfig,
-    RetryConfig, SecurityHeadersConfig, TimeoutsConfig, ValidateConfig,
+    self, AuthConfig, AuthzConfig, BulkheadConfig, CacheConfig, CircuitBreakerConfig, ClientIpConfig, LoadShedConfig,
+    RateLimitConfig, RetryConfig, SecurityHeadersConfig, TimeoutsConfig, ValidateConfig,
 };
 use tower_rampart::deadline::{DeadlineLayer, TryTimeoutLayer};
 use tower_rampart::key::ClientIp;
@@ -26,7 +26,7 @@ use tower_rampart::retry::Retries;
 use tower_rampart::security_headers::SecurityHeadersLayer;
 use tower_rampart::validate::{ValidateLayer, ValidateResponsesLayer};
 
-use crate::proxy::Layers;
+use crate::proxy::{self, Layers};
 use crate::tls::{self, TlsConfig};
 
 /// Puts tower-rampart's layers before an HTTP service.
@@ -67,6 +67,7 @@ pub struct Config {
     pub retry: Option<RetryConfig>,
     pub bulkhead: Option<BulkheadConfig>,
     pub load_shed: Option<LoadShedConfig>,
+    pub circuit_breaker: Option<CircuitBreakerConfig>,
 }
 
 impl Default for Config {
@@ -88,6 +89,7 @@ impl Default for Config {
             retry: None,
             bulkhead: None,
             load_shed: None,
+            circuit_breaker: None,
         }
     }
 }
@@ -204,7 +206,7 @@ fn layers(config: &Config) -> Result<Layers, ConfigError> {
         Some(table) => table.to_layer("upstream")?,
         None => BulkheadLayer::empty(),
     };
-    Ok(Layers { retry, try_timeout, bulkhead })
+    Ok(Layers { retry, breaker: proxy::breaker(config)?, try_timeout, bulkhead })
 }
 
 /// Fields that the proxy writes: what varies by them varies by something that the cache does not see.

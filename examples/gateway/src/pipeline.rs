@@ -13,6 +13,7 @@ use tower_rampart::auth::{AuthLayer, AuthService};
 use tower_rampart::authz::AuthzService;
 use tower_rampart::bulkhead::BulkheadHandle;
 use tower_rampart::cache::{Cache, CacheBypass, CacheLayer, CacheService};
+use tower_rampart::circuit_breaker::CircuitBreakerHandle;
 use tower_rampart::classify::ObservedBody;
 use tower_rampart::deadline::DeadlineService;
 use tower_rampart::load_shed::{InFlight, LoadShedHandle, LoadShedService};
@@ -24,7 +25,7 @@ use tower_rampart::{Refuser, RequestId, RequestView, ResponseBody, SharedBody};
 use uuid::Uuid;
 
 use crate::config::{Config, Loaded};
-use crate::proxy::{self, Proxy};
+use crate::proxy::{self, Breaker, Proxy};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -42,6 +43,7 @@ pub struct Pipeline {
     pub limits: [RateLimitHandle; 2],
     pub auth: AuthLayer,
     pub cache: Option<Cache>,
+    breaker: Breaker,
     pub bulkhead: BulkheadHandle,
     pub load_shed: LoadShedHandle,
     pub retry: RetryPolicy,
@@ -94,6 +96,12 @@ impl Pipeline {
         let cache = kept.and_then(|running| running.cache.clone()).or(cache);
         let caching = cache.as_ref().map_or_else(CacheLayer::empty, Cache::layer);
         let limits = [strangers.handle(), callers.handle()];
+        // A circuit is its upstream's, and judges by its table.
+        if let Some(running) = same_upstream.filter(|running| running.config.circuit_breaker == config.circuit_breaker)
+        {
+            layers.breaker = running.breaker.clone();
+        }
+        let breaker = layers.breaker.clone();
         let (retry, bulkhead) = (layers.retry.clone(), layers.bulkhead.handle());
         // What is stored was judged.
         let proxy = responses.layer(Proxy::new(&config, layers, client_ip, refuser));
@@ -103,12 +111,18 @@ impl Pipeline {
             tls,
             limits,
             cache,
+            breaker,
             retry,
             bulkhead,
             load_shed: load_shed.handle(),
             stack: headers.layer(load_shed.layer(deadline.layer(checked))),
             auth,
         }
+    }
+
+    /// The upstream's circuit, if it has one.
+    pub fn circuit(&self) -> Option<CircuitBreakerHandle> {
+        self.config.circuit_breaker.as_ref().map(|_| self.breaker.handle())
     }
 
     /// Answers one request. Every answer carries the request's id.

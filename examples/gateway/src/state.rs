@@ -95,6 +95,18 @@ impl State {
         }
     }
 
+    /// The document of `/-/readyz`. An open circuit is shown, and is no reason to take the gateway out of service: its
+    /// siblings would see the same.
+    pub fn describe_readiness(&self) -> serde_json::Value {
+        let status = if self.is_ready() { "ready" } else { "not ready" };
+        let circuit = self.pipeline().circuit();
+        let circuits: serde_json::Map<_, _> = circuit
+            .map(|circuit| (circuit.name().to_owned(), circuit.snapshot().state.name().into()))
+            .into_iter()
+            .collect();
+        serde_json::json!({ "status": status, "circuit_breaker": circuits })
+    }
+
     /// The document of `/-/state`.
     pub fn describe(&self) -> serde_json::Value {
         let pipeline = self.pipeline();
@@ -148,10 +160,29 @@ impl State {
                 "expected_latency_ms": shed.expected_latency().map(|latency| latency.as_secs_f64() * 1000.0),
             })
         });
+        let circuits: serde_json::Map<_, _> = pipeline
+            .circuit()
+            .map(|circuit| {
+                let snapshot = circuit.snapshot();
+                let described = serde_json::json!({
+                    "state": snapshot.state.name(),
+                    "opens_in_ms": snapshot.opens_in.map(|wait| wait.as_millis()),
+                    "attempts": snapshot.attempts,
+                    "calls": snapshot.calls,
+                    "failures": snapshot.failures,
+                    "slow": snapshot.slow,
+                    "refused": snapshot.totals.refused,
+                    "opened": snapshot.totals.opened,
+                });
+                (circuit.name().to_owned(), described)
+            })
+            .into_iter()
+            .collect();
         serde_json::json!({
             "bulkhead": bulkhead,
             "load_shed": load_shed,
             "cache": cache,
+            "circuit_breaker": circuits,
             "rate_limit": rate_limit,
             "retry": retry,
             "config": {

@@ -32,6 +32,8 @@ mod authz_condition;
 mod bulkhead;
 #[cfg(feature = "cache")]
 mod cache;
+#[cfg(feature = "circuit-breaker")]
+mod circuit_breaker;
 mod client_ip;
 #[cfg(any(feature = "_sleep", feature = "load-shed"))]
 mod duration;
@@ -62,6 +64,8 @@ pub use self::authz::AuthzConfig;
 pub use self::bulkhead::BulkheadConfig;
 #[cfg(feature = "cache")]
 pub use self::cache::CacheConfig;
+#[cfg(feature = "circuit-breaker")]
+pub use self::circuit_breaker::CircuitBreakerConfig;
 pub use self::client_ip::ClientIpConfig;
 #[cfg(feature = "load-shed")]
 pub use self::load_shed::LoadShedConfig;

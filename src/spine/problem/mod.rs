@@ -47,6 +47,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem that says no more than its kind.
+    #[inline]
     #[must_use]
     pub const fn new(kind: ProblemKind) -> Self {
         Self { kind, detail: None, members: Vec::new() }

@@ -10,6 +10,8 @@ mod agreement;
 mod aimd;
 #[path = "../../../src/layers/rate_limit/bucket.rs"]
 mod bucket;
+#[cfg(test)]
+mod circuit;
 #[path = "../../../src/layers/bulkhead/compartment.rs"]
 mod compartment;
 #[path = "../../../src/spine/config.rs"]

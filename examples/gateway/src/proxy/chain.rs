@@ -1,5 +1,5 @@
-//! What stands between the proxy and the upstream. Outermost first: retry, the timeout for each try, the bulkhead, what
-//! tells the upstream of the deadline, and the client.
+//! What stands between the proxy and the upstream. Outermost first: retry, the circuit breaker, the timeout for each try,
+//! the bulkhead, what tells the upstream of the deadline, and the client.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,25 +12,30 @@ use hyper::body::Incoming;
 use tower::{Layer, Service};
 use tower_rampart::ResponseBody;
 use tower_rampart::bulkhead::{BulkheadLayer, BulkheadService, Held};
+use tower_rampart::circuit_breaker::{CircuitBreakerService, ErrorVerdict, Permit};
 use tower_rampart::classify::ObservedBody;
 use tower_rampart::deadline::{
     AsError, PropagateDeadlineLayer, PropagateDeadlineService, TryTimeoutLayer, TryTimeoutService,
 };
 use tower_rampart::retry::{ReplayBody, RetryLayer, RetryPolicy, RetryService};
 
-use super::sent::Sent;
+use super::Breaker;
+use super::sent::{Fate, Sent};
 use super::upstream::{Failure, Upstream};
 
 /// See the module. Clones share connections, budgets and whatever else the layers hold.
-pub type Chain = RetryService<TryTimeoutService<BulkheadService<PropagateDeadlineService<Client>>, AsError>>;
+pub type Chain = RetryService<CircuitBreakerService<Try, ErrorVerdict<Failure>>>;
+type Try = TryTimeoutService<BulkheadService<PropagateDeadlineService<Client>>, AsError>;
 
 /// The body of what comes out of it.
-pub type Body = ResponseBody<ObservedBody<ResponseBody<Incoming>, Held>>;
+pub type Body = ResponseBody<ObservedBody<TryBody, Permit>>;
+type TryBody = ResponseBody<ObservedBody<ResponseBody<Incoming>, Held>>;
 
 /// The layers, as the configuration has them.
 #[derive(Debug, Clone)]
 pub struct Layers {
     pub retry: RetryPolicy,
+    pub breaker: Breaker,
     pub try_timeout: TryTimeoutLayer,
     pub bulkhead: BulkheadLayer,
 }
@@ -38,7 +43,8 @@ pub struct Layers {
 impl Layers {
     pub fn around(self, upstream: Upstream) -> Chain {
         let client = PropagateDeadlineLayer::grpc().layer(Client(Arc::new(upstream)));
-        RetryLayer::new(self.retry).layer(self.try_timeout.as_error().layer(self.bulkhead.layer(client)))
+        let try_once = self.try_timeout.as_error().layer(self.bulkhead.layer(client));
+        RetryLayer::new(self.retry).layer(self.breaker.layer(try_once))
     }
 }
 
@@ -47,6 +53,8 @@ impl Layers {
 pub struct Destination {
     pub host: Authority,
     pub path: PathAndQuery,
+    /// What becomes of the client's body.
+    pub inbound: Fate,
 }
 
 /// The upstream as a service.
@@ -66,8 +74,9 @@ impl Service<Request<ReplayBody<Sent>>> for Client {
         let upstream = Arc::clone(&self.0);
         Box::pin(async move {
             // The proxy puts it there.
-            let Destination { host, path } = request.extensions_mut().remove().ok_or(Failure::Broken)?;
-            upstream.send(request, host, path).await
+            let Destination { host, path, inbound } = request.extensions_mut().remove().ok_or(Failure::Broken)?;
+            let sent = upstream.send(request, host, path).await;
+            sent.map_err(|failure| if inbound.is_broken() { Failure::Inbound } else { failure })
         })
     }
 }

@@ -16,16 +16,18 @@ use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use metrics::counter;
 use tower::{Service, ServiceExt};
+use tower_rampart::circuit_breaker::{CircuitBreakerLayer, ErrorVerdict};
+use tower_rampart::classify::Verdict;
 use tower_rampart::config::AuthConfig;
 use tower_rampart::key::ClientIp;
 use tower_rampart::problem::{Problem, ProblemKind};
 use tower_rampart::validate::CheckedBody;
-use tower_rampart::{Origin, Refuser, Rejection, RequestFacts, RequestView, ResponseBody};
+use tower_rampart::{ConfigError, Origin, Refuser, Rejection, RequestFacts, RequestView, ResponseBody};
 
 pub use self::chain::Layers;
 use self::chain::{Chain, Destination};
 use self::sent::Sent;
-use self::upstream::Upstream;
+use self::upstream::{Failure, Upstream};
 use crate::config::Config;
 
 /// See the module. Clones share connections.
@@ -49,6 +51,21 @@ impl Proxy {
 
 /// The body of the proxy's answers.
 pub type Body = ResponseBody<chain::Body>;
+
+/// Guards the upstream.
+pub type Breaker = CircuitBreakerLayer<ErrorVerdict<Failure>>;
+
+/// The breaker that the configuration describes, or one that does nothing.
+pub fn breaker(config: &Config) -> Result<Breaker, ConfigError> {
+    let errors = ErrorVerdict::new(|failure: &Failure| match failure {
+        Failure::Broken | Failure::TimedOut => Verdict::Failure,
+        Failure::Inbound => Verdict::Neutral,
+    });
+    match &config.circuit_breaker {
+        Some(table) => table.to_builder(config.upstream.as_str()).classify_errors(errors).build(),
+        None => Ok(Breaker::disabled(errors)),
+    }
+}
 
 type Answer = Response<Body>;
 
@@ -80,8 +97,10 @@ impl Inner {
         let host = target::host(&request)?;
         let path = target::path(&request);
         headers::rewrite_request(&mut request, &self.client_ip, self.forward_credentials);
-        request.extensions_mut().insert(Destination { host, path });
-        let mut response = self.chain.clone().oneshot(request.map(Sent::new)).await.map_err(|failure| {
+        let mut request = request.map(Sent::new);
+        let inbound = request.body().fate();
+        request.extensions_mut().insert(Destination { host, path, inbound });
+        let mut response = self.chain.clone().oneshot(request).await.map_err(|failure| {
             counter!("rampart_gateway_upstream_failures_total", "reason" => failure.name()).increment(1);
             failure.problem()
         })?;

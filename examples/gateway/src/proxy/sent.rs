@@ -1,6 +1,8 @@
 //! The body that the upstream is sent: the client's, without claims in its trailers.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -11,11 +13,29 @@ use tower_rampart::validate::CheckedBody;
 use super::headers::is_identity;
 
 /// See the module.
-pub struct Sent(CheckedBody<Incoming>);
+pub struct Sent {
+    body: CheckedBody<Incoming>,
+    fate: Fate,
+}
+
+/// Whether the client's body broke off.
+#[derive(Debug, Clone, Default)]
+pub struct Fate(Arc<AtomicBool>);
+
+impl Fate {
+    pub fn is_broken(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
 
 impl Sent {
-    pub const fn new(body: CheckedBody<Incoming>) -> Self {
-        Self(body)
+    pub fn new(body: CheckedBody<Incoming>) -> Self {
+        Self { body, fate: Fate::default() }
+    }
+
+    /// What becomes of the body, for whoever no longer has it.
+    pub fn fate(&self) -> Fate {
+        self.fate.clone()
     }
 }
 
@@ -24,7 +44,10 @@ impl Body for Sent {
     type Error = <CheckedBody<Incoming> as Body>::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let polled = Pin::new(&mut self.0).poll_frame(cx);
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(Some(Err(_)))) {
+            self.fate.0.store(true, Ordering::Release);
+        }
         polled.map_ok(|mut frame| {
             if let Some(trailers) = frame.trailers_mut() {
                 strip(trailers);
@@ -34,11 +57,11 @@ impl Body for Sent {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.body.size_hint()
     }
 }
 

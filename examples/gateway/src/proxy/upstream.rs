@@ -39,6 +39,8 @@ pub enum Failure {
     Broken,
     /// It took too long.
     TimedOut,
+    /// The client's body broke off, which is not the upstream's fault.
+    Inbound,
 }
 
 impl Failure {
@@ -47,6 +49,7 @@ impl Failure {
         match self {
             Self::Broken => "broken",
             Self::TimedOut => "timed_out",
+            Self::Inbound => "inbound",
         }
     }
 
@@ -58,6 +61,7 @@ impl Failure {
             Self::TimedOut => {
                 Problem::new(ProblemKind::DeadlineExceeded).detail("The upstream did not answer in time.")
             }
+            Self::Inbound => Problem::new(ProblemKind::BadRequest).detail("The request's body broke off."),
         }
     }
 

@@ -1,0 +1,66 @@
+//! What a call came to, from what is known of it.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use super::machine::Outcome;
+use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, asked_wait, classify_end};
+
+/// What an exchange came to, and how long the other side wants to be left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Judgement {
+    pub(super) outcome: Outcome,
+    pub(super) asked: Option<Duration>,
+}
+
+impl Judgement {
+    pub(super) const fn of(outcome: Outcome) -> Self {
+        Self { outcome, asked: None }
+    }
+
+    pub(super) const fn of_verdict(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Success => Self::of(Outcome::Success),
+            Verdict::Failure => Self::of(Outcome::Failure),
+            Verdict::Overload { retry_after } => Self { outcome: Outcome::Overload, asked: retry_after },
+            Verdict::Neutral => Self::of(Outcome::Neutral),
+        }
+    }
+}
+
+/// What a head settles by itself; `None` when the body has a say. `late` is whether a call that was cut off now would
+/// count.
+#[inline]
+pub(super) fn of_head(head: HeadVerdict, fields: &HeaderMap, late: bool) -> Option<Judgement> {
+    match head {
+        HeadVerdict::AwaitsTrailers => None,
+        HeadVerdict::Settled(Verdict::Success) => {
+            (late && says_cancelled(fields)).then_some(Judgement::of(Outcome::Failure))
+        }
+        HeadVerdict::Settled(Verdict::Failure) => {
+            Some(Judgement { outcome: Outcome::Failure, asked: asked_wait(fields) })
+        }
+        HeadVerdict::Settled(verdict) => Some(Judgement::of_verdict(verdict)),
+    }
+}
+
+/// What an exchange came to at the end of its body.
+#[inline]
+pub(super) fn of_end(head: HeadVerdict, end: BodyEnd<'_>, late: bool) -> Judgement {
+    let mut judgement = Judgement::of_verdict(classify_end(head, end));
+    if let BodyEnd::Complete(Some(trailers)) = end {
+        if judgement.outcome == Outcome::Failure {
+            judgement.asked = asked_wait(trailers);
+        }
+        if late && says_cancelled(trailers) {
+            judgement.outcome = Outcome::Failure;
+        }
+    }
+    judgement
+}
+
+/// gRPC's CANCELLED, which tonic's server says of its own timeout too.
+fn says_cancelled(fields: &HeaderMap) -> bool {
+    fields.get("grpc-status").is_some_and(|status| status.as_bytes() == b"1")
+}

@@ -1,0 +1,230 @@
+//! What a call holds until it is known what it came to.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use http::{Method, Response};
+use http_body::Body;
+
+use super::circuit::{Circuit, NANOS_PER_MS};
+use super::judge::{self, Judgement};
+use super::machine::{Heard, Outcome, Ticket};
+use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_head, classify_status};
+use crate::spine::event::{self, CircuitEvent};
+use crate::spine::outcome::ObserveEnd;
+use crate::spine::rejection::Rejection;
+use crate::spine::response::ResponseView;
+
+/// The leave to make one call, from [`CircuitBreakerHandle::admit`](super::CircuitBreakerHandle::admit) where there is
+/// no service to put a layer around.
+///
+/// Say what the call came to; a permit that is dropped is a call that was left, which counts when it was slow, or a
+/// panic, which counts.
+#[must_use = "a permit that is dropped is a call that was left"]
+pub struct Permit {
+    circuit: Arc<Circuit>,
+    ticket: Ticket,
+    /// In nanoseconds; zero where nobody asks.
+    started: u64,
+    /// The time of this moment, in nanoseconds, where it was asked; zero where it was not.
+    seen: u64,
+    flags: Flags,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Flags {
+    is_heard: bool,
+    /// It is being polled: whatever drops it then unwinds.
+    is_polling: bool,
+    is_slow: bool,
+    /// gRPC's requests are all POST: no other's response is looked at for its content-type.
+    may_be_grpc: bool,
+    /// What the head was, where the body has a say.
+    awaits_trailers: bool,
+    is_answered: bool,
+}
+
+impl Permit {
+    #[inline]
+    pub(super) fn new(circuit: Arc<Circuit>, ticket: Ticket) -> Self {
+        let started = if circuit.shared.slow_after.is_some() { circuit.shared.time.now_nanos() } else { 0 };
+        Self { circuit, ticket, started, seen: 0, flags: Flags { may_be_grpc: true, ..Flags::default() } }
+    }
+
+    /// For a request of this method.
+    #[inline]
+    pub(super) fn of_method(mut self, method: &Method) -> Self {
+        self.flags.may_be_grpc = *method == Method::POST;
+        self
+    }
+
+    /// The call did what it should.
+    pub fn success(mut self) {
+        self.note_slowness();
+        self.hear(Judgement::of(Outcome::Success));
+    }
+
+    /// The call failed, and the other side is at fault.
+    pub fn failure(mut self) {
+        self.note_slowness();
+        self.hear(Judgement::of(Outcome::Failure));
+    }
+
+    /// The call came to this.
+    pub fn verdict(mut self, verdict: Verdict) {
+        self.note_slowness();
+        self.hear(Judgement::of_verdict(verdict));
+    }
+
+    /// The call says nothing about the other side.
+    pub fn ignore(mut self) {
+        self.hear(Judgement::of(Outcome::Neutral));
+    }
+
+    /// Looks at the head of a response. What it does not settle is heard of when the body ends: the permit comes back.
+    #[inline]
+    pub(super) fn respond<B: Body>(mut self, response: &Response<B>) -> Option<Self> {
+        self.note_slowness();
+        if response.extensions().get::<Rejection>().is_some() {
+            // A layer further in refused: the other side knows nothing of it.
+            self.hear(Judgement::of(Outcome::Neutral));
+            return None;
+        }
+        let head = match &self.circuit.shared.judge_head {
+            Some(judge) => judge(ResponseView::of(response)),
+            None if self.flags.may_be_grpc => classify_head(response),
+            None => HeadVerdict::Settled(classify_status(response.status(), response.headers())),
+        };
+        if let Some(judgement) = judge::of_head(head, response.headers(), self.flags.is_slow) {
+            self.hear(judgement);
+            return None;
+        }
+        self.flags.awaits_trailers = head == HeadVerdict::AwaitsTrailers;
+        self.flags.is_answered = true;
+        if response.body().is_end_stream() {
+            self.ended_as(BodyEnd::Complete(None));
+            return None;
+        }
+        self.circuit.machine.answered(self.ticket);
+        // The body ends at another time.
+        self.seen = 0;
+        Some(self)
+    }
+
+    #[inline]
+    fn ended_as(&mut self, end: BodyEnd<'_>) {
+        let head = match self.flags.awaits_trailers {
+            true => HeadVerdict::AwaitsTrailers,
+            false => HeadVerdict::Settled(Verdict::Success),
+        };
+        self.hear(judge::of_end(head, end, self.flags.is_slow));
+    }
+
+    #[inline]
+    pub(super) fn set_polling(&mut self, is_polling: bool) {
+        self.flags.is_polling = is_polling;
+    }
+
+    /// The call takes time. Where nobody asks for the time of every call, that of one that may be left is asked now.
+    #[inline]
+    pub(super) fn waits(&mut self) {
+        if self.started == 0 && self.circuit.shared.cancel_after.is_some() {
+            self.started = self.circuit.shared.time.now_nanos();
+        }
+    }
+
+    #[inline]
+    fn lasted(&mut self) -> u64 {
+        if self.started == 0 {
+            return 0;
+        }
+        self.seen = self.circuit.shared.time.now_nanos();
+        self.seen.saturating_sub(self.started)
+    }
+
+    #[inline]
+    fn note_slowness(&mut self) {
+        if let Some(slow_after) = self.circuit.shared.slow_after {
+            self.flags.is_slow = self.lasted() >= slow_after;
+        }
+    }
+
+    #[inline]
+    pub(super) fn hear(&mut self, judgement: Judgement) {
+        if self.flags.is_heard {
+            return;
+        }
+        self.flags.is_heard = true;
+        let Self { circuit, ticket, seen, flags, .. } = self;
+        let now_ms = || if *seen == 0 { circuit.shared.now_ms() } else { *seen / NANOS_PER_MS };
+        let asked = judgement.asked.map(|wait| now_ms().saturating_add(millis(wait)));
+        let heard = circuit.machine.hear(*ticket, judgement.outcome, flags.is_slow, asked, now_ms, &mut |change| {
+            circuit.tell(change);
+        });
+        if judgement.outcome == Outcome::Success && heard == Heard::Counted {
+            circuit.tally.successes.fetch_add(1, Ordering::Relaxed);
+        } else {
+            note(circuit, judgement.outcome, heard);
+        }
+    }
+
+    /// Nobody waits for the call any more.
+    #[cold]
+    fn left(&mut self, panicked: bool) {
+        let after = self.circuit.shared.cancel_after;
+        let is_late = !panicked
+            && !self.flags.is_answered
+            && after.is_some_and(|after| self.started != 0 && self.lasted() >= after);
+        self.flags.is_slow = is_late && self.circuit.shared.slow_after.is_some_and(|slow| self.lasted() >= slow);
+        let outcome = if panicked || is_late { Outcome::Failure } else { Outcome::Neutral };
+        self.hear(Judgement::of(outcome));
+    }
+}
+
+/// What is not a plain success is counted for metrics too.
+#[cold]
+fn note(circuit: &Circuit, outcome: Outcome, heard: Heard) {
+    let tally = &circuit.tally;
+    let (counter, event): (&AtomicU64, _) = match (heard, outcome) {
+        (Heard::Stale, _) => (&tally.stale, CircuitEvent::Stale),
+        (Heard::Counted, Outcome::Success) => return,
+        (Heard::Counted, Outcome::Failure) => (&tally.failures, CircuitEvent::Failure),
+        (Heard::Counted, Outcome::Overload) => (&tally.overloads, CircuitEvent::Overload),
+        (Heard::Counted, Outcome::Neutral) => (&tally.neutral, CircuitEvent::Neutral),
+    };
+    counter.fetch_add(1, Ordering::Relaxed);
+    event::circuit(event, &circuit.name, &circuit.shared.sampler, circuit.shared.time.clock());
+    if outcome == Outcome::Neutral {
+        // A probe's slot may be free again.
+        circuit.shared.changed.give().wake();
+    }
+}
+
+fn millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl ObserveEnd for Permit {
+    #[inline]
+    fn ended(mut self, end: BodyEnd<'_>) {
+        self.ended_as(end);
+    }
+}
+
+impl Drop for Permit {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.flags.is_heard {
+            self.left(self.flags.is_polling || thread::panicking());
+        }
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("circuit", &self.circuit.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,68 @@
+//! How long probes may take.
+
+use super::sync::{AtomicU64, Ordering};
+use super::word::{Slot, Word};
+
+/// A lease for each slot: `generation:18 | answered:1 | end:45`. Zero, or one of another generation, says that it has
+/// not begun yet.
+#[derive(Debug)]
+pub(super) struct Leases(Box<[AtomicU64]>);
+
+const END_BITS: u32 = 45;
+const MAX_END: u64 = (1 << END_BITS) - 1;
+const ANSWERED: u64 = 1 << END_BITS;
+const GENERATION_SHIFT: u32 = END_BITS + 1;
+
+impl Leases {
+    pub(super) fn new(probes: u32) -> Self {
+        Self((0..probes).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    /// Begins the lease of a slot that was just taken.
+    pub(super) fn begin(&self, generation: u32, slot: u32, end: u64) {
+        if let Some(lease) = self.of(slot) {
+            lease.store((u64::from(generation) << GENERATION_SHIFT) | end.clamp(1, MAX_END), Ordering::Release);
+        }
+    }
+
+    /// Ends the lease of a slot that is about to be free.
+    pub(super) fn end(&self, generation: u32, slot: u32) {
+        self.change(generation, slot, |_| 0);
+    }
+
+    /// Notes that a probe's answer has begun well.
+    pub(super) fn answered(&self, generation: u32, slot: u32) {
+        self.change(generation, slot, |lease| lease | ANSWERED);
+    }
+
+    fn change(&self, generation: u32, slot: u32, change: impl Fn(u64) -> u64) {
+        let Some(lease) = self.of(slot) else { return };
+        let held = lease.load(Ordering::Acquire);
+        if held >> GENERATION_SHIFT == u64::from(generation) {
+            // Only the holder of a slot writes; one whose lease is another's by now finds another value.
+            let _ = lease.compare_exchange(held, change(held), Ordering::AcqRel, Ordering::Acquire);
+        }
+    }
+
+    /// A slot whose lease is over, and whether its answer had begun.
+    pub(super) fn ended(&self, word: Word, now: u64) -> Option<(u32, bool)> {
+        self.running(word).find(|(_, lease)| lease & MAX_END <= now).map(|(slot, lease)| (slot, lease & ANSWERED != 0))
+    }
+
+    /// When the first lease will be over.
+    pub(super) fn first_end(&self, word: Word) -> Option<u64> {
+        self.running(word).map(|(_, lease)| lease & MAX_END).min()
+    }
+
+    fn running(&self, word: Word) -> impl Iterator<Item = (u32, u64)> {
+        let leases = (0u32..).zip(self.0.iter());
+        leases
+            .filter(move |(slot, _)| word.slot(*slot) == Slot::InFlight)
+            .map(|(slot, lease)| (slot, lease.load(Ordering::Acquire)))
+            .filter(move |(_, lease)| *lease != 0 && lease >> GENERATION_SHIFT == u64::from(word.generation()))
+    }
+
+    fn of(&self, slot: u32) -> Option<&AtomicU64> {
+        self.0.get(slot as usize)
+    }
+}

@@ -1,0 +1,12 @@
+//! The circuit breaker through its public API.
+#![cfg(feature = "circuit-breaker")]
+
+mod cancel;
+mod layer;
+mod model;
+mod sequences;
+mod settings;
+mod sockets;
+mod steering;
+mod support;
+mod verdicts;
