@@ -65,9 +65,11 @@ pin_project! {
     impl<B, O: ObserveEnd> PinnedDrop for ObservedBody<B, O> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            // What unwinds through a body did not leave by choice.
-            let panicked = *this.is_polling || thread::panicking();
-            tell(this.observer, if panicked { BodyEnd::Broken } else { BodyEnd::Abandoned });
+            if this.observer.is_some() {
+                // What unwinds through a body did not leave by choice.
+                let panicked = *this.is_polling || thread::panicking();
+                tell(this.observer, if panicked { BodyEnd::Broken } else { BodyEnd::Abandoned });
+            }
         }
     }
 }
@@ -87,6 +89,13 @@ impl<B, O: ObserveEnd> ObservedBody<B, O> {
     /// A body that nobody watches, beside others that are.
     pub const fn unobserved(body: B) -> Self {
         Self { body, observer: None, is_polling: false }
+    }
+
+    /// A body that was seen not to have ended yet, or that nobody watches any more.
+    #[cfg(feature = "circuit-breaker")]
+    #[inline]
+    pub(crate) const fn of(body: B, observer: Option<O>) -> Self {
+        Self { body, observer, is_polling: false }
     }
 
     /// The body.

@@ -73,7 +73,7 @@ fn readiness_waits_for_the_second_opening_and_for_recovery() {
     let critical = breaker.build().unwrap().handle();
     let other = CircuitBreaker::new("other").build().unwrap().handle();
     other.force_open(Duration::MAX);
-    let readiness = Readiness::new().add_critical(critical.clone()).add(other);
+    let readiness = Readiness::new().add_critical(critical.clone()).add_shown(other);
     assert!(readiness.is_ready());
     (0..4).for_each(|_| critical.admit().unwrap().failure());
     assert!(readiness.is_ready(), "a hiccup");

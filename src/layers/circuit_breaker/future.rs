@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use http::Response;
 use http_body::Body;
@@ -122,27 +122,24 @@ where
     permit.set_polling(true);
     let polled = inner.poll(cx);
     permit.set_polling(false);
-    if polled.is_pending() {
-        permit.waits();
-        return Poll::Pending;
+    match polled {
+        Poll::Pending => {
+            permit.waits();
+            Poll::Pending
+        }
+        Poll::Ready(Ok(response)) => {
+            // What the head settles is over here; what it does not goes on in the body.
+            let observer = if permit.respond(&response) { held.take() } else { None };
+            *held = None;
+            Poll::Ready(Ok(response.map(|body| ResponseBody::inner(ObservedBody::of(body, observer)))))
+        }
+        Poll::Ready(Err(error)) => {
+            if let Some(permit) = held.take() {
+                permit.verdict(errors.verdict(&error));
+            }
+            Poll::Ready(Err(error))
+        }
     }
-    let answered = ready!(polled);
-    let Some(permit) = held.take() else { return Poll::Pending };
-    Poll::Ready(match answered {
-        Ok(response) => {
-            let permit = permit.respond(&response);
-            Ok(response.map(|body| {
-                ResponseBody::inner(match permit {
-                    Some(permit) => ObservedBody::new(body, permit),
-                    None => ObservedBody::unobserved(body),
-                })
-            }))
-        }
-        Err(error) => {
-            permit.verdict(errors.verdict(&error));
-            Err(error)
-        }
-    })
 }
 
 impl<F, C> fmt::Debug for ResponseFuture<F, C> {

@@ -84,14 +84,14 @@ impl Permit {
         self.hear(Judgement::of(Outcome::Neutral));
     }
 
-    /// Looks at the head of a response. What it does not settle is heard of when the body ends: the permit comes back.
+    /// Looks at the head of a response. Says whether the body has a say, or the call is over.
     #[inline]
-    pub(super) fn respond<B: Body>(mut self, response: &Response<B>) -> Option<Self> {
+    pub(super) fn respond<B: Body>(&mut self, response: &Response<B>) -> bool {
         self.note_slowness();
         if response.extensions().get::<Rejection>().is_some() {
             // A layer further in refused: the other side knows nothing of it.
             self.hear(Judgement::of(Outcome::Neutral));
-            return None;
+            return false;
         }
         let head = match &self.circuit.shared.judge_head {
             Some(judge) => judge(ResponseView::of(response)),
@@ -100,18 +100,18 @@ impl Permit {
         };
         if let Some(judgement) = judge::of_head(head, response.headers(), self.flags.is_slow) {
             self.hear(judgement);
-            return None;
+            return false;
         }
         self.flags.awaits_trailers = head == HeadVerdict::AwaitsTrailers;
         self.flags.is_answered = true;
         if response.body().is_end_stream() {
             self.ended_as(BodyEnd::Complete(None));
-            return None;
+            return false;
         }
         self.circuit.machine.answered(self.ticket);
         // The body ends at another time.
         self.seen = 0;
-        Some(self)
+        true
     }
 
     #[inline]

@@ -13,7 +13,7 @@ use super::state::State;
 ///
 /// let database = CircuitBreaker::new("database").build()?;
 /// let avatars = CircuitBreaker::new("avatars").build()?;
-/// let readiness = Readiness::new().add_critical(database.handle()).add(avatars.handle());
+/// let readiness = Readiness::new().add_critical(database.handle()).add_shown(avatars.handle());
 /// assert!(readiness.is_ready());
 /// for (name, state) in readiness.circuits() {
 ///     println!("{name}: {state}");
@@ -38,7 +38,7 @@ impl Readiness {
 
     /// A circuit that is shown.
     #[must_use]
-    pub fn add(mut self, handle: CircuitBreakerHandle) -> Self {
+    pub fn add_shown(mut self, handle: CircuitBreakerHandle) -> Self {
         self.circuits.push((handle, false));
         self
     }

@@ -86,8 +86,8 @@ pub(super) struct Gate<S, C> {
     pub(super) inner: S,
     pub(super) circuits: Arc<Circuits>,
     pub(super) errors: C,
-    /// Whether the inner service was not asked whether it is ready, since the circuit is open.
-    is_shut: bool,
+    /// What the circuit said when it was polled ready and is open: the inner service was not asked then.
+    shut: Option<Shut>,
     waiting: Option<Box<Waiting>>,
 }
 
@@ -99,7 +99,7 @@ struct Waiting {
 
 impl<S, C> Gate<S, C> {
     pub(super) const fn new(inner: S, circuits: Arc<Circuits>, errors: C) -> Self {
-        Self { inner, circuits, errors, is_shut: false, waiting: None }
+        Self { inner, circuits, errors, shut: None, waiting: None }
     }
 
     #[inline]
@@ -108,14 +108,14 @@ impl<S, C> Gate<S, C> {
         S: Service<R>,
         C: ClassifyError<S::Error>,
     {
-        self.is_shut = false;
+        self.shut = None;
         if self.circuits.keyed.is_none() && !self.circuits.common.machine.word().is_closed() {
             if self.circuits.shared.when_open == WhenOpen::Pend {
                 ready!(self.poll_open(cx));
             }
-            if self.would_refuse().is_some() {
+            self.shut = self.would_refuse();
+            if self.shut.is_some() {
                 // An unready inner service must not hide that the answer is no.
-                self.is_shut = true;
                 return Poll::Ready(Ok(()));
             }
         }
@@ -172,10 +172,10 @@ impl<S, C> Gate<S, C> {
     #[inline]
     pub(super) fn enter(&mut self, request: RequestView<'_>) -> Result<Permit, Shut> {
         let circuit = self.circuits.of(request);
-        if std::mem::take(&mut self.is_shut) {
+        if let Some(shut) = self.shut.take() {
+            // Its time may have come since, but nobody has asked the inner service; the next call will.
             circuit.refused();
-            // Its time may have come since it was polled ready, but the inner service was not asked; the next call will be.
-            return Err(self.would_refuse().unwrap_or(Shut { wait: None }));
+            return Err(shut);
         }
         admit(circuit).map(|permit| permit.of_method(request.method()))
     }
