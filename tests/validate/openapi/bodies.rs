@@ -99,7 +99,7 @@ fn bodies_are_where_they_are_described() {
     assert_eq!((post(&none, "", "").status, post(&none, "application/json", "{}").status), (200, 400));
 }
 
-/// A body that says nothing of its length and turns out empty is one that is not there.
+/// OpenAPI 3.1, "Encoding Object": members are fields, written as their encoding says.
 #[test]
 fn a_form_is_an_object() {
     let schema = json!({

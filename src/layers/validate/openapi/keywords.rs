@@ -66,7 +66,7 @@ fn newer(name: &str) -> Option<Kind> {
         "patternProperties" | "dependentSchemas" => Kind::SchemasByName,
         // What they hold is reached by references.
         "$defs" | "definitions" | "$comment" => Kind::Words,
-        // RFC-like annotations of content.
+        // They say what a text holds, and judge nothing.
         "contentEncoding" | "contentMediaType" | "contentSchema" => Kind::Words,
         "$id" | "$anchor" | "$dynamicRef" | "$dynamicAnchor" | "$recursiveRef" | "$recursiveAnchor" | "$vocabulary"
         | "id" => Kind::Unfollowed,
