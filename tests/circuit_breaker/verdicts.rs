@@ -63,7 +63,9 @@ async fn answered(
         let answer = answer.take().unwrap();
         async move { Ok::<_, Infallible>(answer) }
     });
-    let response = layer.layer(inner).oneshot(request("/")).await.unwrap();
+    // gRPC's requests are all POST.
+    let request = Request::post("http://test/").body(Body::new()).unwrap();
+    let response = layer.layer(inner).oneshot(request).await.unwrap();
     if read {
         let _ = response.into_body().collect().await;
     } else {

@@ -129,7 +129,8 @@ where
         }
         Poll::Ready(Ok(response)) => {
             // What the head settles is over here; what it does not goes on in the body.
-            let observer = if permit.respond(&response) { held.take() } else { None };
+            let has_ended = response.body().is_end_stream();
+            let observer = if permit.respond(&response, has_ended) { held.take() } else { None };
             *held = None;
             Poll::Ready(Ok(response.map(|body| ResponseBody::inner(ObservedBody::of(body, observer)))))
         }

@@ -7,7 +7,6 @@ use std::thread;
 use std::time::Duration;
 
 use http::{Method, Response};
-use http_body::Body;
 
 use super::circuit::{Circuit, NANOS_PER_MS};
 use super::judge::{self, Judgement};
@@ -43,7 +42,7 @@ struct Flags {
     /// gRPC's requests are all POST: no other's response is looked at for its content-type.
     may_be_grpc: bool,
     /// What the head was, where the body has a say.
-    awaits_trailers: bool,
+    expects_trailers: bool,
     is_answered: bool,
 }
 
@@ -84,9 +83,10 @@ impl Permit {
         self.hear(Judgement::of(Outcome::Neutral));
     }
 
-    /// Looks at the head of a response. Says whether the body has a say, or the call is over.
+    /// Looks at the head of a response. Says whether its body has a say, which
+    /// it has not where it has ended already.
     #[inline]
-    pub(super) fn respond<B: Body>(&mut self, response: &Response<B>) -> bool {
+    pub(super) fn respond<B>(&mut self, response: &Response<B>, has_ended: bool) -> bool {
         self.note_slowness();
         if response.extensions().get::<Rejection>().is_some() {
             // A layer further in refused: the other side knows nothing of it.
@@ -102,9 +102,9 @@ impl Permit {
             self.hear(judgement);
             return false;
         }
-        self.flags.awaits_trailers = head == HeadVerdict::AwaitsTrailers;
+        self.flags.expects_trailers = head == HeadVerdict::AwaitsTrailers;
         self.flags.is_answered = true;
-        if response.body().is_end_stream() {
+        if has_ended {
             self.ended_as(BodyEnd::Complete(None));
             return false;
         }
@@ -116,7 +116,7 @@ impl Permit {
 
     #[inline]
     fn ended_as(&mut self, end: BodyEnd<'_>) {
-        let head = match self.flags.awaits_trailers {
+        let head = match self.flags.expects_trailers {
             true => HeadVerdict::AwaitsTrailers,
             false => HeadVerdict::Settled(Verdict::Success),
         };
