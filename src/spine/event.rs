@@ -3,10 +3,22 @@
 //! An event has a stable target (`tower_rampart::<layer>`), an `event` field from the OWASP logging vocabulary, and
 //! fields of low cardinality: never input, keys, tokens or bodies.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+mod kinds;
+mod sampler;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[cfg(feature = "_auth")]
+pub(crate) use self::kinds::AuthzOutcome;
+#[cfg(feature = "circuit-breaker")]
+pub(crate) use self::kinds::CircuitEvent;
+#[cfg(feature = "rate-limit")]
+pub(crate) use self::kinds::PolicyEvent;
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+pub(crate) use self::kinds::PressureEvent;
+#[cfg(feature = "retry")]
+pub(crate) use self::kinds::RetryEvent;
+pub(crate) use self::sampler::Sampler;
 use crate::spine::clock::Clock;
 use crate::spine::problem::ProblemKind;
 use crate::spine::rejection::Rejection;
@@ -156,38 +168,6 @@ pub(crate) fn authorization_refused(origin: Origin, rule: Option<&str>) {
     report!(debug, origin, event = "authz_fail", rule = rule.unwrap_or_default(), "");
 }
 
-/// What an authorization comes to, for counters.
-#[cfg(feature = "_auth")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AuthzOutcome {
-    Allowed,
-    Denied,
-    ShadowAllowed,
-    ShadowDenied,
-}
-
-#[cfg(feature = "_auth")]
-impl AuthzOutcome {
-    pub(crate) const fn enforced(allowed: bool) -> Self {
-        if allowed { Self::Allowed } else { Self::Denied }
-    }
-
-    pub(crate) const fn shadow(allowed: bool) -> Self {
-        if allowed { Self::ShadowAllowed } else { Self::ShadowDenied }
-    }
-
-    /// The counter's name.
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only metrics asks"))]
-    pub(crate) const fn metric(self) -> &'static str {
-        match self {
-            Self::Allowed => "rampart_authz_allowed_total",
-            Self::Denied => "rampart_authz_denied_total",
-            Self::ShadowAllowed => "rampart_authz_shadow_allowed_total",
-            Self::ShadowDenied => "rampart_authz_shadow_denied_total",
-        }
-    }
-}
-
 /// Counts a decision of a policy.
 #[cfg(feature = "_auth")]
 pub(crate) fn authorized(outcome: AuthzOutcome) {
@@ -250,39 +230,6 @@ pub(crate) fn response_invalid((route, keyword, pointer): (&str, &str, &str), sa
     report!(warn, Origin::Validate, event = "response_validation_fail", route, keyword, pointer, suppressed, "");
 }
 
-/// What becomes of a call that failed and might be tried again.
-#[cfg(feature = "retry")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RetryEvent {
-    Retried,
-    /// There were enough tries.
-    Exhausted,
-    BudgetSpent,
-    /// The deadline comes before the next try.
-    TooLate,
-    /// The server asks for too long a wait.
-    AskedTooLong,
-    /// The body was too long to be kept, or broke off itself.
-    BodyGone,
-    NoTimer,
-}
-
-#[cfg(feature = "retry")]
-impl RetryEvent {
-    /// The label in metrics and events: why there is no further try; `None` when there is one.
-    pub(crate) const fn stopped_by(self) -> Option<&'static str> {
-        match self {
-            Self::Retried => None,
-            Self::Exhausted => Some("attempts"),
-            Self::BudgetSpent => Some("budget"),
-            Self::TooLate => Some("deadline"),
-            Self::AskedTooLong => Some("retry_after"),
-            Self::BodyGone => Some("body"),
-            Self::NoTimer => Some("timer"),
-        }
-    }
-}
-
 /// Reports a try that failed, the so-manieth of its call: always counted, logged at debug; a budget that is spent is for
 /// operators, as far as the sampler lets it.
 #[cfg(feature = "retry")]
@@ -298,39 +245,6 @@ pub(crate) fn retry(event: RetryEvent, attempt: u32, sampler: &Sampler, clock: &
     }
 }
 
-/// What happens to a limiter's policy beside refusals.
-#[cfg(feature = "rate-limit")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PolicyEvent {
-    /// A shadow policy would have refused.
-    Shadowed,
-    /// A key found no place of its own.
-    Overflowed,
-    /// A request was made to wait.
-    Paced,
-}
-
-#[cfg(feature = "rate-limit")]
-impl PolicyEvent {
-    /// The counter's name.
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only metrics asks"))]
-    pub(crate) const fn metric(self) -> &'static str {
-        match self {
-            Self::Shadowed => "rampart_rate_limit_shadowed_total",
-            Self::Overflowed => "rampart_rate_limit_overflowed_total",
-            Self::Paced => "rampart_rate_limit_paced_total",
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Shadowed => "rate_limit_shadowed",
-            Self::Overflowed => "rate_limit_keys_overflowed",
-            Self::Paced => "rate_limit_paced",
-        }
-    }
-}
-
 /// Reports what happened to a policy: always counted, logged as far as the sampler lets it.
 #[cfg(feature = "rate-limit")]
 pub(crate) fn policy(event: PolicyEvent, policy: &std::sync::Arc<str>, sampler: &Sampler, clock: &Clock) {
@@ -342,65 +256,6 @@ pub(crate) fn policy(event: PolicyEvent, policy: &std::sync::Arc<str>, sampler: 
         }
         PolicyEvent::Paced => {
             report!(debug, Origin::RateLimit, event = event.name(), policy = &**policy, suppressed, "");
-        }
-    }
-}
-
-/// What happens to bulkheads and to what sheds load, beside refusals.
-#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PressureEvent {
-    /// A request had to wait for a place.
-    #[cfg(feature = "bulkhead")]
-    Waited,
-    /// It waited in vain.
-    #[cfg(feature = "bulkhead")]
-    WaitedInVain,
-    /// A request of a class was shed.
-    #[cfg(feature = "load-shed")]
-    Shed,
-}
-
-#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-impl PressureEvent {
-    /// The counter's name, and its label's.
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only metrics asks"))]
-    pub(crate) const fn metric(self) -> (&'static str, &'static str) {
-        match self {
-            #[cfg(feature = "bulkhead")]
-            Self::Waited => ("rampart_bulkhead_waited_total", "bulkhead"),
-            #[cfg(feature = "bulkhead")]
-            Self::WaitedInVain => ("rampart_bulkhead_waited_in_vain_total", "bulkhead"),
-            #[cfg(feature = "load-shed")]
-            Self::Shed => ("rampart_load_shed_shed_total", "criticality"),
-        }
-    }
-}
-
-/// What a circuit's call came to, beside a plain success.
-#[cfg(feature = "circuit-breaker")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CircuitEvent {
-    Failure,
-    Overload,
-    Neutral,
-    Stale,
-    Refused,
-    Shadowed,
-}
-
-#[cfg(feature = "circuit-breaker")]
-impl CircuitEvent {
-    /// The label of the counter.
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only metrics asks"))]
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Failure => "failure",
-            Self::Overload => "overload",
-            Self::Neutral => "neutral",
-            Self::Stale => "stale",
-            Self::Refused => "refused",
-            Self::Shadowed => "shadowed",
         }
     }
 }
@@ -448,57 +303,4 @@ pub(crate) fn circuit_changed(circuit: &std::sync::Arc<str>, names: [&'static st
 #[cfg(feature = "circuit-breaker")]
 pub(crate) fn circuit_is(circuit: &std::sync::Arc<str>, state: &'static str) {
     wiring::show_circuit(circuit, state);
-}
-
-/// The OWASP logging vocabulary's name for a refusal of this kind.
-const fn owasp_name(kind: ProblemKind) -> &'static str {
-    use ProblemKind as Kind;
-    match kind {
-        Kind::Unauthenticated => "authn_login_fail",
-        Kind::Forbidden => "authz_fail",
-        Kind::QuotaExceeded | Kind::AbnormalUsage | Kind::TemporaryReducedCapacity => "excess_rate_limit_exceeded",
-        Kind::BadRequest
-        | Kind::ContentTooLarge
-        | Kind::UriTooLong
-        | Kind::UnsupportedMediaType
-        | Kind::UnprocessableContent
-        | Kind::HeaderFieldsTooLarge => "input_validation_fail",
-        _ => "request_refused",
-    }
-}
-
-/// Lets the first events of every second through and counts the rest, so that a flood of refusals is no flood of
-/// log lines.
-#[derive(Debug, Default)]
-pub(crate) struct Sampler {
-    start: OnceLock<Instant>,
-    /// The second since `start` in the upper bits, the events let through in it in the lower ones.
-    window: AtomicU64,
-    suppressed: AtomicU64,
-}
-
-impl Sampler {
-    /// Events of one layer that are logged each second.
-    pub(crate) const PER_SECOND: u64 = 10;
-    const COUNT_BITS: u32 = 8;
-
-    /// `Some` when the event is to be logged, with the number of those left out since the last one.
-    pub(crate) fn admit(&self, now: Instant) -> Option<u64> {
-        let start = *self.start.get_or_init(|| now);
-        let second = now.saturating_duration_since(start).as_secs();
-        let admitted = self.window.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |window| {
-            let (held_second, count) = (window >> Self::COUNT_BITS, window & ((1 << Self::COUNT_BITS) - 1));
-            if second > held_second {
-                Some((second << Self::COUNT_BITS) | 1)
-            } else {
-                (count < Self::PER_SECOND).then_some(window + 1)
-            }
-        });
-        if admitted.is_ok() {
-            Some(self.suppressed.swap(0, Ordering::Relaxed))
-        } else {
-            self.suppressed.fetch_add(1, Ordering::Relaxed);
-            None
-        }
-    }
 }
