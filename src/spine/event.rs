@@ -304,3 +304,20 @@ pub(crate) fn circuit_changed(circuit: &std::sync::Arc<str>, names: [&'static st
 pub(crate) fn circuit_is(circuit: &std::sync::Arc<str>, state: &'static str) {
     wiring::show_circuit(circuit, state);
 }
+
+/// The OWASP logging vocabulary's name for a refusal of this kind.
+const fn owasp_name(kind: ProblemKind) -> &'static str {
+    use ProblemKind as Kind;
+    match kind {
+        Kind::Unauthenticated => "authn_login_fail",
+        Kind::Forbidden => "authz_fail",
+        Kind::QuotaExceeded | Kind::AbnormalUsage | Kind::TemporaryReducedCapacity => "excess_rate_limit_exceeded",
+        Kind::BadRequest
+        | Kind::ContentTooLarge
+        | Kind::UriTooLong
+        | Kind::UnsupportedMediaType
+        | Kind::UnprocessableContent
+        | Kind::HeaderFieldsTooLarge => "input_validation_fail",
+        _ => "request_refused",
+    }
+}

@@ -14,33 +14,6 @@ pub(crate) struct Sampler {
     suppressed: AtomicU64,
 }
 
-/// Lets the first events of every second through and counts the rest, so that a flood of refusals is no flood of
-/// log lines.
-#[derive(Debug, Default)]
-pub(crate) struct Sampler {
-    start: OnceLock<Instant>,
-    /// The second since `start` in the upper bits, the events let through in it in the lower ones.
-    window: AtomicU64,
-    suppressed: AtomicU64,
-}
-
-/// The OWASP logging vocabulary's name for a refusal of this kind.
-const fn owasp_name(kind: ProblemKind) -> &'static str {
-    use ProblemKind as Kind;
-    match kind {
-        Kind::Unauthenticated => "authn_login_fail",
-        Kind::Forbidden => "authz_fail",
-        Kind::QuotaExceeded | Kind::AbnormalUsage | Kind::TemporaryReducedCapacity => "excess_rate_limit_exceeded",
-        Kind::BadRequest
-        | Kind::ContentTooLarge
-        | Kind::UriTooLong
-        | Kind::UnsupportedMediaType
-        | Kind::UnprocessableContent
-        | Kind::HeaderFieldsTooLarge => "input_validation_fail",
-        _ => "request_refused",
-    }
-}
-
 impl Sampler {
     /// Events of one layer that are logged each second.
     pub(crate) const PER_SECOND: u64 = 10;
