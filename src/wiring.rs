@@ -61,12 +61,10 @@ pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
 
 #[cfg(feature = "json-schema")]
 pub(crate) use crate::integration::json_schema::{CompiledSchema, MAX_BREACHES};
-#[cfg(any(feature = "_auth", feature = "cache"))]
-pub(crate) use crate::integration::spawn::can_spawn;
-#[cfg(feature = "cache")]
-pub(crate) use crate::integration::spawn::detach;
 #[cfg(feature = "_auth")]
 pub(crate) use crate::integration::spawn::{Task, spawn};
+#[cfg(any(feature = "_auth", feature = "cache"))]
+pub(crate) use crate::integration::spawn::{can_spawn, detach};
 #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit", feature = "validate"))]
 pub(crate) use crate::integration::timer::Timer;
 

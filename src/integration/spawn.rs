@@ -10,7 +10,7 @@ pub(crate) fn can_spawn() -> bool {
 }
 
 /// Runs a future in a task that goes on until it ends; outside of a runtime it is dropped.
-#[cfg(feature = "cache")]
+#[cfg(any(feature = "_auth", feature = "cache"))]
 pub(crate) fn detach(work: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = Handle::try_current() {
         drop(runtime.spawn(work));

@@ -2,6 +2,7 @@
 
 use http::{HeaderValue, header};
 
+use crate::spine::address::{is_trustworthy, without_login};
 use crate::spine::config::ConfigError;
 use crate::spine::problem::{Problem, ProblemKind};
 use crate::spine::rejection::Rejection;
@@ -63,13 +64,9 @@ impl Challenge {
     ///
     /// What is no https URL.
     pub fn resource_metadata(mut self, url: &str) -> Result<Self, ConfigError> {
-        let is_url = url.parse::<http::Uri>().is_ok_and(|uri| {
-            let is_local = uri.host().is_some_and(|host| host == "localhost" || host.starts_with("127."));
-            uri.scheme_str() == Some("https") || (uri.scheme_str() == Some("http") && is_local)
-        });
-        if !is_url {
+        if !url.parse().is_ok_and(|uri| is_trustworthy(&uri)) {
             const MEND: &str = "write one such as `https://api.example/.well-known/oauth-protected-resource`";
-            return Err(ConfigError::new("resource_metadata", url, "is no https URL", MEND));
+            return Err(ConfigError::new("resource_metadata", without_login(url), "is no https URL", MEND));
         }
         self.resource_metadata = Some(quotable("resource_metadata", url)?);
         Ok(self)

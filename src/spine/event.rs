@@ -108,16 +108,28 @@ pub(crate) fn credential_refused(origin: Origin, reason: &dyn std::fmt::Display)
     report!(debug, origin, event = "authn_token_refused", "{reason}");
 }
 
-/// Says why nobody can tell whether a credential is good.
+/// Says why nobody can tell whether a credential is good, as far as the sampler lets it: strangers bring it about.
 #[cfg(all(feature = "_auth", feature = "introspection"))]
-pub(crate) fn credential_unverifiable(origin: Origin, reason: &dyn std::fmt::Display) {
-    report!(warn, origin, event = "authn_unavailable", "{reason}");
+pub(crate) fn credential_unverifiable(
+    origin: Origin,
+    reason: &dyn std::fmt::Display,
+    sampler: &Sampler,
+    clock: &Clock,
+) {
+    let Some(suppressed) = sampler.admit(clock.now()) else { return };
+    report!(warn, origin, event = "authn_unavailable", suppressed, "{reason}");
 }
 
 /// Says that keys were fetched which are others than before.
 #[cfg(feature = "_auth")]
 pub(crate) fn keys_fetched(origin: Origin, usable: usize, skipped: usize) {
     report!(info, origin, event = "keys_fetched", usable, skipped, "");
+}
+
+/// Says that keys share name and algorithm, and that none of them is used: tokens that name one are refused.
+#[cfg(feature = "_auth")]
+pub(crate) fn keys_ambiguous(origin: Origin, skipped: usize) {
+    report!(warn, origin, event = "keys_ambiguous", skipped, "keys that share name and algorithm are not used");
 }
 
 /// Says why keys could not be fetched. Fetches keep their distance, so there is no flood of these.

@@ -1,5 +1,7 @@
 //! What every layer stands on. It imports no layer and no framework.
 
+#[cfg(feature = "_auth")]
+pub(crate) mod address;
 pub(crate) mod body;
 #[cfg(feature = "_auth")]
 pub(crate) mod certificate;
@@ -28,4 +30,6 @@ pub(crate) mod route;
 pub(crate) mod shared;
 #[cfg(feature = "_auth")]
 pub(crate) mod signal;
+#[cfg(feature = "_auth")]
+pub(crate) mod sync;
 pub(crate) mod texts;

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Wakes all that wait, each time it is given.
+use super::sync::{Mutex, MutexGuard};
+
+/// Wakes all that wait, each time it is given. `tests/races` runs it under a model checker.
 pub(crate) struct Signal {
     state: Mutex<State>,
     max_waiting: usize,
@@ -38,18 +40,26 @@ impl Signal {
         Some(Wait { seen: state.given, id, signal: Arc::clone(self) })
     }
 
-    /// Wakes everybody; outside the lock, since a waker may run anything.
-    pub(crate) fn give(&self) {
+    /// Ends all waits there are, and returns who is to be woken: outside of all locks, since a waker may run anything.
+    pub(crate) fn give(&self) -> Woken {
         let mut state = self.state();
         state.given += 1;
-        let wakers: Vec<_> = state.waiting.values_mut().filter_map(Option::take).collect();
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        Woken(state.waiting.values_mut().filter_map(Option::take).collect())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // A waker that panicked left the list whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Those whose waits have ended.
+#[must_use = "nobody is woken before they are told to"]
+pub(crate) struct Woken(Vec<Waker>);
+
+impl Woken {
+    pub(crate) fn wake(self) {
+        self.0.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -64,18 +74,23 @@ impl Future for Wait {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // Wakers are cloned and dropped outside the lock: either may run anything, another wait's end too.
+        let waker = cx.waker().clone();
         let mut state = self.signal.state();
         if state.given != self.seen {
             return Poll::Ready(());
         }
-        state.waiting.insert(self.id, Some(cx.waker().clone()));
+        let before = state.waiting.insert(self.id, Some(waker));
+        drop(state);
+        drop(before);
         Poll::Pending
     }
 }
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        self.signal.state().waiting.remove(&self.id);
+        let waker = self.signal.state().waiting.remove(&self.id);
+        drop(waker);
     }
 }
 

@@ -1,11 +1,16 @@
 //! User names and passwords (RFC 7617), and client certificates.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::FutureExt as _;
+use http::Response;
+use tokio::sync::Semaphore;
+use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_rampart::auth::{Auth, AuthLayer, Basic, CannotVerify, Login};
 use tower_rampart::{ClientCertificate, Identity};
 
@@ -134,4 +139,36 @@ fn a_certificate_that_nobody_knows_is_refused_where_strangers_are_welcome() {
     assert_eq!(certified(&layer, &["batch"]), (200, "mesh|batch".to_owned()));
     assert_eq!(certified(&layer, &["other"]).0, 401);
     assert_eq!(send(&layer, with(&[])).status(), 200);
+}
+
+/// Slow hashes are work that strangers can ask for.
+#[test]
+fn logins_that_are_looked_at_are_bounded() {
+    let gate = Arc::new(Semaphore::new(0));
+    let open = Arc::clone(&gate);
+    let basic = Basic::new(move |login: Login| {
+        let open = Arc::clone(&open);
+        async move {
+            open.acquire().await.map_err(|_| CannotVerify)?.forget();
+            Ok(Some(Identity::new("staff", login.user())))
+        }
+    });
+    let layer = Auth::new().basic(basic).build().unwrap();
+    let call = |n: usize| {
+        let handler = service_fn(|_: http::Request<()>| async { Ok::<_, Infallible>(Response::new(())) });
+        let request = with(&[("authorization", &login(&format!("user-{n}:x")))]);
+        Box::pin(layer.layer(handler).oneshot(request))
+    };
+    let mut waiting: Vec<_> = (0..256).map(call).collect();
+    assert!(waiting.iter_mut().all(|request| request.now_or_never().is_none()));
+    let refused = call(256).now_or_never().unwrap().unwrap();
+    assert_eq!((refused.status().as_u16(), field(refused.headers(), "retry-after")), (503, "5"));
+    // Who leaves gives its place back.
+    waiting.pop();
+    waiting.push(call(257));
+    assert!(waiting.iter_mut().all(|request| request.now_or_never().is_none()));
+    gate.add_permits(256);
+    for request in waiting {
+        assert_eq!(request.now_or_never().unwrap().unwrap().status(), 200);
+    }
 }

@@ -15,7 +15,7 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_rampart::auth::{Auth, Claims, TokenFault, VerifyError};
 
 use crate::layer::clock;
-use crate::support::{now, token_with, verifier};
+use crate::support::{now, token_with, verifier, verify};
 
 #[derive(Debug, Clone, Deserialize, PartialEq)]
 #[serde(rename_all = "kebab-case")]
@@ -95,4 +95,17 @@ async fn axum_hands_claims_to_handlers() {
     assert_eq!(ask("/must", Some(token(json!("free")))).await, (200, Bytes::from("alice")));
     assert_eq!(ask("/must", None).await.0, 401);
     assert_eq!(ask("/may", None).await, (200, Bytes::from("-")));
+}
+
+/// A rule that denies by a claim must not be escaped by having many, nor one that allows be missed.
+#[test]
+fn a_caller_with_many_groups_is_in_all_of_them() {
+    let groups: Vec<_> = (0..300).map(|at| format!("g{at}")).collect();
+    let mut claims = json!({ "groups": groups });
+    for at in 0..200 {
+        claims[format!("c{at:03}")] = json!("x");
+    }
+    let caller = verify(&token_with(claims)).unwrap();
+    assert_eq!(caller.claims("groups").count(), 300);
+    assert_eq!(caller.claim("c199"), Some("x"));
 }

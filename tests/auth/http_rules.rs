@@ -1,6 +1,6 @@
 //! Where we go, and where we let ourselves be sent: the rules' own file, compiled here.
 
-#[path = "../../src/layers/auth/http/rules.rs"]
+#[path = "../../src/spine/address.rs"]
 #[allow(dead_code, reason = "its bounds serve the client")]
 mod rules;
 
@@ -40,6 +40,11 @@ fn redirects_lead_to_no_worse_place() {
         b"file:///x",
     ] {
         assert_eq!(redirected(&from, bad), None, "{:?}", String::from_utf8_lossy(bad));
+    }
+    for here in
+        ["https://LOCALHOST/", "https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://0.0.0.0/", "https://[::]/"]
+    {
+        assert_eq!(redirected(&from, here.as_bytes()), None, "{here}");
     }
     let here = uri("http://127.0.0.1:1/a");
     assert_eq!(redirected(&here, b"http://127.0.0.1:2/b"), Some(uri("http://127.0.0.1:2/b")));

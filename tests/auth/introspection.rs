@@ -14,7 +14,7 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_rampart::auth::{Auth, AuthLayer, HttpClient, Introspection};
 use tower_rampart::{Clock, ClockHand, Identity};
 
-use crate::layer::clock;
+use crate::layer::{Log, clock, meet_call_sites_from_anywhere};
 use crate::support::{NOW, good_token, verifier};
 
 /// A server that answers what it is told to, and keeps what it was asked.
@@ -117,6 +117,9 @@ async fn what_is_not_ours_or_not_active_is_refused() {
         active_with("iss", json!("https://evil.example/")),
         active_with("iss", json!(["https://idp.example/"])),
         active_with("cnf", json!({ "jkt": "x" })),
+        active_with("token_type", json!("DPoP")),
+        active_with("token_type", json!("refresh_token")),
+        active_with("token_type", json!(["Bearer"])),
         json!({ "active": true, "aud": "api" }),
     ] {
         let server = Server::default();
@@ -198,4 +201,35 @@ fn addresses_that_cannot_be_trusted_are_errors() {
     assert!(Introspection::with_bearer("https://idp.example/introspect", "a\nb", client()).is_err());
     let good = Introspection::with_bearer("https://idp.example/introspect", "t0ken", client()).unwrap();
     assert!(!format!("{good:?}").contains("t0ken"));
+}
+
+/// RFC 6749 section 7.1: a token of a kind that is not understood is none; the kinds that are, in any case.
+#[tokio::test]
+async fn bearer_tokens_are_bearer_tokens() {
+    for kind in ["Bearer", "bearer", "access_token"] {
+        let server = Server::default();
+        server.says(&active_with("token_type", json!(kind)));
+        assert_eq!(who(&layer(&server).0, "opaque").await.0, 200, "{kind}");
+    }
+}
+
+/// Strangers can ask as often as they like, and each time somebody cannot tell.
+#[tokio::test]
+async fn a_server_that_is_down_is_no_flood_of_log_lines() {
+    meet_call_sites_from_anywhere();
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_ansi(false);
+    let subscriber = subscriber.with_writer(log.clone()).finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let server = Server::default();
+    server.fails(500, "");
+    let (layer, _, hand) = layer(&server);
+    for at in 0..100 {
+        assert_eq!(who(&layer, &format!("opaque-{at}")).await.0, 503);
+    }
+    let lines = || log.text().matches("authn_unavailable").count();
+    assert_eq!(lines(), 10);
+    hand.advance(Duration::from_secs(1));
+    assert_eq!(who(&layer, "opaque").await.0, 503);
+    assert!(lines() == 11 && log.text().contains("suppressed=90"), "{}", log.text());
 }

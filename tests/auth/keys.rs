@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tower_rampart::auth::{Algorithm, Issuer, JwtVerifier, KeySet, Keys, VerifyingKey};
 
+use crate::layer::{Log, meet_call_sites_from_anywhere};
 use crate::support::{AUTHORITY, ISSUER, b64, claims, good_token, issuer, now, secret_keys, sign_text};
 
 fn set(keys: Value) -> Result<KeySet, tower_rampart::ConfigError> {
@@ -118,4 +119,30 @@ fn nothing_that_is_printed_holds_a_key() {
         VerifyingKey::hmac(b"0123456789abcdef0123456789abcdef", Algorithm::Hs256).unwrap()
     );
     assert!(!shown.contains("48, 49") && !shown.contains("0123"), "{shown}");
+}
+
+/// Two keys of one name are a mistake of the issuer's, which somebody must hear of.
+#[test]
+fn twins_are_skipped_aloud() {
+    meet_call_sites_from_anywhere();
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_ansi(false);
+    tracing::subscriber::with_default(subscriber.with_writer(log.clone()).finish(), || {
+        let other = ed(json!({ "kid": "other" }));
+        let _quiet = Keys::from(set(json!([ed(json!({})), other, {}])).unwrap());
+        assert_eq!(log.text(), "");
+        let _loud = Keys::from(set(json!([ed(json!({})), ed(json!({})), other])).unwrap());
+    });
+    let text = log.text();
+    assert!(text.contains("keys_ambiguous") && text.contains("skipped=2") && text.contains("WARN"), "{text}");
+}
+
+/// A key that everybody can fetch is no secret.
+#[test]
+fn secrets_are_not_fetched() {
+    let client = tower_rampart::auth::testing::Authority::new(ISSUER, "api").client();
+    let keys = tower_rampart::auth::RemoteKeys::at("https://idp.example/jwks.json", client).unwrap();
+    let issuer = Issuer::new(ISSUER).audience("api").algorithms([Algorithm::Hs256]).keys(keys);
+    let error = JwtVerifier::new([issuer]).unwrap_err();
+    assert!(error.to_string().contains("are no algorithms for keys that are fetched"), "{error}");
 }

@@ -215,21 +215,27 @@ fn nothing_that_is_logged_or_printed_holds_a_credential() {
         }
         send(&layer, with(&[("x-api-key", "batch.s3cret")]));
     });
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     assert!(text.contains("authn_token_refused") && text.contains("authn_login_fail"), "{text}");
     assert!(!text.contains("s3cret") && !text.contains("eyJ"), "{text}");
 }
 
 /// With a single subscriber tracing asks the thread that first meets a call site, which may be another test's, and
 /// remembers its answer. With two it asks both.
-fn meet_call_sites_from_anywhere() {
+pub(crate) fn meet_call_sites_from_anywhere() {
     static OTHER: LazyLock<tracing::Dispatch> =
         LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
     LazyLock::force(&OTHER);
 }
 
 #[derive(Clone, Default)]
-struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+pub(crate) struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl std::io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {

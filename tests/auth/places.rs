@@ -111,9 +111,9 @@ fn a_query_opens_the_door_when_somebody_insists() {
 #[test]
 fn cookies_that_are_not_ours_are_passed_on() {
     let layer = auth().cookie("session").strip_credentials(true).build().unwrap();
-    let cookie = format!("a=b; session={}; c=d=e", good_token());
+    let cookie = format!("a=b; flag; session={}; c=d=e;", good_token());
     let answer = send(&layer, request(Method::GET, "/", &[("cookie", &cookie)]));
-    assert_eq!(field(answer.headers(), "cookies"), "a=b; c=d=e");
+    assert_eq!(field(answer.headers(), "cookies"), "a=b; flag; c=d=e");
 }
 
 #[test]
@@ -126,5 +126,30 @@ fn names_that_none_can_have_are_errors() {
         auth().dangerous_query_parameter("a&b").build(),
     ] {
         assert!(build.unwrap_err().to_string().contains("is no name for it"));
+    }
+}
+
+/// RFC 6750 section 2.3: whatever the handler thinks of who may keep its answer.
+#[test]
+fn what_a_query_opened_is_kept_by_nobody_else() {
+    use bytes::Bytes;
+    use futures_util::FutureExt as _;
+    use http_body_util::Full;
+    use tower::{Layer as _, ServiceExt as _, service_fn};
+    let layer = auth().dangerous_query_parameter("access_token").build().unwrap();
+    for (says, expected) in [
+        ("public, max-age=60", "private"),
+        ("max-age=60", "private"),
+        ("x=\"private\"", "private"),
+        ("max-age=60, Private", "max-age=60, Private"),
+        ("no-store", "no-store"),
+    ] {
+        let handler = service_fn(|_: Request<()>| async {
+            let answer = http::Response::builder().header("cache-control", says);
+            Ok::<_, std::convert::Infallible>(answer.body(Full::<Bytes>::default()).unwrap())
+        });
+        let ask = request(Method::GET, &format!("/x?access_token={}", good_token()), &[]);
+        let answer = layer.layer(handler).oneshot(ask).now_or_never().unwrap().unwrap();
+        assert_eq!(field(answer.headers(), "cache-control"), expected, "{says}");
     }
 }

@@ -71,6 +71,22 @@ fn keys_are_fetched_ahead_and_do_not_last_for_ever() {
     assert_eq!(progress.plan(&RULES, start + secs(86_400), Need::Keys), Plan::Fetch);
 }
 
+/// Whatever is set, keys are fetched before they are stale, and may be.
+#[test]
+fn rules_are_put_into_order() {
+    for (cooldown, refresh_after, max_stale) in
+        [(30, 3600, 0), (30, 3600, 40), (30, 1, 90), (30, 3600, 1800), (1, 9, 9)]
+    {
+        let rules = Rules { cooldown: secs(cooldown), refresh_after: secs(refresh_after), max_stale: secs(max_stale) };
+        let ordered = rules.in_order();
+        assert!(ordered.max_stale >= rules.max_stale && ordered.refresh_after <= rules.refresh_after);
+        assert!(ordered.max_stale >= ordered.cooldown * 2 && ordered.refresh_after <= ordered.max_stale / 2);
+    }
+    assert_eq!(RULES.in_order(), RULES);
+    let endless = Rules { cooldown: Duration::MAX, refresh_after: Duration::MAX, max_stale: Duration::MAX };
+    assert_eq!(endless.in_order().max_stale, Duration::MAX);
+}
+
 proptest! {
     /// Whatever tokens come and however fetches end: no two run at once, none follows another within its pause, and
     /// nobody goes on with keys that are too old.

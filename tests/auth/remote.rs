@@ -422,3 +422,115 @@ async fn issuers_do_not_share_keys() {
     let crossed = one.token("a").claim("iss", "https://two.test/").sign();
     assert!(matches!(verifier.verify(crossed.as_bytes(), now), Err(VerifyError::Refused(_))));
 }
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+async fn let_tasks_run() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A fetch is one, however many documents it takes.
+#[tokio::test]
+async fn a_server_that_drips_documents_is_given_up_in_time() {
+    let gate = Arc::new(Semaphore::new(0));
+    let open = Arc::clone(&gate);
+    let slow = HttpClient::new(service_fn(move |_: Request<Full<Bytes>>| {
+        let open = Arc::clone(&open);
+        async move {
+            open.acquire().await.unwrap().forget();
+            let answer = Response::builder().status(StatusCode::NOT_FOUND).body(Full::<Bytes>::default()).unwrap();
+            Ok::<_, Infallible>(answer)
+        }
+    }));
+    let setting = setting_of(|_, clock| RemoteKeys::discover(ISSUER, slow).unwrap().with_clock(clock.clone()));
+    let token = setting.token();
+    let mut request = Box::pin(setting.send(&token));
+    assert!((&mut request).now_or_never().is_none());
+    let_tasks_run().await;
+    setting.hand.advance(secs(6));
+    gate.add_permits(1);
+    let_tasks_run().await;
+    setting.hand.advance(secs(4));
+    let_tasks_run().await;
+    assert_eq!((&mut request).now_or_never(), Some(503));
+}
+
+/// Keys that went stale before they may be fetched anew would lock everybody out.
+#[tokio::test]
+async fn keys_do_not_go_stale_before_they_may_be_fetched_anew() {
+    for max_stale in [0, 10, 45, 1800] {
+        let setting = setting_of(|idp, clock| remote(idp, clock).max_stale(secs(max_stale)));
+        for _ in 0..300 {
+            assert_eq!(setting.send(&setting.token()).await, 200, "{max_stale}");
+            setting.hand.advance(secs(10));
+            let_tasks_run().await;
+            assert!(setting.layer.is_ready(), "{max_stale}: fetched ahead");
+        }
+    }
+}
+
+/// An issuer's metadata lead no further than a redirect would.
+#[tokio::test]
+async fn metadata_from_afar_do_not_lead_to_this_machine() {
+    for keys_at in ["http://127.0.0.1:1/keys", "https://localhost/keys", "https://[::ffff:127.0.0.1]/keys"] {
+        let set = Authority::new(ISSUER, "api").jwks();
+        let asked = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&asked);
+        let client = HttpClient::new(service_fn(move |request: Request<Full<Bytes>>| {
+            let body = if request.uri().path() == "/keys" {
+                count.fetch_add(1, Ordering::Relaxed);
+                set.clone()
+            } else {
+                format!("{{\"issuer\":\"{ISSUER}\",\"jwks_uri\":\"{keys_at}\"}}")
+            };
+            async move { Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(body))) }
+        }));
+        let keys = Keys::from(RemoteKeys::discover(ISSUER, client).unwrap());
+        let_tasks_run().await;
+        assert_eq!((keys.are_there(), asked.load(Ordering::Relaxed)), (false, 0), "{keys_at}");
+    }
+}
+
+/// A configuration that fetches more seldom is no reason to lock everybody out while the issuer is down.
+#[tokio::test]
+async fn other_rules_go_on_with_the_keys_there_are() {
+    let setting = setting();
+    assert_eq!(setting.send(&setting.token()).await, 200);
+    setting.idp.set_down(true);
+    let changed = remote(&setting.idp, &setting.clock).cooldown(secs(60));
+    let layer = Auth::new().jwt(JwtVerifier::new([issuer(changed)]).unwrap()).with_clock(setting.clock.clone());
+    let mut setting = Setting { layer: layer.build().unwrap().adopt_keys(&setting.layer), ..setting };
+    assert!(setting.layer.is_ready());
+    let_tasks_run().await;
+    assert_eq!(setting.send(&setting.token()).await, 200);
+    // Its own clock of fetches goes on: they are no younger than they were.
+    setting.hand.advance(secs(86_400));
+    assert!(!setting.layer.is_ready());
+    setting.idp.set_down(false);
+    setting.hand.advance(secs(60));
+    assert_eq!(setting.send(&setting.token()).await, 200);
+    // Keys from elsewhere are others.
+    let elsewhere = RemoteKeys::at("https://idp.test/other.json", setting.idp.client()).unwrap();
+    let verifier = JwtVerifier::new([issuer(elsewhere.with_clock(setting.clock.clone()))]).unwrap();
+    setting.idp.set_down(true);
+    setting.layer = Auth::new().jwt(verifier).build().unwrap().adopt_keys(&setting.layer);
+    assert!(!setting.layer.is_ready());
+}
+
+/// What an address holds may be a secret.
+#[tokio::test]
+async fn addresses_are_not_printed_whole() {
+    let client = || Authority::new(ISSUER, "api").client();
+    let keys = RemoteKeys::at("https://idp.test/keys?key=s3cret", client()).unwrap();
+    assert!(!format!("{keys:?}").contains("s3cret"));
+    for bad in ["https://user:s3cret@idp.test/", "http://user:s3cret@idp.test/keys"] {
+        let error = RemoteKeys::at(bad, client()).unwrap_err().to_string();
+        assert!(!error.contains("s3cret"), "{error}");
+        let error = RemoteKeys::discover(bad, client()).unwrap_err().to_string();
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+}

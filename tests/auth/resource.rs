@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 use http::Request;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tower_rampart::Challenge;
 use tower_rampart::auth::{Auth, Resource};
 
 use crate::layer::{field, outcome, send, with};
@@ -68,5 +69,18 @@ fn a_resource_is_found_by_its_document() {
     }
     for bad in ["http://api.example/", "https://api.example/?a", "https://api.example/#a", "https://a\"b/", "api"] {
         assert!(Resource::new(bad).is_err(), "{bad}");
+    }
+}
+
+/// What one part of the crate takes for this machine, the others do.
+#[test]
+fn this_machine_is_this_machine_everywhere() {
+    for here in ["http://127.0.0.1:8080/", "http://[::1]:8080/", "http://localhost/"] {
+        let layer = Auth::new().jwt(verifier()).resource(Resource::new(here).unwrap()).build();
+        assert!(layer.is_ok(), "{here}: {layer:?}");
+    }
+    for elsewhere in ["http://127.evil.example/x", "http://api.example/x", "https://user:secret@api.example/x"] {
+        let error = Challenge::default().resource_metadata(elsewhere).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
     }
 }

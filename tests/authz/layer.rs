@@ -73,7 +73,15 @@ fn a_request_that_names_two_methods_is_refused() {
     let with = |method: Method, field: &str, value: &str| {
         Request::builder().method(method).uri("/polls").header(field, value).body(()).unwrap()
     };
-    for field in ["X-HTTP-Method-Override", "x-http-method", "X-Method-Override"] {
+    // What comes by way of CGI has `_` for `-`.
+    for field in [
+        "X-HTTP-Method-Override",
+        "x-http-method",
+        "X-Method-Override",
+        "X_HTTP_Method_Override",
+        "x-http_method",
+        "x_method_override",
+    ] {
         for (method, value) in
             [(Method::GET, "DELETE"), (Method::POST, "GET"), (Method::GET, ""), (Method::GET, "GET,PUT")]
         {
@@ -111,6 +119,10 @@ fn preflights_pass_where_they_are_let() {
     {
         assert_eq!(answer(&open, preflight(method, origin, asks)).status(), 401);
     }
+    // No browser writes another method into one.
+    let mut disguised = preflight(Method::OPTIONS, true, true);
+    disguised.headers_mut().insert("x-http-method-override", "DELETE".parse().unwrap());
+    assert_eq!(answer(&open, disguised).status(), 400);
 }
 
 #[test]

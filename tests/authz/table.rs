@@ -236,3 +236,17 @@ proptest! {
         prop_assert_eq!(allowed(&table, &Method::GET, &path, None).map(str::to_owned), expected, "{:?} {}", templates, path);
     }
 }
+
+/// A long chain is walked and a longer one refused, either in no long time.
+#[test]
+fn chains_of_roles_have_an_end() {
+    let chain = |roles: usize| {
+        let name = |at: usize| format!("r{at:05}");
+        (0..roles).fold(PolicyTable::new(), |table, at| table.role(name(at), [name(at + 1)]))
+    };
+    let table = chain(1000).add_rule(Rule::allow("last", "/").roles(["r01000"])).build().unwrap();
+    let first = Identity::new("idp", "ann").with_roles(["r00000"]);
+    assert!(table.decide(&PolicyContext::new(&Method::GET, "/").with_caller(Some(&first))).is_allowed());
+    let error = chain(50_000).build().unwrap_err().to_string();
+    assert!(error.contains("are too many that inherit"), "{error}");
+}

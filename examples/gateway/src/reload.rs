@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tower_rampart::ConfigError;
 use tower_rampart::config::{AuthConfig, ValidateConfig};
 use tracing::{error, info, warn};
 
@@ -63,9 +64,7 @@ async fn saved(asked: &mut mpsc::Receiver<()>) {
 }
 
 async fn reload(flags: &Flags, state: &State) {
-    let flags_of_read = flags.clone();
-    // Files are read where blocking is no harm.
-    match tokio::task::spawn_blocking(move || Loaded::read(&flags_of_read)).await {
+    match read(flags.clone()).await {
         Ok(Ok(loaded)) => {
             let pipeline = state.pipeline();
             let before = &pipeline.config;
@@ -84,6 +83,14 @@ async fn reload(flags: &Flags, state: &State) {
         }
         Err(error) => error!(%error, "configuration not reloaded, the old one stays"),
     }
+}
+
+/// Reads in a thread of its own: files block, and where there is no runtime nobody begins to fetch keys that the running
+/// pipeline has.
+async fn read(flags: Flags) -> std::io::Result<Result<Loaded, ConfigError>> {
+    let (tell, told) = oneshot::channel();
+    std::thread::Builder::new().name(String::from("reload")).spawn(move || tell.send(Loaded::read(&flags)).is_ok())?;
+    told.await.map_err(|_| std::io::Error::other("the reading broke off"))
 }
 
 /// Watches the directory: many editors replace the file, and a watch on the file itself would be left behind.

@@ -34,7 +34,7 @@ use crate::spine::config::ConfigError;
 /// | `issuer.discovery` | or whether it says itself where (OpenID Connect, RFC 8414) | `false` |
 /// | `issuer.hmac_secret_env` | or the variable that holds its secret | |
 /// | `issuer.jwks_cooldown` | the least between two fetches that tokens ask for | `30s` |
-/// | `issuer.max_stale` | for how long keys serve that cannot be fetched anew | `24h` |
+/// | `issuer.max_stale` | for how long keys serve that cannot be fetched anew; twice the cooldown at least | `24h` |
 /// | `issuer.leeway` | by how much clocks may differ | `60s` |
 /// | `api_key.id`, `.sha256` | a client, and the SHA-256 of its secret | |
 /// | `api_key.roles`, `.scopes`, `.expires` | what it may, and until when | |
@@ -218,7 +218,10 @@ impl IssuerTable {
 
     fn keys(&self, base: &Path, client: Option<&HttpClient>) -> Result<Keys, ConfigError> {
         match (&self.jwks_file, &self.jwks_url, self.discovery, &self.hmac_secret_env) {
-            (Some(file), None, false, None) => keys_in_file(file, base).map(Keys::from),
+            (Some(file), None, false, None) => {
+                self.check_public()?;
+                keys_in_file(file, base).map(Keys::from)
+            }
             (None, None, false, Some(name)) => self.secret(name).map(Keys::from),
             (None, Some(url), false, None) => {
                 let keys = RemoteKeys::at(url, client_for(url, client)?);
@@ -235,12 +238,15 @@ impl IssuerTable {
         }
     }
 
-    fn fetched(&self, keys: RemoteKeys) -> Result<Keys, ConfigError> {
+    /// A key set holds public keys alone, so that with a secret's algorithm every token would be refused.
+    fn check_public(&self) -> Result<(), ConfigError> {
+        const MEND: &str = "name public-key algorithms, or give the secret with `hmac_secret_env`";
         let hmac = self.algorithms.iter().find(|algorithm| matches!(algorithm.name(), "HS256" | "HS384" | "HS512"));
-        if let Some(hmac) = hmac {
-            const MEND: &str = "name public-key algorithms: a key that everybody can fetch is no secret";
-            return Err(ConfigError::new("auth.issuer.algorithms", hmac, "takes a secret", MEND));
-        }
+        hmac.map_or(Ok(()), |hmac| Err(ConfigError::new("auth.issuer.algorithms", hmac, "takes a secret", MEND)))
+    }
+
+    fn fetched(&self, keys: RemoteKeys) -> Result<Keys, ConfigError> {
+        self.check_public()?;
         let keys = self.jwks_cooldown.into_iter().fold(keys, RemoteKeys::cooldown);
         Ok(self.max_stale.into_iter().fold(keys, RemoteKeys::max_stale).into())
     }

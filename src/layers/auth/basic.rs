@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::known::Known;
+use super::room::{Place, Room};
 use crate::spine::identity::Identity;
 
 /// A name and a password, as somebody sent them.
@@ -50,7 +51,8 @@ where
     }
 }
 
-/// User names and passwords, in `Authorization: Basic`.
+/// User names and passwords, in `Authorization: Basic`. 256 are looked at at once; who comes then is told to come again
+/// (503).
 ///
 /// ```
 /// use tower_rampart::Identity;
@@ -70,11 +72,14 @@ pub struct Basic {
     verifier: Arc<dyn VerifyPassword>,
     known: Arc<Known<(f64, Identity)>>,
     remember_for: Duration,
+    room: Room,
 }
 
 /// Longer ones are refused unread.
 const MAX_CREDENTIAL_BYTES: usize = 2048;
 const MAX_KNOWN: usize = 1000;
+/// Logins that are looked at at once: slow hashes are work that strangers can ask for.
+const MAX_RUNNING: usize = 256;
 /// A password that was changed opens the door for so long at most.
 const DEFAULT_REMEMBER_FOR: Duration = Duration::from_secs(30);
 
@@ -111,6 +116,7 @@ impl Basic {
             verifier: Arc::new(verifier),
             known: Arc::new(Known::with_room_for(MAX_KNOWN)),
             remember_for: DEFAULT_REMEMBER_FOR,
+            room: Room::for_at_most(MAX_RUNNING),
         }
     }
 
@@ -131,6 +137,11 @@ impl Basic {
         if !self.remember_for.is_zero() {
             self.known.put(self.known.key(credential), now, (now, identity));
         }
+    }
+
+    /// A place among the logins that are looked at.
+    pub(super) fn enter(&self) -> Option<Place> {
+        self.room.enter()
     }
 
     pub(super) fn verify(&self, login: Login) -> LoginFuture {

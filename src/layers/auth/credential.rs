@@ -63,7 +63,8 @@ impl Places {
             found = found.and(Credential::ApiKey(key.as_bytes()));
         }
         if let Some(name) = &self.cookie {
-            for (_, token) in cookies(headers).filter(|(held, _)| *held == name.as_bytes()) {
+            let held = cookie_pairs(headers).filter_map(cookie);
+            for (_, token) in held.filter(|(held, _)| *held == name.as_bytes()) {
                 let is_ours = is_safe(request) || is_same_origin(headers);
                 found =
                     found.and(if is_ours { Credential::Bearer(token, Place::Cookie) } else { Credential::CrossSite });
@@ -87,9 +88,10 @@ impl Places {
         request.headers_mut().remove(header::AUTHORIZATION);
         request.headers_mut().remove(API_KEY);
         if let Some(name) = &self.cookie {
-            let left = cookies(request.headers()).filter(|(held, _)| *held != name.as_bytes());
-            let left: Vec<_> = left.map(|(name, value)| [name, b"=", value].concat()).collect();
-            replace(request.headers_mut(), header::COOKIE, &left.join(&b"; "[..]));
+            let is_other = |pair: &&[u8]| cookie(pair).is_none_or(|(held, _)| held != name.as_bytes());
+            let left: Vec<_> = cookie_pairs(request.headers()).filter(is_other).collect();
+            let left = left.join(&b"; "[..]);
+            replace(request.headers_mut(), header::COOKIE, &left);
         }
         if let Some(prefix) = &self.websocket {
             let left: Vec<_> =
@@ -119,15 +121,18 @@ fn authorization(field: &HeaderValue) -> Credential<'_> {
     }
 }
 
-/// The cookies of a request, in all of its fields (RFC 6265 section 4.2.1, RFC 9113 section 8.2.3).
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+/// The cookies of a request, in all of its fields (RFC 6265 section 4.2.1, RFC 9113 section 8.2.3), as they are written.
+fn cookie_pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let fields = headers.get_all(header::COOKIE).iter();
-    fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';')).filter_map(|pair| {
-        let pair = pair.trim_ascii();
-        let equals = pair.iter().position(|byte| *byte == b'=')?;
-        let (name, value) = pair.split_at(equals);
-        Some((name.trim_ascii(), value.get(1..).unwrap_or_default()))
-    })
+    let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+    pairs.map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
+}
+
+/// A cookie's name and value; `None` where it has no name.
+fn cookie(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = pair.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = pair.split_at(equals);
+    Some((name.trim_ascii(), value.get(1..).unwrap_or_default()))
 }
 
 /// The protocols that a WebSocket client offers (RFC 6455 section 11.3.4).

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -82,10 +82,9 @@ where
                     let mut response = ready!(inner.poll(cx))?;
                     if *by_query && response.status().is_success() {
                         // RFC 6750 section 2.3: what a token in an address opened is for nobody else.
-                        response
-                            .headers_mut()
-                            .entry(header::CACHE_CONTROL)
-                            .or_insert(HeaderValue::from_static("private"));
+                        if !is_for_one(response.headers()) {
+                            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+                        }
                     }
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                 }
@@ -112,6 +111,13 @@ where
             self.set(next);
         }
     }
+}
+
+/// Whether an answer says that no shared cache may keep it.
+fn is_for_one(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::CACHE_CONTROL).iter();
+    let mut directives = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    directives.any(|held| [&b"private"[..], b"no-store"].iter().any(|ours| held.eq_ignore_ascii_case(ours)))
 }
 
 impl<S, ReqB> fmt::Debug for ResponseFuture<S, ReqB>

@@ -49,7 +49,8 @@ impl<V: Clone> Known<V> {
         self.bucket(key)?.iter().find(|entry| entry.key == key).map(|entry| entry.value.clone())
     }
 
-    /// Remembers a credential, in the place of the one that was judged longest ago if there is no other.
+    /// Remembers a credential, in the place of the one that was judged longest ago if there is no other. What was judged in
+    /// the future, before a clock went back, is of no more use than what is oldest.
     pub(super) fn put(&self, key: Key, since: f64, value: V) {
         let Some(mut bucket) = self.bucket(key) else { return };
         let entry = Entry { key, since, value };
@@ -57,8 +58,15 @@ impl<V: Clone> Known<V> {
             *held = entry;
         } else if bucket.len() < BUCKET {
             bucket.push(entry);
-        } else if let Some(oldest) = bucket.iter_mut().min_by(|a, b| a.since.total_cmp(&b.since)) {
-            *oldest = entry;
+        } else {
+            let rank = |held: &Entry<V>| (held.since <= since, held.since);
+            let oldest = bucket.iter_mut().min_by(|a, b| {
+                let ((a_counts, a), (b_counts, b)) = (rank(a), rank(b));
+                a_counts.cmp(&b_counts).then(a.total_cmp(&b))
+            });
+            if let Some(oldest) = oldest {
+                *oldest = entry;
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Response, header};
 
-use super::http::{is_trustworthy, origin_and_path};
+use crate::spine::address::{is_trustworthy, origin_and_path, without_login};
 use crate::spine::body::ResponseBody;
 use crate::spine::config::ConfigError;
 use crate::spine::problem::Member;
@@ -46,7 +46,7 @@ impl Resource {
     pub fn new(resource: &str) -> Result<Self, ConfigError> {
         let refuse = || {
             const MEND: &str = "write its https URL without query and fragment, such as `https://api.example/`";
-            ConfigError::new("resource", resource, "is no identifier of a resource", MEND)
+            ConfigError::new("resource", without_login(resource), "is no identifier of a resource", MEND)
         };
         let is_plain =
             !resource.contains(['?', '#', '"', '\\']) && resource.parse().is_ok_and(|uri| is_trustworthy(&uri));

@@ -37,9 +37,10 @@ use jsonwebtoken::EncodingKey;
 use jsonwebtoken::jwk::EllipticCurve;
 use tower_service::Service;
 
-use super::http::{HttpClient, origin_and_path};
+use super::http::HttpClient;
 use super::provider::PROVIDER;
 use super::{Algorithm, Issuer, KeySet, Keys};
+use crate::spine::address::origin_and_path;
 use crate::spine::body::ResponseBody;
 use crate::spine::clock::Clock;
 use crate::spine::problem::Member;

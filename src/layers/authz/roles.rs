@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::spine::config::ConfigError;
 
+/// The most roles that inherit others: each is looked at with all that it inherits.
+const MAX_HEIRS: usize = 1000;
+
 /// Which roles each role has with it, itself included.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Roles {
@@ -15,20 +18,15 @@ pub(super) struct Roles {
 impl Roles {
     /// Closes a hierarchy: `admin` inherits `author`, `author` inherits `voter`.
     pub(super) fn close(inherits: &BTreeMap<Box<str>, Vec<Box<str>>>) -> Result<Self, ConfigError> {
+        if inherits.len() > MAX_HEIRS {
+            return Err(ConfigError::new("roles", inherits.len(), "are too many that inherit", "write at most 1000"));
+        }
         let mut closed = BTreeMap::new();
-        for role in inherits.keys() {
-            let mut held = BTreeSet::new();
-            descend(role, inherits, &mut held);
-            let in_circle = |inherited: &str| {
-                inherits.get(inherited).is_some_and(|further| {
-                    let mut back = BTreeSet::new();
-                    further.iter().for_each(|role| descend(role, inherits, &mut back));
-                    back.contains(role) && held.contains(inherited)
-                })
-            };
-            if held.iter().any(|inherited| in_circle(inherited)) {
-                const MEND: &str = "let roles inherit in one direction";
-                return Err(ConfigError::new("roles", role, "inherits itself", MEND));
+        for (role, direct) in inherits {
+            let mut held = descend(direct, inherits);
+            // It was not put there for being itself, so a circle led back to it.
+            if !held.insert(role.clone()) {
+                return Err(ConfigError::new("roles", role, "inherits itself", "let roles inherit in one direction"));
             }
             closed.insert(role.clone(), held);
         }
@@ -71,8 +69,14 @@ impl Roles {
     }
 }
 
-fn descend(role: &str, inherits: &BTreeMap<Box<str>, Vec<Box<str>>>, held: &mut BTreeSet<Box<str>>) {
-    if held.insert(role.into()) {
-        inherits.get(role).into_iter().flatten().for_each(|inherited| descend(inherited, inherits, held));
+/// These roles, and all that they inherit. A list of what is left to do instead of a call within a call: chains may be
+/// long.
+fn descend(roles: &[Box<str>], inherits: &BTreeMap<Box<str>, Vec<Box<str>>>) -> BTreeSet<Box<str>> {
+    let (mut held, mut left) = (BTreeSet::new(), roles.iter().collect::<Vec<_>>());
+    while let Some(role) = left.pop() {
+        if held.insert(role.clone()) {
+            left.extend(inherits.get(role).into_iter().flatten());
+        }
     }
+    held
 }

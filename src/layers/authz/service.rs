@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response};
 use tower_service::Service;
 
 use super::context::PolicyContext;
@@ -63,13 +63,13 @@ where
         let Snapshot { enforced, shadow } = self.policies.now();
         let Some(policy) = enforced else { return ResponseFuture::passed(self.inner.call(request)) };
         let view = RequestView::of(&request);
-        if self.settings.passes_preflights && view.is_preflight() {
-            return ResponseFuture::passed(self.inner.call(request));
-        }
-        let refusal = if self.settings.ignores_overrides || !overrides_method(view) {
-            self.settings.ask(&*policy, shadow.as_deref(), view)
-        } else {
+        // Before preflights: no browser writes another method into one, and none is to be done unasked.
+        let refusal = if !self.settings.ignores_overrides && overrides_method(view) {
             Some(ambiguous("The request names two methods."))
+        } else if self.settings.passes_preflights && view.is_preflight() {
+            return ResponseFuture::passed(self.inner.call(request));
+        } else {
+            self.settings.ask(&*policy, shadow.as_deref(), view)
         };
         if let Some(rejection) = refusal {
             let facts = RequestFacts::of(view);
@@ -135,8 +135,18 @@ fn ambiguous(detail: &'static str) -> Rejection {
 /// Whether a field names another method than the request: some services do what the field says, and no rule was asked
 /// about that.
 fn overrides_method(request: RequestView<'_>) -> bool {
-    const FIELDS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
     let method = request.method().as_str().as_bytes();
     let is_other = |value: &HeaderValue| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(method);
-    FIELDS.iter().any(|field| request.headers().get_all(*field).iter().any(is_other))
+    request.headers().iter().any(|(name, value)| is_override(name) && is_other(value))
+}
+
+/// Whether a field is one of those that name a method, in any spelling: some servers read `_` as `-`.
+fn is_override(name: &HeaderName) -> bool {
+    const FIELDS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+    let name = name.as_str();
+    let is_same = |held: u8, asked: u8| held == asked || (held == b'_' && asked == b'-');
+    name.starts_with('x')
+        && FIELDS.iter().any(|field| {
+            field.len() == name.len() && name.bytes().zip(field.bytes()).all(|(held, asked)| is_same(held, asked))
+        })
 }

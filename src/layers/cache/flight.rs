@@ -207,7 +207,10 @@ impl<T: Clone> Follow<T> {
         match &state.outcome {
             Some((outcome, _)) => Poll::Ready(outcome.clone()),
             None => {
-                state.waiting.insert(self.id, waker.clone());
+                // Dropped outside the lock, since it may run anything.
+                let before = state.waiting.insert(self.id, waker.clone());
+                drop(state);
+                drop(before);
                 Poll::Pending
             }
         }

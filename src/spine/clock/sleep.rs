@@ -39,7 +39,10 @@ impl Future for Sleep {
         match &mut self.0 {
             Kind::Timer(timer) => Pin::new(timer).poll(cx),
             Kind::Manual { clock, until_nanos, id } => {
-                clock.sleepers().insert(*id, (*until_nanos, cx.waker().clone()));
+                // Wakers are cloned and dropped outside the lock: either may run anything.
+                let waker = cx.waker().clone();
+                let before = clock.sleepers().insert(*id, (*until_nanos, waker));
+                drop(before);
                 // Looked at after the waker stands in the list: a hand that moves in between finds it.
                 if clock.passed() >= Duration::from_nanos(*until_nanos) { Poll::Ready(()) } else { Poll::Pending }
             }
@@ -50,7 +53,8 @@ impl Future for Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         if let Kind::Manual { clock, id, .. } = &self.0 {
-            clock.sleepers().remove(id);
+            let sleeper = clock.sleepers().remove(id);
+            drop(sleeper);
         }
     }
 }

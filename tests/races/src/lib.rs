@@ -1,4 +1,4 @@
-//! The rate limiter's table, and the cache's flights, with the locks and atomics of a model checker in the place of the
+//! The rate limiter's table, the cache's flights, and the fetches of keys with the signal that they give, with the locks and atomics of a model checker in the place of the
 //! standard library's.
 //!
 //! The engine's own files are compiled here, as they stand; only `sync` is another.
@@ -10,6 +10,8 @@ mod agreement;
 mod bucket;
 #[path = "../../../src/spine/config.rs"]
 mod config;
+#[path = "../../../src/layers/auth/jwt/remote/desk.rs"]
+mod desk;
 #[path = "../../../src/layers/cache/flight.rs"]
 mod flight;
 #[path = "../../../src/layers/rate_limit/meter.rs"]
@@ -18,26 +20,31 @@ mod meter;
 mod place;
 #[path = "../../../src/layers/rate_limit/quota.rs"]
 mod quota;
+#[path = "../../../src/layers/auth/jwt/remote/refresh.rs"]
+mod refresh;
 #[path = "../../../src/layers/rate_limit/shard.rs"]
 mod shard;
+#[path = "../../../src/spine/signal.rs"]
+mod signal;
 #[path = "../../../src/layers/rate_limit/table.rs"]
 mod table;
 #[path = "../../../src/layers/rate_limit/window.rs"]
 mod window;
 
 mod spine {
-    pub(crate) use crate::config;
+    pub(crate) use crate::{config, signal, sync};
 }
 
 mod sync {
-    pub(super) use shuttle::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-    pub(super) use shuttle::sync::{Arc, Mutex, MutexGuard};
+    pub(crate) use shuttle::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard};
 }
 
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    use std::future::poll_fn;
+    use std::future::{Future as _, poll_fn};
+    use std::task::{Context, Wake, Waker};
     use std::time::{Duration, Instant};
 
     use shuttle::sync::Arc;
@@ -45,10 +52,13 @@ mod tests {
     use shuttle::thread;
 
     use crate::agreement::{Charge, Terms, charge_all};
+    use crate::desk::{Ahead, Desk, Fetching, Turn};
     use crate::flight::{Flights, Outcome, Role, Terms as Joining};
     use crate::meter::{Meter, Verdict};
     use crate::place::{Overflow, Tag};
     use crate::quota::Quota;
+    use crate::refresh::{Need, Rules};
+    use crate::signal::{Signal, Wait};
     use crate::table::Table;
 
     const NOW: u64 = 1_000_000_000;
@@ -277,6 +287,161 @@ mod tests {
                 assert_eq!(led.load(Ordering::SeqCst), 1);
                 drop(lead);
                 assert_eq!(flights.len(), 0);
+            },
+            SCHEDULES,
+        );
+    }
+
+    #[test]
+    fn a_signal_is_lost_on_nobody() {
+        shuttle::check_random(
+            || {
+                let signal = Signal::new(3);
+                // A wait counts from when it began, whenever it is polled.
+                let waits: Vec<_> = (0..3).map(|_| signal.wait().unwrap()).collect();
+                assert!(signal.wait().is_none(), "no more than may wait");
+                let threads: Vec<_> = waits
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, wait)| {
+                        thread::spawn(move || if at == 0 { drop(wait) } else { shuttle::future::block_on(wait) })
+                    })
+                    .collect();
+                let given = Arc::clone(&signal);
+                let giver = thread::spawn(move || given.give().wake());
+                for thread in threads {
+                    thread.join().unwrap();
+                }
+                giver.join().unwrap();
+                let again: Vec<_> = (0..3).map(|_| signal.wait()).collect();
+                assert!(again.iter().all(Option::is_some), "the room is given back");
+            },
+            SCHEDULES,
+        );
+    }
+
+    /// A waker that holds the last of a task drops what the task held, and that may be another wait.
+    #[test]
+    fn a_waker_may_hold_another_wait() {
+        struct Holder {
+            _wait: Option<Wait>,
+        }
+        impl Wake for Holder {
+            fn wake(self: Arc<Self>) {}
+        }
+        shuttle::check_random(
+            || {
+                let signal = Signal::new(4);
+                let mut wait = Box::pin(signal.wait().unwrap());
+                for _ in 0..2 {
+                    let waker = Waker::from(Arc::new(Holder { _wait: signal.wait() }));
+                    assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+                }
+                drop(wait);
+                let again: Vec<_> = (0..4).map(|_| signal.wait()).collect();
+                assert!(again.iter().all(Option::is_some));
+            },
+            1,
+        );
+    }
+
+    const FETCHES: Rules = Rules {
+        cooldown: Duration::from_secs(30),
+        refresh_after: Duration::from_secs(3600),
+        max_stale: Duration::from_secs(86_400),
+    };
+
+    /// Runs a fetch in a thread of its own, as the layer does in a task, and counts it.
+    fn run(fetching: Fetching, succeeds: bool, now: Instant, counts: &Arc<[AtomicUsize; 2]>) -> thread::JoinHandle<()> {
+        let counts = Arc::clone(counts);
+        thread::spawn(move || {
+            let [running, fetches] = &*counts;
+            assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
+            fetches.fetch_add(1, Ordering::SeqCst);
+            thread::yield_now();
+            running.fetch_sub(1, Ordering::SeqCst);
+            if succeeds {
+                fetching.succeeded(now);
+            }
+        })
+    }
+
+    #[test]
+    fn keys_are_fetched_once_and_whoever_waits_is_told() {
+        for succeeds in [true, false] {
+            shuttle::check_random(
+                move || {
+                    let (desk, now) = (Arc::new(Desk::new(FETCHES, 8)), Instant::now());
+                    let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+                    let mut threads: Vec<_> = (0..3)
+                        .map(|_| {
+                            let (desk, counts) = (Arc::clone(&desk), Arc::clone(&counts));
+                            thread::spawn(move || {
+                                let (turn, fetching) = desk.ask(now, Need::Keys, false, true);
+                                let fetch = fetching.map(|fetching| run(fetching, succeeds, now, &counts));
+                                let turn = match turn {
+                                    Turn::Wait(wait) => {
+                                        shuttle::future::block_on(wait);
+                                        desk.ask(now, Need::Keys, true, true).0
+                                    }
+                                    turn => turn,
+                                };
+                                assert_eq!(matches!(turn, Turn::GoOn), succeeds);
+                                if let Some(fetch) = fetch {
+                                    fetch.join().unwrap();
+                                }
+                            })
+                        })
+                        .collect();
+                    let (ahead, counted) = (Arc::clone(&desk), Arc::clone(&counts));
+                    threads.push(thread::spawn(move || {
+                        let (next, fetching) = ahead.ahead(now);
+                        let fetch = fetching.map(|fetching| run(fetching, succeeds, now, &counted));
+                        if let Ahead::Fetch(wait) | Ahead::Wait(wait) = next {
+                            shuttle::future::block_on(wait.unwrap());
+                            assert!(matches!(ahead.ahead(now).0, Ahead::Sleep(_)));
+                        }
+                        if let Some(fetch) = fetch {
+                            fetch.join().unwrap();
+                        }
+                    }));
+                    for thread in threads {
+                        thread.join().unwrap();
+                    }
+                    assert_eq!(counts[1].load(Ordering::SeqCst), 1);
+                },
+                SCHEDULES,
+            );
+        }
+    }
+
+    /// Who begins a fetch just when another one ends waits for its own.
+    #[test]
+    fn a_wait_ends_with_the_fetch_that_it_began_for() {
+        shuttle::check_random(
+            || {
+                let (desk, start) = (Arc::new(Desk::new(FETCHES, 8)), Instant::now());
+                let (_, first) = desk.ask(start, Need::Keys, true, true);
+                let ending = thread::spawn(move || drop(first));
+                // The first one took longer than its cooldown.
+                let later = start + Duration::from_secs(60);
+                let (turn, second) = desk.ask(later, Need::Keys, false, true);
+                let Turn::Wait(wait) = turn else { panic!("it waits for one or the other") };
+                let ended = Arc::new(AtomicUsize::new(0));
+                let fetch = second.map(|second| {
+                    let ended = Arc::clone(&ended);
+                    thread::spawn(move || {
+                        thread::yield_now();
+                        ended.store(1, Ordering::SeqCst);
+                        second.succeeded(later);
+                    })
+                });
+                shuttle::future::block_on(wait);
+                if let Some(fetch) = fetch {
+                    assert_eq!(ended.load(Ordering::SeqCst), 1);
+                    fetch.join().unwrap();
+                }
+                ending.join().unwrap();
             },
             SCHEDULES,
         );

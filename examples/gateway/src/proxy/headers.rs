@@ -105,15 +105,17 @@ fn strip_claims(headers: &mut HeaderMap, trusted: bool) {
 
 /// What the upstream may rely on about the caller.
 fn state_identity(headers: &mut HeaderMap, identity: &Identity) {
+    // What servers cut off at the ends of a field, or of a list's entry, would make another name of it.
+    let is_whole = |text: &str| !text.is_empty() && text.trim() == text;
     // A list in one field has no room for names with commas.
-    let is_plain = |role: &&str| !role.is_empty() && !role.chars().any(|c| c == ',' || c.is_control());
+    let is_plain = |role: &&str| is_whole(role) && !role.chars().any(|c| c == ',' || c.is_control());
     let roles: Vec<_> = identity.roles().filter(is_plain).collect();
     let fields = [
         ("x-auth-subject", identity.subject().to_owned()),
         ("x-auth-issuer", identity.issuer().to_owned()),
         ("x-auth-roles", roles.join(",")),
     ];
-    for (name, value) in fields {
+    for (name, value) in fields.into_iter().filter(|(name, value)| *name == "x-auth-roles" || is_whole(value)) {
         if let Ok(value) = HeaderValue::try_from(value.into_bytes()) {
             headers.insert(HeaderName::from_static(name), value);
         }

@@ -116,6 +116,25 @@ fn a_trusted_proxys_fields_are_appended_to() {
     assert_eq!(all(&by_v6, "x-forwarded-proto"), ["http"], "a word that is none is written anew");
 }
 
+/// Servers cut spaces off, and so would read another name.
+#[test]
+fn names_that_would_be_read_as_others_are_not_stated() {
+    let stated = |subject: &str, roles: &[&str]| {
+        let mut request = Request::get("/").body(()).unwrap();
+        request.extensions_mut().insert(Identity::new("idp", subject).with_roles(roles));
+        rewrite_request(&mut request, &ClientIp::new(), false);
+        request.headers().clone()
+    };
+    let headers = stated("alice", &["reader", " admin", "admin ", "\tadmin", "a,admin", "site admin"]);
+    assert_eq!(all(&headers, "x-auth-roles"), ["reader,site admin"]);
+    assert_eq!(all(&headers, "x-auth-subject"), ["alice"]);
+    for subject in [" alice", "alice ", "alice\n", ""] {
+        let headers = stated(subject, &[]);
+        assert!(!headers.contains_key("x-auth-subject"), "{subject:?}");
+        assert_eq!(all(&headers, "x-auth-issuer"), ["idp"]);
+    }
+}
+
 #[test]
 fn responses_lose_their_hop() {
     let mut headers = HeaderMap::new();

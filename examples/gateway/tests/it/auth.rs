@@ -195,7 +195,11 @@ async fn tables_that_cannot_be_are_named() {
     for (tables, expected) in [
         ("[auth]\n".to_owned(), "auth: knows no credential; add an `[[auth.issuer]]`"),
         (issuer(""), "auth.issuer: `i` has no keys"),
-        (issuer("jwks_file = \"none.json\"\n"), "auth.issuer.jwks_file: `none.json` cannot be read"),
+        (issuer("jwks_file = \"none.json\"\n"), "auth.issuer.algorithms: `HS256` takes a secret"),
+        (
+            issuer("jwks_file = \"none.json\"\n").replace("HS256", "ES256"),
+            "auth.issuer.jwks_file: `none.json` cannot be read",
+        ),
         (issuer("hmac_secret_env = \"NOT_SET_HERE\"\n"), "auth.issuer.hmac_secret_env: `NOT_SET_HERE` is not set"),
         (issuer("hmac_secret_env = \"SHORT\"\n"), "auth.issuer.hmac_secret_env: `SHORT` is shorter than HS256's hash"),
         (issuer("leeway = \"soon\"\n"), "gateway.toml:5: auth.issuer.leeway: `soon` is no duration"),

@@ -108,10 +108,19 @@ async fn a_reload_goes_on_with_the_keys_there_are() {
     let mut gateway = guarded(address, &issuer(idp, "discovery = true")).await;
     let token = authority.token("alice").sign();
     assert_eq!(send(&gateway, &token).await, 200);
-    authority.set_down(true);
     let file = gateway.file();
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, format!("{text}\n# another\n")).unwrap();
+    // Neither a file that can be used nor one that cannot.
+    let broken = "[[validate.route]]\nmethod = \"GET\"\npath = \"/x\"\nschema = \"missing.json\"";
+    for (more, said) in [("# another", "configuration reloaded"), (broken, "not reloaded"), ("", "reloaded")] {
+        std::fs::write(&file, format!("{text}\n{more}\n")).unwrap();
+        wait_for(&mut gateway.log, said).await;
+        assert_eq!(send(&gateway, &authority.token("carol").sign()).await, 200);
+    }
+    assert_eq!(authority.fetches(), 1);
+    authority.set_down(true);
+    // Other rules for the fetches are no other keys.
+    std::fs::write(&file, text.replace("\"1s\"", "\"2s\"")).unwrap();
     wait_for(&mut gateway.log, "configuration reloaded").await;
     assert_eq!(send(&gateway, &token).await, 200);
     assert_eq!(send(&gateway, &authority.token("bob").sign()).await, 200);

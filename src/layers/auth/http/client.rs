@@ -13,7 +13,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 use tower_service::Service;
 
-use super::rules::{MAX_REDIRECTS, redirected};
+use crate::spine::address::{MAX_REDIRECTS, redirected};
 use crate::spine::clock::Clock;
 
 /// Sends requests for this crate: any tower service that speaks HTTP.
@@ -75,23 +75,20 @@ impl HttpClient {
         Self(Arc::new(Erased { service: Mutex::new(service), body: std::marker::PhantomData::<fn(B)> }))
     }
 
-    /// Fetches a document.
-    pub(in crate::layers::auth) async fn get(&self, uri: &Uri, limits: Limits, clock: &Clock) -> Result<Bytes, Fault> {
-        let fetch = async {
-            let mut uri = uri.clone();
-            for _ in 0..=MAX_REDIRECTS {
-                let answer = self.0.send(request(Method::GET, &uri, Bytes::new()), limits.max_bytes).await?;
-                let status = answer.status();
-                if status == StatusCode::OK {
-                    return Ok(answer.into_body());
-                }
-                let location = answer.headers().get(header::LOCATION).filter(|_| status.is_redirection());
-                let Some(location) = location else { return Err(Fault::Status(status)) };
-                uri = redirected(&uri, location.as_bytes()).ok_or(Fault::Redirect)?;
+    /// Fetches a document, in no certain time: whoever asks sees to that with [`within`].
+    pub(in crate::layers::auth) async fn get(&self, uri: &Uri, max_bytes: usize) -> Result<Bytes, Fault> {
+        let mut uri = uri.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let answer = self.0.send(request(Method::GET, &uri, Bytes::new()), max_bytes).await?;
+            let status = answer.status();
+            if status == StatusCode::OK {
+                return Ok(answer.into_body());
             }
-            Err(Fault::Redirect)
-        };
-        within(clock, limits.timeout, fetch).await
+            let location = answer.headers().get(header::LOCATION).filter(|_| status.is_redirection());
+            let Some(location) = location else { return Err(Fault::Status(status)) };
+            uri = redirected(&uri, location.as_bytes()).ok_or(Fault::Redirect)?;
+        }
+        Err(Fault::Redirect)
     }
 
     /// Sends a form with a credential, which no redirect is to see.
@@ -125,18 +122,18 @@ fn request(method: Method, uri: &Uri, body: Bytes) -> Request<Bytes> {
 }
 
 /// The work's result, if it comes in time; a clock that cannot wait is out of time at once.
-async fn within<T>(
+pub(in crate::layers::auth) async fn within<T, E: From<Fault>>(
     clock: &Clock,
     timeout: Duration,
-    work: impl Future<Output = Result<T, Fault>> + Send,
-) -> Result<T, Fault> {
-    let Some(mut sleep) = clock.sleep(timeout) else { return Err(Fault::TimedOut) };
+    work: impl Future<Output = Result<T, E>> + Send,
+) -> Result<T, E> {
+    let Some(mut sleep) = clock.sleep(timeout) else { return Err(Fault::TimedOut.into()) };
     let mut work = std::pin::pin!(work);
     poll_fn(|cx| {
         if let Poll::Ready(result) = work.as_mut().poll(cx) {
             return Poll::Ready(result);
         }
-        Pin::new(&mut sleep).poll(cx).map(|()| Err(Fault::TimedOut))
+        Pin::new(&mut sleep).poll(cx).map(|()| Err(Fault::TimedOut.into()))
     })
     .await
 }
@@ -160,7 +157,10 @@ where
             poll_fn(|cx| service.poll_ready(cx)).await.map_err(|_| Fault::Unreachable)?;
             let answer = service.call(request.map(B::from)).await.map_err(|_| Fault::Unreachable)?;
             let (head, body) = answer.into_parts();
-            Ok(Response::from_parts(head, collect(body, max_bytes).await?))
+            // What stands in a redirect or an error is not looked at, and need not be waited for.
+            let is_read = head.status == StatusCode::OK;
+            let body = if is_read { collect(body, max_bytes).await? } else { Bytes::new() };
+            Ok(Response::from_parts(head, body))
         })
     }
 }

@@ -40,8 +40,13 @@ impl Rules {
         let is_ours = self.audiences.is_empty()
             || answer.get("aud").is_some_and(|audience| audience_is_among(audience, &self.audiences));
         let is_timely = expires.is_none_or(|date| now < date) && not_before.is_none_or(|date| date <= now);
+        // RFC 6749 section 7.1: a kind of token that is not understood is none. `access_token` is what some servers write.
+        let is_bearer = answer.get("token_type").is_none_or(|kind| {
+            kind.text()
+                .is_some_and(|kind| ["bearer", "access_token"].iter().any(|ours| kind.eq_ignore_ascii_case(ours)))
+        });
         // A token that is bound to its sender is none without the proof.
-        if !is_theirs || !is_ours || !is_timely || answer.get("cnf").is_some() {
+        if !is_theirs || !is_ours || !is_timely || !is_bearer || answer.get("cnf").is_some() {
             return Ok(None);
         }
         Ok(caller(&self.issuer, &self.roles_claim, None, &answer).ok().map(|caller| (caller, expires)))

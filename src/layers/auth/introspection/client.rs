@@ -21,17 +21,18 @@ impl Introspection {
         token: &[u8],
         clock: &Clock,
     ) -> Result<Option<Identity>, CannotVerify> {
-        let _running = self.place().ok_or(CannotVerify)?;
+        let _place = self.room.enter().ok_or(CannotVerify)?;
         let form = format!("token={}&token_type_hint=access_token", percent_encode(token, NON_ALPHANUMERIC));
         let limits = Limits { max_bytes: MAX_ANSWER_BYTES, timeout: self.timeout };
         let asked = self.client.post_form(&self.endpoint, self.credential.clone(), Bytes::from(form), limits, clock);
         let answer = asked.await.map_err(|fault| {
-            event::credential_unverifiable(Origin::Auth, &fault);
+            event::credential_unverifiable(Origin::Auth, &fault, &self.sampler, clock);
             CannotVerify
         })?;
         let now = clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let caller = self.rules.judge(&answer, now).map_err(|_| {
-            event::credential_unverifiable(Origin::Auth, &"the introspection answer cannot be read");
+            const UNREADABLE: &str = "the introspection answer cannot be read";
+            event::credential_unverifiable(Origin::Auth, &UNREADABLE, &self.sampler, clock);
             CannotVerify
         })?;
         self.known.put(self.known.key(token), now, Known7662 { said: now, caller: caller.clone() });

@@ -5,7 +5,6 @@ mod client;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,9 +13,12 @@ use http::{HeaderValue, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::answer::Rules;
-use super::http::{HttpClient, is_trustworthy};
+use super::http::HttpClient;
 use super::known::Known;
+use super::room::Room;
+use crate::spine::address::{is_trustworthy, without_login};
 use crate::spine::config::ConfigError;
+use crate::spine::event::Sampler;
 use crate::spine::identity::Identity;
 
 /// Asks an authorization server what opaque tokens mean.
@@ -46,7 +48,8 @@ pub struct Introspection {
     remember_for: Duration,
     timeout: Duration,
     known: Arc<Known<Known7662>>,
-    running: Arc<AtomicUsize>,
+    room: Room,
+    sampler: Arc<Sampler>,
 }
 
 /// What was said of a token, and when.
@@ -96,8 +99,9 @@ impl Introspection {
     fn new(url: &str, credential: &str, client: HttpClient) -> Result<Self, ConfigError> {
         const MEND: &str = "write an https URL; http is for `localhost` and loopback addresses";
         let endpoint = url.parse::<Uri>().ok().filter(is_trustworthy);
-        let endpoint =
-            endpoint.ok_or_else(|| ConfigError::new("introspection", url, "is no address that is trusted", MEND))?;
+        let endpoint = endpoint.ok_or_else(|| {
+            ConfigError::new("introspection", without_login(url), "is no address that is trusted", MEND)
+        })?;
         let mut credential = HeaderValue::from_str(credential).map_err(|_| {
             ConfigError::new("introspection, token", "", "is no token", "write printable ASCII without spaces")
         })?;
@@ -115,7 +119,8 @@ impl Introspection {
             remember_for: DEFAULT_REMEMBER_FOR,
             timeout: DEFAULT_TIMEOUT,
             known: Arc::new(Known::with_room_for(MAX_KNOWN)),
-            running: Arc::default(),
+            room: Room::for_at_most(MAX_RUNNING),
+            sampler: Arc::default(),
         })
     }
 
@@ -163,21 +168,6 @@ impl Introspection {
             Some((caller, expires)) if expires.is_none_or(|expires| now < expires) => Recalled::Caller(caller),
             _ => Recalled::NoGood,
         }
-    }
-
-    /// A place among the questions under way.
-    fn place(&self) -> Option<Running> {
-        let running = Running(Arc::clone(&self.running));
-        (self.running.fetch_add(1, Ordering::AcqRel) < MAX_RUNNING).then_some(running)
-    }
-}
-
-/// A question under way. Made only after its count was raised, whether it may stay or not.
-struct Running(Arc<AtomicUsize>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Issuer {
 
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
 /// A longer one would be a second lifetime.
-const MAX_LEEWAY: Duration = Duration::from_secs(300);
+pub(super) const MAX_LEEWAY: Duration = Duration::from_secs(300);
 
 impl Issuer {
     /// An issuer by its exact name: the `iss` of its tokens, byte for byte.
@@ -134,6 +134,10 @@ impl Issuer {
         if hmac > 0 && hmac < self.algorithms.len() {
             const BREACH: &str = "mix secrets and public keys, by which a public key can be taken for a secret";
             return blame("algorithms", String::new(), BREACH, "name HMACs alone or public-key algorithms alone");
+        }
+        if hmac > 0 && self.keys.are_fetched() {
+            const BREACH: &str = "are no algorithms for keys that are fetched: what everybody can fetch is no secret";
+            return blame("algorithms", String::new(), BREACH, "name public-key algorithms");
         }
         if self.rules.leeway > MAX_LEEWAY {
             let shown = format!("{}s", self.rules.leeway.as_secs());

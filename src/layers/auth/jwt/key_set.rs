@@ -19,6 +19,8 @@ use crate::spine::json::{Json, JsonFault, JsonLimits, read};
 pub struct KeySet {
     keys: Vec<VerifyingKey>,
     skipped: usize,
+    /// Those of the skipped that share name and algorithm with another.
+    twins: usize,
 }
 
 /// How a set is read.
@@ -29,7 +31,7 @@ const MAX_KEYS: usize = 100;
 impl KeySet {
     /// Keys given one by one.
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Self {
-        let mut set = Self { keys: keys.into_iter().collect(), skipped: 0 };
+        let mut set = Self { keys: keys.into_iter().collect(), skipped: 0, twins: 0 };
         set.drop_twins();
         set
     }
@@ -60,7 +62,7 @@ impl KeySet {
         }
         let keys: Vec<Result<VerifyingKey, Unusable>> = keys.iter().map(VerifyingKey::from_jwk).collect();
         let skipped = keys.iter().filter(|key| key.is_err()).count();
-        let mut set = Self { keys: keys.into_iter().flatten().collect(), skipped };
+        let mut set = Self { keys: keys.into_iter().flatten().collect(), skipped, twins: 0 };
         set.drop_twins();
         Ok(set)
     }
@@ -76,7 +78,12 @@ impl KeySet {
             all.iter().filter(same).count() > 1
         };
         self.keys.retain(|key| !is_twin(key));
-        self.skipped += before - self.keys.len();
+        self.twins = before - self.keys.len();
+        self.skipped += self.twins;
+    }
+
+    pub(super) const fn twins(&self) -> usize {
+        self.twins
     }
 
     /// How many keys there are.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::algorithm::Algorithm;
 use super::key_set::KeySet;
-use super::remote::{Ask, Remote, RemoteKeys};
+use super::remote::{Remote, RemoteKeys, Turn};
+use crate::spine::event::{self, Origin};
 use crate::spine::signal::Wait;
 
 /// The keys of an issuer, which can be replaced while tokens are checked.
@@ -51,6 +52,9 @@ impl Held {
 
     /// Replaces the keys, unless there are none to replace them with.
     pub(super) fn replace(&self, set: KeySet) {
+        if set.twins() > 0 {
+            event::keys_ambiguous(Origin::Auth, set.twins());
+        }
         if !set.is_empty() {
             let mut snapshot = self.0.write().unwrap_or_else(PoisonError::into_inner);
             *snapshot = Snapshot { set: Some(Arc::new(set)), generation: snapshot.generation + 1 };
@@ -84,9 +88,22 @@ impl Keys {
         }
     }
 
-    /// Whether both are fetched from the same place by the same rules.
-    pub(super) fn are_fetched_like(&self, other: &Self) -> bool {
-        self.0.remote.as_ref().zip(other.0.remote.as_ref()).is_some_and(|(one, other)| one.is_same(other))
+    /// Whether they are remote.
+    pub(super) fn are_fetched(&self) -> bool {
+        self.0.remote.is_some()
+    }
+
+    /// Those of others that are fetched from the same place: these themselves where the rules are the same too, else ours,
+    /// which go on with what the others have fetched. `None` when they come from elsewhere.
+    pub(super) fn going_on_from(&self, other: &Self) -> Option<Self> {
+        let (ours, theirs) = self.0.remote.as_ref().zip(other.0.remote.as_ref())?;
+        if ours.is_same(theirs) {
+            return Some(other.clone());
+        }
+        ours.is_like(theirs).then(|| {
+            ours.go_on_from(theirs);
+            self.clone()
+        })
     }
 
     pub(super) fn now(&self) -> Snapshot {
@@ -105,7 +122,7 @@ impl Keys {
         let snapshot = self.now();
         let found = snapshot.set.as_ref().map(|set| set.find(id, algorithm).is_some());
         let (ask, snapshot) = match &self.0.remote {
-            None => (Ask::GoOn, snapshot),
+            None => (Turn::GoOn, snapshot),
             Some(remote) => {
                 let ask = remote.ask(found.unwrap_or(true), waited);
                 // A fetch may have ended since.
@@ -113,10 +130,10 @@ impl Keys {
             }
         };
         match (ask, snapshot.set) {
-            (Ask::GoOn, Some(set)) => Lookup::Keys(set, snapshot.generation),
-            (Ask::GoOn, None) => Lookup::NoKeys(NO_KEYS_RETRY),
-            (Ask::Unavailable(wait), _) => Lookup::NoKeys(wait),
-            (Ask::Wait(wait), _) => Lookup::Fetching(wait),
+            (Turn::GoOn, Some(set)) => Lookup::Keys(set, snapshot.generation),
+            (Turn::GoOn, None) => Lookup::NoKeys(NO_KEYS_RETRY),
+            (Turn::Unavailable(wait), _) => Lookup::NoKeys(wait),
+            (Turn::Wait(wait), _) => Lookup::Fetching(wait),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use super::issuer::MAX_LEEWAY;
+
 /// A token that is good otherwise, as a [`Revocation`] is asked about it.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -48,7 +50,7 @@ type Name = (Box<str>, Box<str>);
 
 #[derive(Default)]
 struct Lists {
-    /// By issuer and token: until when.
+    /// By issuer and token: when it expires.
     tokens: HashMap<Name, SystemTime>,
     /// By issuer and subject: tokens from before this time are no good, and until when that must be known.
     subjects: HashMap<Name, (SystemTime, SystemTime)>,
@@ -74,7 +76,8 @@ impl Denylist {
         Self { lists: Arc::default(), room: entries }
     }
 
-    /// Revokes one token, by its `jti`, until it expires.
+    /// Revokes one token, by its `jti`. `expires` is when it expires; it stays on the list for five minutes more, the longest
+    /// leeway that an issuer can have. What is on the list already stays there for the longer of the two times.
     ///
     /// # Errors
     ///
@@ -82,13 +85,14 @@ impl Denylist {
     pub fn revoke(&self, issuer: &str, id: &str, expires: SystemTime, now: SystemTime) -> Result<(), DenylistFull> {
         let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
         if lists.tokens.len() >= self.room {
-            lists.tokens.retain(|_, until| *until > now);
+            lists.tokens.retain(|_, expires| still_matters(*expires, now));
         }
         let name = (issuer.into(), id.into());
         if lists.tokens.len() >= self.room && !lists.tokens.contains_key(&name) {
             return Err(DenylistFull);
         }
-        lists.tokens.insert(name, expires);
+        let held = lists.tokens.entry(name).or_insert(expires);
+        *held = expires.max(*held);
         Ok(())
     }
 
@@ -100,15 +104,23 @@ impl Denylist {
     pub fn log_out(&self, issuer: &str, subject: &str, now: SystemTime, until: SystemTime) -> Result<(), DenylistFull> {
         let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
         if lists.subjects.len() >= self.room {
-            lists.subjects.retain(|_, (_, until)| *until > now);
+            lists.subjects.retain(|_, (_, until)| still_matters(*until, now));
         }
         let name = (issuer.into(), subject.into());
         if lists.subjects.len() >= self.room && !lists.subjects.contains_key(&name) {
             return Err(DenylistFull);
         }
-        lists.subjects.insert(name, (now, until));
+        // A clock that went back gives nothing back.
+        let held = lists.subjects.entry(name).or_insert((now, until));
+        *held = (now.max(held.0), until.max(held.1));
         Ok(())
     }
+}
+
+/// Whether a token that expires then may still be let in: clocks differ, and issuers' leeway is for that.
+fn still_matters(expires: SystemTime, now: SystemTime) -> bool {
+    // What lies beyond all dates is never over.
+    expires.checked_add(MAX_LEEWAY).is_none_or(|end| now < end)
 }
 
 impl Revocation for Denylist {
@@ -118,7 +130,8 @@ impl Revocation for Denylist {
             return false;
         }
         let name = |text: &str| -> Name { (token.issuer.into(), text.into()) };
-        let by_id = token.id.and_then(|id| lists.tokens.get(&name(id))).is_some_and(|until| now < *until);
+        let by_id =
+            token.id.and_then(|id| lists.tokens.get(&name(id))).is_some_and(|expires| still_matters(*expires, now));
         // One that does not say when it was issued may be from before.
         let by_subject = lists
             .subjects

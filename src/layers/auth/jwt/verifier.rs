@@ -133,16 +133,15 @@ impl JwtVerifier {
         self.issuers.iter().for_each(|issuer| issuer.key_source().start());
     }
 
-    /// Goes on with the keys that another verifier has fetched for issuers of the same name, from the same places by the
-    /// same rules: after a configuration was read anew.
+    /// Goes on with the keys that another verifier has fetched for issuers of the same name, from the same places: after a
+    /// configuration was read anew. They are fetched on by the rules of this one. Made within a runtime, this one has begun
+    /// to fetch already; who builds it outside of one spares its issuers that.
     #[must_use]
     pub fn adopt_keys(mut self, other: &Self) -> Self {
         let adopted = self.issuers.iter().map(|issuer| {
-            let is_same = |held: &&Issuer| {
-                held.rules().issuer == issuer.rules().issuer && held.key_source().are_fetched_like(issuer.key_source())
-            };
-            match other.issuers.iter().find(is_same) {
-                Some(held) => issuer.clone().keys(held.key_source().clone()),
+            let theirs = other.issuers.iter().find(|held| held.rules().issuer == issuer.rules().issuer);
+            match theirs.and_then(|held| issuer.key_source().going_on_from(held.key_source())) {
+                Some(keys) => issuer.clone().keys(keys),
                 None => issuer.clone(),
             }
         });

@@ -2,7 +2,7 @@
 
 use http::Uri;
 
-use crate::layers::auth::http::{is_trustworthy, origin_and_path};
+use crate::spine::address::{is_trustworthy, may_lead, origin_and_path};
 use crate::spine::json::{Json, JsonLimits, read};
 
 /// How an issuer's metadata is read.
@@ -19,11 +19,13 @@ pub(super) fn documents(issuer: &str) -> Option<[Uri; 2]> {
     ])
 }
 
-/// Where the keys are, by a document that speaks of this issuer and no other (RFC 8414 section 3.3: byte for byte).
+/// Where the keys are, by a document that speaks of this issuer and no other (RFC 8414 section 3.3: byte for byte). It
+/// leads no further than a redirect from the issuer would.
 pub(super) fn keys_of(document: &[u8], issuer: &str) -> Option<Uri> {
     let document = read(document, LIMITS).ok()?;
     if document.get("issuer").and_then(Json::text) != Some(issuer) {
         return None;
     }
-    document.get("jwks_uri").and_then(Json::text)?.parse().ok().filter(is_trustworthy)
+    let (from, to) = (issuer.parse().ok()?, document.get("jwks_uri").and_then(Json::text)?.parse().ok()?);
+    may_lead(&from, &to).then_some(to)
 }

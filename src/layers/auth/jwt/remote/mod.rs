@@ -1,5 +1,6 @@
 //! Keys that are fetched: from an address, or from where an issuer says they are.
 
+mod desk;
 mod discovery;
 mod refresh;
 mod task;
@@ -11,12 +12,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Uri;
 
-use self::refresh::{Need, Plan, Progress, Rules};
-use super::super::http::{HttpClient, is_trustworthy};
+use self::desk::Desk;
+pub(super) use self::desk::Turn;
+use self::refresh::{Need, Rules};
+use super::super::http::HttpClient;
+use super::key_set::KeySet;
 use super::keys::Held;
+use crate::spine::address::{is_trustworthy, without_login};
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
-use crate::spine::signal::{Signal, Wait};
 use crate::wiring::{self, Task};
 
 /// Where keys are fetched from, and how often.
@@ -38,7 +42,7 @@ use crate::wiring::{self, Task};
 /// # }
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "keys are fetched when an issuer is given them"]
 pub struct RemoteKeys {
     place: Place,
@@ -48,7 +52,7 @@ pub struct RemoteKeys {
     clock: Clock,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Place {
     Address(Uri),
     /// By the metadata of this issuer.
@@ -61,8 +65,6 @@ const DEFAULT_MAX_STALE: Duration = Duration::from_secs(86_400);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Requests that wait for one fetch: each is one that a server holds anyway.
 const MAX_WAITING: usize = 16_384;
-/// What clients are told that cannot wait for a fetch.
-const RETRY: Duration = Duration::from_secs(5);
 
 impl RemoteKeys {
     /// Keys that stand at an address: a JWK Set.
@@ -73,8 +75,9 @@ impl RemoteKeys {
     pub fn at(url: &str, client: HttpClient) -> Result<Self, ConfigError> {
         const MEND: &str = "write an https URL; http is for `localhost` and loopback addresses";
         let uri = url.parse::<Uri>().ok().filter(is_trustworthy);
-        let uri =
-            uri.ok_or_else(|| ConfigError::new("jwks_url", url, "is no address that keys are taken from", MEND))?;
+        let uri = uri.ok_or_else(|| {
+            ConfigError::new("jwks_url", without_login(url), "is no address that keys are taken from", MEND)
+        })?;
         Ok(Self::new(Place::Address(uri), client))
     }
 
@@ -87,7 +90,7 @@ impl RemoteKeys {
     pub fn discover(issuer: &str, client: HttpClient) -> Result<Self, ConfigError> {
         const MEND: &str = "write its https URL, byte for byte, or give its keys with `RemoteKeys::at`";
         if discovery::documents(issuer).is_none() {
-            return Err(ConfigError::new("issuer", issuer, "is no URL that describes itself", MEND));
+            return Err(ConfigError::new("issuer", without_login(issuer), "is no URL that describes itself", MEND));
         }
         Ok(Self::new(Place::Discovered(issuer.into()), client))
     }
@@ -104,19 +107,21 @@ impl RemoteKeys {
         self
     }
 
-    /// The age at which keys are fetched anew although nothing asks for it; an hour unless it is said.
+    /// The age at which keys are fetched anew although nothing asks for it; an hour unless it is said, and half of `max_stale`
+    /// at most.
     pub fn refresh_after(mut self, age: Duration) -> Self {
         self.rules.refresh_after = age.max(Duration::from_secs(1));
         self
     }
 
-    /// For how long keys serve that cannot be fetched anew; a day unless it is said.
+    /// For how long keys serve that cannot be fetched anew; a day unless it is said, and twice the cooldown at least, since
+    /// they would be stale before they may be fetched.
     pub const fn max_stale(mut self, age: Duration) -> Self {
         self.rules.max_stale = age;
         self
     }
 
-    /// How long a fetch may take; ten seconds unless it is said.
+    /// How long a fetch may take, with the issuer's metadata and all redirects; ten seconds unless it is said.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -134,13 +139,6 @@ impl RemoteKeys {
     }
 }
 
-/// What a token that needs keys is told.
-pub(super) enum Ask {
-    GoOn,
-    Unavailable(Duration),
-    Wait(Wait),
-}
-
 /// Keys that are fetched into a set. Clones are the same.
 #[derive(Clone)]
 pub(super) struct Remote(Arc<Shared>);
@@ -148,25 +146,17 @@ pub(super) struct Remote(Arc<Shared>);
 struct Shared {
     keys: RemoteKeys,
     held: Arc<Held>,
-    fetched: Arc<Signal>,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    progress: Progress,
+    desk: Arc<Desk>,
     /// What the keys were read from: the same again is no news, and verified tokens stay known.
-    document: Bytes,
-    /// The fetch that runs or ran last.
-    fetch: Option<Task>,
+    document: Mutex<Bytes>,
     /// Fetches ahead; it ends with the keys.
-    refresher: Option<Task>,
+    refresher: Mutex<Option<Task>>,
 }
 
 impl Remote {
     pub(super) fn new(keys: RemoteKeys, held: Arc<Held>) -> Self {
-        let (fetched, state) = (Signal::new(MAX_WAITING), Mutex::default());
-        Self(Arc::new(Shared { keys, held, fetched, state }))
+        let desk = Arc::new(Desk::new(keys.rules.in_order(), MAX_WAITING));
+        Self(Arc::new(Shared { keys, held, desk, document: Mutex::default(), refresher: Mutex::default() }))
     }
 
     /// Fetches if nobody did yet, and keeps the keys fresh.
@@ -175,47 +165,57 @@ impl Remote {
         self.0.refresh_ahead();
     }
 
+    /// Whether both come from the same place.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.0.keys.place == other.0.keys.place
+    }
+
+    /// Whether both come from the same place by the same rules.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.0.keys.is_same(&other.0.keys)
     }
 
+    /// Goes on with what another one has fetched from the same place, unless it has fetched something itself.
+    pub(super) fn go_on_from(&self, other: &Self) {
+        self.0.desk.go_on_from(&other.0.desk, || {
+            if let Some(set) = other.0.held.now().set {
+                self.0.held.replace(KeySet::clone(&set));
+            }
+            let document = other.0.document().clone();
+            *self.0.document() = document;
+        });
+    }
+
     pub(super) fn are_usable(&self) -> bool {
-        self.0.state().progress.are_usable(&self.0.keys.rules, self.0.keys.clock.now())
+        self.0.desk.are_usable(self.0.keys.clock.now())
     }
 
     /// Whether the keys count, after having begun to fetch them anew if it is time.
     pub(super) fn keep_fresh(&self) -> bool {
-        matches!(self.ask(true, true), Ask::GoOn)
+        matches!(self.ask(true, true), Turn::GoOn)
     }
 
     /// What to do for a token whose key was found, or not.
-    pub(super) fn ask(&self, found: bool, waited: bool) -> Ask {
-        let mut state = self.0.state();
+    pub(super) fn ask(&self, found: bool, waited: bool) -> Turn {
         let need = if found { Need::Keys } else { Need::NewKey };
-        let now = self.0.keys.clock.now();
-        let plan = state.progress.plan(&self.0.keys.rules, now, need);
-        let begins = matches!(plan, Plan::Fetch | Plan::GoOnAndFetch) && wiring::can_spawn();
-        if begins {
-            state.progress.begun(now);
+        let (turn, fetching) = self.0.desk.ask(self.0.keys.clock.now(), need, waited, wiring::can_spawn());
+        if let Some(fetching) = fetching {
+            self.0.fetch(fetching);
         }
-        // Under the lock: a fetch that runs cannot end before somebody waits for it.
-        let wait = if matches!(plan, Plan::Fetch | Plan::Wait) && !waited { self.0.fetched.wait() } else { None };
-        drop(state);
-        if begins {
-            self.0.fetch();
-        }
-        match plan {
-            Plan::GoOn | Plan::GoOnAndFetch => Ask::GoOn,
-            Plan::Unavailable(left) => Ask::Unavailable(left),
-            Plan::Fetch if !begins => Ask::Unavailable(RETRY),
-            Plan::Fetch | Plan::Wait => wait.map_or(Ask::Unavailable(RETRY), Ask::Wait),
-        }
+        turn
     }
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn document(&self) -> MutexGuard<'_, Bytes> {
+        self.document.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for RemoteKeys {
+    /// Without the address, whose query may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteKeys").field("rules", &self.rules).field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }
 

@@ -13,6 +13,15 @@ pub(crate) struct Rules {
     pub(crate) max_stale: Duration,
 }
 
+impl Rules {
+    /// The same, put into order: keys are fetched anew before they are stale, and they are not stale before they may be
+    /// fetched anew. Else everybody would be locked out now and then.
+    pub(crate) fn in_order(self) -> Self {
+        let max_stale = self.max_stale.max(self.cooldown.saturating_mul(2));
+        Self { max_stale, refresh_after: self.refresh_after.min(max_stale / 2), ..self }
+    }
+}
+
 /// What was fetched so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Progress {
@@ -92,6 +101,15 @@ impl Progress {
         };
         let passed = now.saturating_duration_since(self.tried?);
         Some(pause.saturating_sub(passed)).filter(|left| !left.is_zero())
+    }
+
+    /// Takes over what another one has fetched, and says whether there was something: not where this one has fetched itself.
+    pub(crate) const fn goes_on_from(&mut self, other: &Self) -> bool {
+        let takes = self.fetched.is_none() && other.fetched.is_some();
+        if takes {
+            self.fetched = other.fetched;
+        }
+        takes
     }
 
     pub(crate) const fn begun(&mut self, now: Instant) {

@@ -1,105 +1,79 @@
 //! The tasks that fetch. A request that asks for keys only waits for them: when it goes, the fetch stays.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{StatusCode, Uri};
 
-use super::super::super::http::{Fault, Limits};
+use super::super::super::http::{Fault, within};
 use super::super::key_set::KeySet;
+use super::desk::{Ahead, Fetching};
 use super::{Place, Shared, discovery};
 use crate::spine::event::{self, Origin};
-use crate::spine::signal::Wait;
 use crate::wiring;
 
 /// The longest JWK Set, and the longest metadata.
 const MAX_DOCUMENT_BYTES: usize = 256 << 10;
 
 impl Shared {
-    /// Runs the fetch that was begun. Where that cannot be, it is dropped, and has failed; so nobody holds the lock here.
-    pub(super) fn fetch(self: &Arc<Self>) {
-        let running = Running { shared: Arc::clone(self), done: false };
-        let task = wiring::spawn(running.fetch());
-        self.state().fetch = task;
+    /// Runs a fetch that has begun. It goes on when everybody who asked for it has gone, and ends by its timeout.
+    pub(super) fn fetch(self: &Arc<Self>, fetching: Fetching) {
+        wiring::detach(run(Arc::clone(self), fetching));
         self.refresh_ahead();
     }
 
     /// Fetches ahead of the keys' age, for as long as somebody holds the keys.
     pub(super) fn refresh_ahead(self: &Arc<Self>) {
-        let mut state = self.state();
-        if state.refresher.as_ref().is_none_or(wiring::Task::is_finished) {
-            state.refresher = wiring::spawn(refresh(Arc::downgrade(self)));
+        let mut refresher = self.refresher.lock().unwrap_or_else(PoisonError::into_inner);
+        if refresher.as_ref().is_none_or(wiring::Task::is_finished) {
+            *refresher = wiring::spawn(refresh(Arc::downgrade(self)));
         }
-    }
-
-    /// Begins a fetch if it is time: when it will be, none while one runs, and the wait for the end of one that does.
-    fn begin_if_due(self: &Arc<Self>) -> (Option<Duration>, Option<Wait>) {
-        let mut state = self.state();
-        let now = self.keys.clock.now();
-        let due = state.progress.due_in(&self.keys.rules, now);
-        // Under the lock: a fetch that runs cannot end before somebody waits for it.
-        let fetched = self.fetched.wait();
-        if due.is_some_and(|due| due.is_zero()) {
-            state.progress.begun(now);
-            drop(state);
-            self.fetch();
-        }
-        (due, fetched)
     }
 }
 
+/// When all that may wait for a fetch do, whoever fetches ahead looks again after so long.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 async fn refresh(keys: Weak<Shared>) {
     while let Some(shared) = keys.upgrade() {
-        let (due, fetched) = shared.begin_if_due();
         let clock = shared.keys.clock.clone();
-        drop(shared);
-        let sleep = due.filter(|due| !due.is_zero()).map(|due| clock.sleep(due));
-        match (sleep, fetched) {
-            (Some(Some(sleep)), _) => sleep.await,
-            (None, Some(fetched)) => fetched.await,
-            _ => return,
+        let (ahead, fetching) = shared.desk.ahead(clock.now());
+        if let Some(fetching) = fetching {
+            shared.fetch(fetching);
         }
+        drop(shared);
+        let sleep = match ahead {
+            Ahead::Fetch(Some(fetched)) | Ahead::Wait(Some(fetched)) => {
+                fetched.await;
+                continue;
+            }
+            Ahead::Fetch(None) | Ahead::Wait(None) => LOOK_AGAIN,
+            Ahead::Sleep(due) => due,
+        };
+        let Some(sleep) = clock.sleep(sleep) else { return };
+        sleep.await;
     }
 }
 
 /// One fetch. Dropped before its end, with its runtime, it has failed.
-struct Running {
-    shared: Arc<Shared>,
-    done: bool,
-}
-
-impl Running {
-    async fn fetch(mut self) {
-        let result = fetch(&self.shared).await;
-        let keys = &self.shared.keys;
-        match result {
-            Ok((document, set)) => {
-                let (usable, skipped) = (set.len(), set.skipped());
-                let mut state = self.shared.state();
-                let is_news = state.document != document;
-                if is_news {
-                    self.shared.held.replace(set);
-                    state.document = document;
-                }
-                state.progress.succeeded(keys.clock.now());
-                drop(state);
-                self.done = true;
-                if is_news {
-                    event::keys_fetched(Origin::Auth, usable, skipped);
-                }
+async fn run(shared: Arc<Shared>, fetching: Fetching) {
+    let keys = &shared.keys;
+    match within(&keys.clock, keys.timeout, fetch(&shared)).await {
+        Ok((document, set)) => {
+            let (usable, skipped) = (set.len(), set.skipped());
+            let is_news = *shared.document() != document;
+            // The keys first: whoever is told that they were fetched looks for them.
+            if is_news {
+                shared.held.replace(set);
+                *shared.document() = document;
             }
-            Err(fault) => event::keys_not_fetched(Origin::Auth, &fault),
+            fetching.succeeded(keys.clock.now());
+            if is_news {
+                event::keys_fetched(Origin::Auth, usable, skipped);
+            }
         }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.done {
-            self.shared.state().progress.failed();
-        }
-        self.shared.fetched.give();
+        Err(fault) => event::keys_not_fetched(Origin::Auth, &fault),
     }
 }
 
@@ -148,6 +122,5 @@ async fn discover(shared: &Shared, issuer: &str) -> Result<Uri, KeysFault> {
 }
 
 async fn get(shared: &Shared, uri: &Uri) -> Result<Bytes, Fault> {
-    let limits = Limits { max_bytes: MAX_DOCUMENT_BYTES, timeout: shared.keys.timeout };
-    shared.keys.client.get(uri, limits, &shared.keys.clock).await
+    shared.keys.client.get(uri, MAX_DOCUMENT_BYTES).await
 }

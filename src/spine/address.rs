@@ -1,4 +1,5 @@
-//! Where we go, and where we let ourselves be sent.
+//! Where we go, where we let ourselves be sent, and what is this machine. It lives in the spine because challenges name
+//! addresses by the same rules by which keys are fetched.
 
 use std::net::IpAddr;
 
@@ -18,10 +19,23 @@ pub(crate) fn is_trustworthy(uri: &Uri) -> bool {
 fn is_loopback(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    let is_ours = |address: IpAddr| address.is_loopback() || address.is_unspecified();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| is_ours(address.to_canonical()))
 }
 
-/// Where a redirect leads: an absolute address or path, not from https to http, and not from elsewhere to this machine.
+/// Whether one address may send us to another: not from https to http, and not from elsewhere to this machine.
+pub(crate) fn may_lead(from: &Uri, to: &Uri) -> bool {
+    let stays_safe = from.scheme() != Some(&Scheme::HTTPS) || to.scheme() == Some(&Scheme::HTTPS);
+    let stays_out = is_loopback(from) || !is_loopback(to);
+    is_trustworthy(to) && stays_safe && stays_out
+}
+
+/// An address as it may be shown: without what stands before its host, which may be a password.
+pub(crate) fn without_login(address: &str) -> &str {
+    address.rsplit_once('@').map_or(address, |(_, place)| place)
+}
+
+/// Where a redirect leads: an absolute address or path, where it [may](may_lead).
 pub(crate) fn redirected(from: &Uri, location: &[u8]) -> Option<Uri> {
     let to: Uri = std::str::from_utf8(location).ok()?.parse().ok()?;
     let to = if to.authority().is_some() {
@@ -34,9 +48,7 @@ pub(crate) fn redirected(from: &Uri, location: &[u8]) -> Option<Uri> {
         parts.path_and_query.as_ref()?;
         Uri::from_parts(parts).ok()?
     };
-    let stays_safe = from.scheme() != Some(&Scheme::HTTPS) || to.scheme() == Some(&Scheme::HTTPS);
-    let stays_out = is_loopback(from) || !is_loopback(&to);
-    (is_trustworthy(&to) && stays_safe && stays_out).then_some(to)
+    may_lead(from, &to).then_some(to)
 }
 
 /// An address without its path, and its path without a slash at the end.
