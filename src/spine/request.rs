@@ -22,6 +22,24 @@ pub struct RequestView<'a> {
     extensions: &'a Extensions,
 }
 
+/// Fields by which some servers see another method than the request has.
+#[cfg(any(feature = "_auth", feature = "cache", feature = "validate"))]
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// Which of the fields that name a method this is, if it is one.
+#[cfg(any(feature = "_auth", feature = "cache", feature = "validate"))]
+pub(crate) fn method_override(name: &str) -> Option<&'static str> {
+    // Nearly all fields end here.
+    METHOD_OVERRIDES.into_iter().find(|field| name.starts_with('x') && is_spelled(name, field))
+}
+
+/// Whether a field has this name in any spelling: servers that hand fields on as variables read `_` as `-`.
+#[cfg(any(feature = "_auth", feature = "cache", feature = "validate"))]
+pub(crate) fn is_spelled(name: &str, plain: &str) -> bool {
+    let is_same = |(held, plain): (u8, u8)| held == plain || (held == b'_' && plain == b'-');
+    name.len() == plain.len() && name.bytes().zip(plain.bytes()).all(is_same)
+}
+
 impl<'a> RequestView<'a> {
     /// Looks at a request.
     pub fn of<B>(request: &'a Request<B>) -> Self {

@@ -9,6 +9,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+mod source;
 mod stream;
 
 pub(crate) use self::stream::{Reader, Sink, Stream};

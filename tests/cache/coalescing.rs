@@ -21,6 +21,20 @@ fn spawn(setup: &Arc<Setup>, fields: &'static [(&'static str, &'static str)]) ->
     tokio::spawn(async move { setup.get_with("http://a/x", fields).await })
 }
 
+/// An origin that answers one call with a body that is fed, and every later one with a whole.
+fn feeding() -> (Feeder, Origin) {
+    let (feeder, body) = fed();
+    let body = std::sync::Mutex::new(Some(body));
+    let origin = Origin::new(move |_| {
+        let mut response = ok(&[FRESH], "whole").response();
+        if let Some(body) = body.lock().unwrap().take() {
+            *response.body_mut() = body;
+        }
+        response
+    });
+    (feeder, origin)
+}
+
 #[tokio::test]
 async fn a_thousand_misses_are_one_call() {
     let (origin, gate) = Origin::new(|_| ok(&[FRESH], "body").response()).gated();
@@ -116,13 +130,7 @@ async fn a_leader_that_leaves_costs_one_more_call() {
 
 #[tokio::test]
 async fn a_leader_that_leaves_its_body_stops_nobody() {
-    let (feeder, body) = fed();
-    let body = std::sync::Mutex::new(Some(body));
-    let origin = Origin::new(move |_| {
-        let mut response = ok(&[FRESH], "").response();
-        *response.body_mut() = body.lock().unwrap().take().expect("one call");
-        response
-    });
+    let (feeder, origin) = feeding();
     let setup = setup(&origin);
     let call = || setup.service.clone().oneshot(request("GET", "http://a/x", &[]));
     let leader = call().await.unwrap();
@@ -141,15 +149,7 @@ async fn a_leader_that_leaves_its_body_stops_nobody() {
 
 #[tokio::test]
 async fn nobody_reads_and_nothing_is_stored() {
-    let (feeder, body) = fed();
-    let body = std::sync::Mutex::new(Some(body));
-    let origin = Origin::new(move |_| {
-        let mut response = ok(&[FRESH], "whole").response();
-        if let Some(body) = body.lock().unwrap().take() {
-            *response.body_mut() = body;
-        }
-        response
-    });
+    let (feeder, origin) = feeding();
     let setup = setup(&origin);
     let response = setup.service.clone().oneshot(request("GET", "http://a/x", &[])).await.unwrap();
     feeder.send(Ok(Frame::data("half".into()))).unwrap();
@@ -162,15 +162,7 @@ async fn nobody_reads_and_nothing_is_stored() {
 
 #[tokio::test]
 async fn a_body_that_breaks_off_breaks_off_for_all() {
-    let (feeder, body) = fed();
-    let body = std::sync::Mutex::new(Some(body));
-    let origin = Origin::new(move |_| {
-        let mut response = ok(&[FRESH], "whole").response();
-        if let Some(body) = body.lock().unwrap().take() {
-            *response.body_mut() = body;
-        }
-        response
-    });
+    let (feeder, origin) = feeding();
     let setup = setup(&origin);
     let call = || setup.service.clone().oneshot(request("GET", "http://a/x", &[]));
     let (leader, follower) = (call().await.unwrap(), call().await.unwrap());
@@ -184,16 +176,25 @@ async fn a_body_that_breaks_off_breaks_off_for_all() {
     assert_eq!(origin.calls(), 2);
 }
 
+/// A server takes a length or an end from the body when nothing else says it: half of one must say neither.
+#[tokio::test]
+async fn what_broke_off_never_looks_whole() {
+    let (feeder, origin) = feeding();
+    let setup = setup(&origin);
+    let call = || setup.service.clone().oneshot(request("GET", "http://a/x", &[]));
+    let (leader, follower) = (call().await.unwrap(), call().await.unwrap());
+    feeder.send(Ok(Frame::data("half".into()))).unwrap();
+    feeder.send(Err(Torn)).unwrap();
+    assert_eq!(leader.into_body().collect().await.unwrap_err(), BodyError::Inner(Torn));
+    let follower = follower.into_body();
+    assert_eq!((follower.size_hint().exact(), follower.is_end_stream()), (None, false));
+    assert_eq!(follower.collect().await.unwrap_err(), BodyError::Interrupted);
+}
+
 /// First bytes are not held back, and who comes late sees them too.
 #[tokio::test]
 async fn followers_stream_from_the_first_frame() {
-    let (feeder, body) = fed();
-    let body = std::sync::Mutex::new(Some(body));
-    let origin = Origin::new(move |_| {
-        let mut response = ok(&[FRESH], "").response();
-        *response.body_mut() = body.lock().unwrap().take().expect("one call");
-        response
-    });
+    let (feeder, origin) = feeding();
     let setup = setup(&origin);
     let call = || setup.service.clone().oneshot(request("GET", "http://a/x", &[]));
     let mut bodies = vec![call().await.unwrap().into_body()];
@@ -373,13 +374,7 @@ async fn hits_flow_while_the_origin_is_full() {
 /// A reader that has stopped holds the others up no longer than it is told; what was not to be kept is passed on whole.
 #[tokio::test]
 async fn who_is_too_slow_is_left_behind() {
-    let (feeder, body) = fed();
-    let body = std::sync::Mutex::new(Some(body));
-    let origin = Origin::new(move |_| {
-        let mut response = ok(&[FRESH], "").response();
-        *response.body_mut() = body.lock().unwrap().take().expect("one call");
-        response
-    });
+    let (feeder, origin) = feeding();
     let setup = setup_with(&origin, |cache| cache.entry_bytes(10).wait(Duration::from_secs(5)));
     let call = || setup.service.clone().oneshot(request("GET", "http://a/x", &[]));
     let stopped = call().await.unwrap().into_body();
@@ -393,6 +388,7 @@ async fn who_is_too_slow_is_left_behind() {
     assert!(!read.is_finished(), "it waits for the slow one");
     setup.wait(6);
     assert_eq!(read.await.unwrap().unwrap().to_bytes().len(), 600);
+    assert_eq!((stopped.size_hint().exact(), stopped.is_end_stream()), (None, false), "it has not seen the end");
     assert_eq!(stopped.collect().await.unwrap_err(), BodyError::Interrupted);
     assert_eq!((setup.cache.stats().entries, setup.cache.stats().in_flight), (0, 0));
 }

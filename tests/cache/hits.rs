@@ -146,6 +146,9 @@ async fn odd_requests_go_past() {
         ("transfer-encoding", "chunked"),
         ("upgrade", "websocket"),
         ("x-http-method-override", "DELETE"),
+        ("x_http_method", "DELETE"),
+        ("x-http_method-override", "DELETE"),
+        ("x_original_url", "/y"),
         ("x-original-url", "/admin"),
         ("forwarded", "for=1.2.3.4;Host=evil"),
     ] {

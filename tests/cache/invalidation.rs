@@ -57,6 +57,56 @@ async fn one_that_failed_does_not() {
     assert!(is_hit(&setup, "http://a/x").await, "a safe one");
 }
 
+/// RFC 9111 section 4.4 speaks of the URI: whatever else is in a key, and whatever way the unsafe request goes.
+#[tokio::test]
+async fn what_else_is_in_the_key_keeps_nothing() {
+    let writable = || {
+        Origin::new(|request| match request.method().as_str() {
+            "GET" => ok(&[FRESH], "x").response(),
+            _ => status(204, &[("location", "/y")], "").response(),
+        })
+    };
+    let setup = setup(&writable());
+    setup.get("http://a/x").await;
+    setup.send(request("POST", "http://a/x", &[("x-forwarded-proto", "https")])).await;
+    assert!(!is_hit(&setup, "http://a/x").await, "it came through another proxy");
+
+    // Parts that an unsafe request does not have send it past the cache, and what it changes is changed.
+    let tenant = |request: tower_rampart::RequestView<'_>| {
+        request.headers().get("x-tenant").map(|tenant| tenant.as_bytes().to_vec())
+    };
+    let setup = setup_with(&writable(), |cache| cache.add_key_part(tenant));
+    let a = [("x-tenant", "a")];
+    for uri in ["http://a/x", "http://a/y"] {
+        setup.get_with(uri, &a).await;
+        assert!(setup.get_with(uri, &a).await.is_hit());
+    }
+    let got = setup.send(request("POST", "http://a/x", &[])).await;
+    assert_eq!(got.cache_status(), "rampart; fwd=method");
+    for uri in ["http://a/x", "http://a/y"] {
+        assert!(!setup.get_with(uri, &a).await.is_hit(), "{uri}");
+    }
+
+    let route = tower_rampart::cache::Route::bypass();
+    let setup = setup_with(&writable(), |cache| cache.add_route("/admin", route));
+    setup.get("http://a/y").await;
+    setup.send(request("POST", "http://a/admin", &[])).await;
+    assert!(!is_hit(&setup, "http://a/y").await, "its answer says what it has changed");
+}
+
+/// A POST's answer that is kept for later GETs is kept under no other key than they have.
+#[tokio::test]
+async fn nothing_is_kept_of_what_went_past() {
+    let setup = setup_with(&Origin::new(|_| ok(&[FRESH, ("content-location", "/x")], "x").response()), |cache| {
+        cache.add_key_part(|request| request.headers().get("x-tenant").map(|tenant| tenant.as_bytes().to_vec()))
+    });
+    let got = setup.send(request("POST", "http://a/x", &[])).await;
+    assert_eq!((got.cache_status(), setup.cache.stats().entries), ("rampart; fwd=method", 0));
+    setup.send(request("POST", "http://a/x", &[("x-tenant", "a")])).await;
+    assert!(setup.get_with("http://a/x", &[("x-tenant", "a")]).await.is_hit());
+    assert!(!setup.get_with("http://a/x", &[("x-tenant", "b")]).await.is_hit());
+}
+
 /// It may have been done although nobody said so. What was refused was not.
 #[tokio::test]
 async fn one_that_the_origin_did_not_answer() {

@@ -160,3 +160,72 @@ async fn junk_is_a_miss() {
     assert!(!other.get("http://a/x").await.is_hit());
     assert_eq!(origin.calls(), 2);
 }
+
+/// One that never answers: it is waited for so long and no longer, and what waits for it is bounded.
+#[derive(Default)]
+struct Silent {
+    puts: Mutex<usize>,
+}
+
+impl Store for Silent {
+    fn get<'a>(&'a self, _: &'a [u8]) -> StoreFuture<'a, Option<Bytes>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn put<'a>(&'a self, _: &'a [u8], _: Bytes, _: Duration) -> StoreFuture<'a, ()> {
+        *self.puts.lock().unwrap() += 1;
+        Box::pin(std::future::pending())
+    }
+
+    fn remove<'a>(&'a self, _: &'a [u8]) -> StoreFuture<'a, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_never_answers_is_a_miss() {
+    let (origin, store) = (origin(), Arc::<Silent>::default());
+    let held = Arc::clone(&store);
+    let setup = Arc::new(setup_with(&origin, |cache| cache.with_store(held).store_timeout(Duration::from_secs(1))));
+    let got = |uri: &'static str| {
+        let setup = Arc::clone(&setup);
+        tokio::spawn(async move { setup.get(uri).await.body })
+    };
+    let (leader, follower) = (got("http://a/x"), got("http://a/x"));
+    settled().await;
+    assert_eq!(origin.calls(), 0, "it is waited for");
+    setup.wait(1);
+    assert_eq!((leader.await.unwrap(), follower.await.unwrap()), ("body".into(), "body".into()));
+    assert_eq!((origin.calls(), setup.cache.stats().in_flight), (1, 0));
+    assert!(setup.get("http://a/x").await.is_hit(), "memory is enough");
+}
+
+#[tokio::test]
+async fn what_waits_to_be_written_is_bounded() {
+    let (origin, store) = (origin(), Arc::<Silent>::default());
+    let held = Arc::clone(&store);
+    let setup = Arc::new(setup_with(&origin, |cache| cache.with_store(held).store_timeout(Duration::from_secs(1))));
+    let fill = |range: std::ops::Range<usize>| {
+        let setup = Arc::clone(&setup);
+        async move {
+            let all: Vec<_> = range
+                .map(|n| {
+                    let setup = Arc::clone(&setup);
+                    tokio::spawn(async move { setup.get(&format!("http://a/{n}")).await })
+                })
+                .collect();
+            settled().await;
+            setup.wait(1);
+            for got in all {
+                got.await.unwrap();
+            }
+            settled().await;
+        }
+    };
+    fill(0..400).await;
+    assert_eq!(*store.puts.lock().unwrap(), 256, "the others are written when they are fetched again");
+    setup.wait(1);
+    settled().await;
+    fill(400..500).await;
+    assert_eq!(*store.puts.lock().unwrap(), 356, "given up, they make room");
+}

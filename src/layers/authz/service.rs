@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response};
 use tower_service::Service;
 
 use super::context::PolicyContext;
@@ -16,7 +16,7 @@ use crate::spine::gate::ResponseFuture;
 use crate::spine::identity::Identity;
 use crate::spine::problem::{Problem, ProblemKind};
 use crate::spine::rejection::Rejection;
-use crate::spine::request::{RequestFacts, RequestId, RequestView};
+use crate::spine::request::{RequestFacts, RequestId, RequestView, method_override};
 
 /// The service of [`AuthzLayer`](super::AuthzLayer).
 #[derive(Debug, Clone)]
@@ -137,16 +137,5 @@ fn ambiguous(detail: &'static str) -> Rejection {
 fn overrides_method(request: RequestView<'_>) -> bool {
     let method = request.method().as_str().as_bytes();
     let is_other = |value: &HeaderValue| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(method);
-    request.headers().iter().any(|(name, value)| is_override(name) && is_other(value))
-}
-
-/// Whether a field is one of those that name a method, in any spelling: some servers read `_` as `-`.
-fn is_override(name: &HeaderName) -> bool {
-    const FIELDS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
-    let name = name.as_str();
-    let is_same = |held: u8, asked: u8| held == asked || (held == b'_' && asked == b'-');
-    name.starts_with('x')
-        && FIELDS.iter().any(|field| {
-            field.len() == name.len() && name.bytes().zip(field.bytes()).all(|(held, asked)| is_same(held, asked))
-        })
+    request.headers().iter().any(|(name, value)| method_override(name.as_str()).is_some() && is_other(value))
 }

@@ -233,6 +233,12 @@ impl CacheBuilder {
         self
     }
 
+    /// How long the second tier is waited for, each time it is asked; 100 ms. What it says later is a miss.
+    pub const fn store_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.store_timeout = timeout;
+        self
+    }
+
     /// Replaces the clock.
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.refuser = self.refuser.with_clock(clock.clone());
@@ -273,6 +279,10 @@ impl CacheBuilder {
             if value == 0 {
                 return Err(too_small(setting, 0));
             }
+        }
+        if self.store.is_some() && self.settings.store_timeout.is_zero() {
+            const MEND: &str = "write how long it may take, or leave the store out";
+            return Err(ConfigError::new("store_timeout", "0s", "lets the store say nothing", MEND));
         }
         if let Some(name) = self.name.as_deref().filter(|name| !is_token(name)) {
             const MEND: &str = "begin with a letter and go on with letters, digits, `_`, `-` or `.`";

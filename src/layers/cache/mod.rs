@@ -2,8 +2,8 @@
 //!
 //! # When to use it
 //!
-//! In front of answers that several callers get: a hit costs a thousandth of most handlers, and a herd that asks for one
-//! thing is one call.
+//! In front of answers that several callers get: a hit needs nothing of the handler, and a herd that asks for one thing is
+//! one call.
 //!
 //! ```
 //! use tower_rampart::cache::Cache;
@@ -113,6 +113,9 @@
 //! number, which each response is compared with when it is next asked for: it costs the same for one response as for a
 //! million, and it counts for what is being fetched when it comes.
 //!
+//! An unsafe request that succeeds, or that nobody answered, ends what is stored for its URI, whatever else is in the keys:
+//! also where it goes past the cache itself, by a route or for want of a part of the key.
+//!
 //! # Readiness
 //!
 //! This layer is always ready. A hit must flow while the origin is saturated, so the inner service is asked whether it is
@@ -141,6 +144,7 @@
 
 mod conditional;
 mod core;
+mod decline;
 mod directives;
 mod entry;
 mod fetch;

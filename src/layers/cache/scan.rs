@@ -3,6 +3,8 @@
 
 use http::{HeaderMap, header};
 
+use crate::spine::request::{is_spelled, method_override};
+
 /// Kinds of fields that a request has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Scan(u16);
@@ -35,12 +37,9 @@ impl Scan {
             "if-none-match" | "if-modified-since" => Self::CONDITION,
             "content-length" if has_no_content(headers) => Self::default(),
             "content-length" | "transfer-encoding" | "upgrade" => Self::ODD,
-            // Fields by which some servers see another method, or another path.
-            "x-http-method-override" | "x-http-method" | "x-method-override" | "x-original-url" | "x-rewrite-url" => {
-                Self::ODD
-            }
             "forwarded" => Self::FORWARDED,
             "x-forwarded-host" | "x-forwarded-proto" | "x-forwarded-scheme" | "x-forwarded-port" => Self::X_FORWARDED,
+            _ if is_deceptive(name) => Self::ODD,
             _ => Self::default(),
         }
     }
@@ -49,6 +48,20 @@ impl Scan {
     pub(super) const fn has(self, kind: Self) -> bool {
         self.0 & kind.0 != 0
     }
+}
+
+/// Whether some servers see another method, path or host by this field than the request has. Spelled with `_`, fields of
+/// the key count too: the key does not have them.
+fn is_deceptive(name: &str) -> bool {
+    const TARGETS: [&str; 6] = [
+        "x-original-url",
+        "x-rewrite-url",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-forwarded-scheme",
+        "x-forwarded-port",
+    ];
+    name.starts_with('x') && (method_override(name).is_some() || TARGETS.iter().any(|target| is_spelled(name, target)))
 }
 
 fn has_no_content(headers: &HeaderMap) -> bool {
@@ -76,7 +89,15 @@ mod tests {
             (Scan::CONDITION, &["if-none-match", "if-modified-since"]),
             (
                 Scan::ODD,
-                &["transfer-encoding", "upgrade", "x-http-method-override", "x-original-url", "content-length"],
+                &[
+                    "transfer-encoding",
+                    "upgrade",
+                    "x-http-method-override",
+                    "x_method_override",
+                    "x-original-url",
+                    "x-forwarded_host",
+                    "content-length",
+                ],
             ),
             (Scan::FORWARDED, &["forwarded"]),
             (Scan::X_FORWARDED, &["x-forwarded-host", "x-forwarded-proto"]),

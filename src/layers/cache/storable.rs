@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
 use super::conditional::{has_validator, is_conditional};
+use super::decline::Decline;
 use super::directives::{RequestDirectives, ResponseDirectives, members};
 use super::entry::{Head, Rules, SEAT};
 use super::freshness::{Life, Lifetime, Moments, initial_age, lifetime};
@@ -34,6 +35,8 @@ pub(super) struct Asked {
     pub(super) flight_key: Key,
     /// Whether the key is made of more than the URI, so that an unsafe request does not find it.
     pub(super) has_parts: bool,
+    /// Whether nothing of it is for the cache, which only takes note.
+    pub(super) goes_past: bool,
     pub(super) uri: u64,
     /// What the route says: a time, tags, and what a response says that says nothing.
     pub(super) ttl: Option<Duration>,
@@ -43,48 +46,10 @@ pub(super) struct Asked {
     pub(super) cache_control: Option<http::HeaderValue>,
 }
 
-/// Why a response is not stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decline {
-    /// By request or response.
-    NoStore,
-    Private,
-    Authorized,
-    SetCookie,
-    Vary,
-    /// Its content holds a nonce, which is good once.
-    Nonce,
-    Status,
-    Range,
-    /// It is stale already, and nothing tells how to ask whether it is still good.
-    NoUse,
-    TooLarge,
-    Tags,
-}
-
 impl Asked {
     /// What is served to it.
     pub(super) fn request(&self) -> super::serve::Request<'_> {
         super::serve::Request::of(&self.method, &self.headers)
-    }
-}
-
-impl Decline {
-    /// For `Cache-Status`.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::NoStore => "no-store",
-            Self::Private => "private",
-            Self::Authorized => "authorization",
-            Self::SetCookie => "set-cookie",
-            Self::Vary => "vary",
-            Self::Nonce => "nonce",
-            Self::Status => "status",
-            Self::Range => "range",
-            Self::NoUse => "no-freshness",
-            Self::TooLarge => "too-large",
-            Self::Tags => "tags",
-        }
     }
 }
 

@@ -31,6 +31,7 @@ fn asked(lines: &[(&'static str, &str)]) -> Asked {
         own_key: None,
         flight_key: KeyBytes::new(Class::Get, target, None, None).to_key(),
         has_parts: false,
+        goes_past: false,
         uri: 1,
         ttl: None,
         tags: Vec::new(),

@@ -1,12 +1,12 @@
 //! Checks of a request's head: everything that can be refused before a byte of the body is asked for.
 
-use http::{HeaderMap, HeaderName, Method, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
 use super::breach::{Breach, Check};
 use super::limits::Limits;
 use crate::spine::path::PathReadings;
 use crate::spine::problem::ProblemKind;
-use crate::spine::request::RequestView;
+use crate::spine::request::{RequestView, method_override};
 
 /// Fields that stand once or not at all; with two, everybody takes another (RFC 9110 section 5.3).
 const ONCE: [(HeaderName, &str); 6] = [
@@ -16,11 +16,6 @@ const ONCE: [(HeaderName, &str); 6] = [
     (header::AUTHORIZATION, "authorization"),
     (header::IF_MODIFIED_SINCE, "if-modified-since"),
     (header::RANGE, "range"),
-];
-const OVERRIDES: [(&str, &str); 3] = [
-    ("x-http-method-override", "x-http-method-override"),
-    ("x-http-method", "x-http-method"),
-    ("x-method-override", "x-method-override"),
 ];
 
 /// Looks at method, target and fields, the cheapest first. `tell` hears of each breach and says whether to go on.
@@ -139,11 +134,9 @@ fn fields(headers: &HeaderMap, limits: &Limits) -> Option<Breach> {
 
 fn overridden(request: RequestView<'_>) -> Option<Breach> {
     let method = request.method().as_str().as_bytes();
-    let names_another = |field: &str| {
-        let mut values = request.headers().get_all(field).iter();
-        values.any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(method))
-    };
-    let (_, name) = OVERRIDES.iter().find(|(field, _)| names_another(field))?;
+    let is_other = |value: &HeaderValue| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(method);
+    let mut overrides = request.headers().iter().filter(|(_, value)| is_other(value));
+    let name = overrides.find_map(|(name, _)| method_override(name.as_str()))?;
     let breach = Breach::new(Check::MethodOverride, ProblemKind::BadRequest, "A field names another method.");
     Some(breach.named(name))
 }

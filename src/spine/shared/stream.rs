@@ -5,7 +5,6 @@
 //! whole is there it is handed to a sink. A body that grows too long is not kept: the log then holds what the slowest
 //! reader has yet to see, and nobody can join any more.
 
-use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::pin::Pin;
@@ -17,6 +16,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
+use super::source::{Fault, Pinned, Source};
 use crate::spine::clock::{Clock, Sleep};
 
 /// Gets the whole of a body, when it has come. Dropped instead, there is no whole.
@@ -26,35 +26,6 @@ pub(crate) trait Sink: Send {
 
     /// It is too long to be kept.
     fn too_long(self: Box<Self>);
-}
-
-/// An inner body, whatever its type is.
-trait Source: Send {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>>;
-    fn is_end(&self) -> bool;
-    fn size_hint(&self) -> SizeHint;
-}
-
-pub(super) type Fault = Box<dyn Any + Send>;
-
-struct Pinned<B>(Pin<Box<B>>);
-
-impl<B> Source for Pinned<B>
-where
-    B: Body<Data = Bytes> + Send,
-    B::Error: Send + 'static,
-{
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        self.0.as_mut().poll_frame(cx).map_err(|error| Box::new(error) as Fault)
-    }
-
-    fn is_end(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
-    }
 }
 
 /// What readers share.
@@ -114,7 +85,7 @@ impl Stream {
         B::Error: Send + 'static,
     {
         let inner = Inner {
-            source: Some(Box::new(Pinned(Box::pin(body)))),
+            source: Some(Box::new(Pinned::new(body))),
             sink: None,
             log: VecDeque::new(),
             dropped: 0,
@@ -244,6 +215,11 @@ impl Inner {
         }
     }
 
+    /// Whether a reader has not been given up.
+    fn reads(&self, reader: u64) -> bool {
+        self.readers.contains_key(&reader)
+    }
+
     /// Whether a reader is so far behind that the others wait.
     const fn is_held_up(&self) -> bool {
         self.is_too_long && self.log_bytes > self.max_bytes
@@ -280,9 +256,11 @@ impl Reader {
             return Poll::Ready(None);
         }
         let stream = Arc::clone(&self.stream);
+        // Dropped behind all locks, since a waker may run anything.
+        let mut replaced = Vec::new();
         let mut inner = stream.inner();
         loop {
-            if !inner.readers.contains_key(&self.id) {
+            if !inner.reads(self.id) {
                 self.is_done = true;
                 return Poll::Ready(Some(Err(None)));
             }
@@ -308,7 +286,7 @@ impl Reader {
                     End::Broken => Some(Err(None)),
                 });
             }
-            stream.wakers().insert(self.id, cx.waker().clone());
+            replaced.extend(stream.wakers().insert(self.id, cx.waker().clone()));
             if inner.is_held_up() {
                 ready!(self.poll_stall(cx));
                 inner.cut_slowest();
@@ -322,7 +300,7 @@ impl Reader {
             let Some(source) = &mut inner.source else { return Poll::Pending };
             let polled = ready!(source.poll(&mut Context::from_waker(&waker)));
             inner.take(polled);
-            stream.wakers().remove(&self.id);
+            replaced.extend(stream.wakers().remove(&self.id));
             // Outside the lock, since a waker may run anything.
             drop(inner);
             stream.wake_all();
@@ -347,15 +325,21 @@ impl Reader {
         }
         let inner = self.stream.inner();
         let has_all = self.has_trailers || inner.trailers.is_none();
-        inner.end == Some(End::Whole) && has_all && inner.frame(self.at).is_none()
+        inner.end == Some(End::Whole) && inner.reads(self.id) && has_all && inner.frame(self.at).is_none()
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
         let inner = self.stream.inner();
+        // What a reader has that was cut is no whole, and neither is what broke off: a length would make it look so.
+        if !inner.reads(self.id) {
+            return SizeHint::new();
+        }
         let skipped = usize::try_from(self.at.saturating_sub(inner.dropped)).unwrap_or(usize::MAX);
         let logged: u64 = inner.log.iter().skip(skipped).map(|frame| frame.len() as u64).sum();
-        if inner.end.is_some() {
-            return SizeHint::with_exact(logged);
+        match inner.end {
+            Some(End::Whole) => return SizeHint::with_exact(logged),
+            Some(End::Broken) => return SizeHint::new(),
+            None => {}
         }
         let mut hint = inner.source.as_ref().map_or_else(SizeHint::new, |source| source.size_hint());
         if let Some(upper) = hint.upper() {
@@ -377,7 +361,8 @@ impl Drop for Reader {
         }
         drop(inner);
         drop(abandoned);
-        self.stream.wakers().remove(&self.id);
+        let waker = self.stream.wakers().remove(&self.id);
+        drop(waker);
         self.stream.wake_all();
     }
 }

@@ -50,6 +50,13 @@ impl Core {
         (fits(&shared) && own.as_ref().is_none_or(fits)).then_some(Keys { shared, own, has_parts })
     }
 
+    /// The keys of a request that says more than its URI, as if it did not.
+    pub(super) fn plain_keys(&self, request: RequestView<'_>) -> Option<Keys> {
+        let target = Target::of(request, SecureTransport::holds_for(request))?;
+        let shared = KeyBytes::new(Class::Get, target, self.query(target).as_deref(), None);
+        Some(Keys { shared, own: None, has_parts: false })
+    }
+
     /// The key of everybody's response to a plain GET.
     pub(in super::super) fn key_of(&self, target: Target<'_>) -> Key {
         KeyBytes::new(Class::Get, target, self.query(target).as_deref(), None).to_key()

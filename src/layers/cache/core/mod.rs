@@ -52,6 +52,8 @@ pub(super) struct Core {
     pub(super) refuser: Refuser,
     pub(super) sampler: Sampler,
     pub(super) refreshes: AtomicUsize,
+    /// Writes to the second tier that are under way.
+    pub(super) writes: AtomicUsize,
     pub(super) counts: Counts,
     markers: Table<u64, Instant>,
     /// What responses said of their paths' queries.
@@ -152,6 +154,7 @@ impl Core {
             refuser,
             sampler: Sampler::default(),
             refreshes: AtomicUsize::new(0),
+            writes: AtomicUsize::new(0),
             counts: Counts::default(),
             markers: Table::new(MAX_MARKERS),
             searches: Table::new(MAX_MARKERS),
@@ -216,8 +219,13 @@ impl Core {
     }
 
     fn write_step(&self, request: RequestView<'_>) -> Step {
-        match self.keys(request, Class::Get, Scan::of(request.headers())) {
-            Some(keys) => Step::Write(Box::new(self.asked(request, &keys, RequestDirectives::default()))),
+        let directives = RequestDirectives::default();
+        if let Some(keys) = self.keys(request, Class::Get, Scan::of(request.headers())) {
+            return Step::Write(Box::new(self.asked(request, &keys, directives)));
+        }
+        // What goes past the cache changes what is in it all the same.
+        match self.plain_keys(request) {
+            Some(keys) => Step::Write(Box::new(Asked { goes_past: true, ..self.asked(request, &keys, directives) })),
             None => Step::Pass(Some(Forward::Method)),
         }
     }
@@ -245,6 +253,7 @@ impl Core {
             shared_key: keys.shared.to_key(),
             own_key: keys.own.as_ref().map(KeyBytes::to_key),
             has_parts: keys.has_parts,
+            goes_past: false,
             uri: self.uri_mark(request),
             ttl: route.and_then(|route| route.ttl),
             tags,

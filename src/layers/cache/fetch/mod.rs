@@ -145,7 +145,14 @@ pub(super) async fn refresh<S, ReqB, ResB>(
     let facts = RequestFacts::of(RequestView::of(&request));
     let (mut parts, body) = request.into_parts();
     // Nobody is to know who asked first.
-    for name in [header::COOKIE, header::AUTHORIZATION, header::RANGE, header::CACHE_CONTROL, header::PRAGMA] {
+    for name in [
+        header::COOKIE,
+        header::AUTHORIZATION,
+        header::PROXY_AUTHORIZATION,
+        header::RANGE,
+        header::CACHE_CONTROL,
+        header::PRAGMA,
+    ] {
         parts.headers.remove(name);
     }
     conditional::strip(&mut parts.headers);

@@ -1,6 +1,10 @@
 //! The second tier at work. It is never waited for when it is written to, and what it fails at is a miss.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,9 +15,12 @@ use super::entry::Entry;
 use super::key::Key;
 use super::record::{self, Primary, Reading};
 use super::storable::Asked;
-use super::store::{Store, StoreError};
+use super::store::{Store, StoreFuture};
 use crate::spine::event;
 use crate::wiring;
+
+/// Writes that are under way at a time: a store that is slow is not to hold whatever has been fetched since.
+const MAX_WRITES: usize = 256;
 
 /// What a store has at hand for this request.
 pub(super) fn at_hand(core: &Core, key: &Key, uri: u64, request: &HeaderMap) -> Option<Arc<Entry>> {
@@ -70,22 +77,53 @@ fn read(core: &Core, key: &Key, uri: u64, record: Bytes) -> Option<Primary> {
 }
 
 async fn get(core: &Core, store: &dyn Store, key: &[u8]) -> Option<Bytes> {
-    let asking = store.get(key);
-    asking.await.unwrap_or_else(|error| {
-        failed(core, error);
-        None
-    })
+    within(core, store.get(key)).await.flatten()
 }
 
-fn failed(core: &Core, _: StoreError) {
-    event::store_failed(&core.sampler, &core.clock);
+/// What a store says in time; what it fails at or says later is reported. Outside of a runtime there is no timer.
+async fn within<T>(core: &Core, mut asking: StoreFuture<'_, T>) -> Option<T> {
+    let mut timeout = core.clock.sleep(core.settings.store_timeout);
+    let said = poll_fn(|cx| {
+        if let Poll::Ready(said) = asking.as_mut().poll(cx) {
+            return Poll::Ready(said.ok());
+        }
+        match &mut timeout {
+            Some(timeout) => Pin::new(timeout).poll(cx).map(|()| None),
+            None => Poll::Pending,
+        }
+    })
+    .await;
+    if said.is_none() {
+        event::store_failed(&core.sampler, &core.clock);
+    }
+    said
+}
+
+/// One of the writes that are under way, each of which holds a response.
+struct Writing(Arc<Core>);
+
+impl Writing {
+    /// One more, if there may be.
+    fn begin(core: &Arc<Core>) -> Option<Self> {
+        let take = |writes: usize| (writes < MAX_WRITES).then_some(writes + 1);
+        core.writes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok().map(|_| Self(Arc::clone(core)))
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.writes.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Hands a response to the store, behind everybody's back.
 pub(super) fn put(core: &Arc<Core>, entry: &Arc<Entry>) {
     let Some(store) = core.store.clone().filter(|_| wiring::can_spawn()) else { return };
-    let (core, entry) = (Arc::clone(core), Arc::clone(entry));
+    // What is not written now is written when it is fetched again.
+    let Some(writing) = Writing::begin(core) else { return };
+    let entry = Arc::clone(entry);
     wiring::detach(async move {
+        let core = &writing.0;
         let head = &entry.head;
         let now = core.clock.now();
         let rules = &head.rules;
@@ -95,33 +133,26 @@ pub(super) fn put(core: &Arc<Core>, entry: &Arc<Entry>) {
         let keep = head.life.left(now).saturating_add(stale).max(Duration::from_secs(1));
         let record = record::write(&entry, core.marks.instance(), now, core.clock.wall());
         let key = &head.key;
-        let written = if head.selectors.is_empty() {
-            store.put(key.as_bytes(), record, keep).await
+        if head.selectors.is_empty() {
+            within(core, store.put(key.as_bytes(), record, keep)).await;
         } else {
-            put_variant(&core, &*store, &entry, record, keep).await
-        };
-        if let Err(error) = written {
-            failed(&core, error);
+            put_variant(core, &*store, &entry, record, keep).await;
         }
     });
 }
 
-async fn put_variant(
-    core: &Core,
-    store: &dyn Store,
-    entry: &Entry,
-    record: Bytes,
-    keep: Duration,
-) -> Result<(), StoreError> {
+async fn put_variant(core: &Core, store: &dyn Store, entry: &Entry, record: Bytes, keep: Duration) -> Option<()> {
     let head = &entry.head;
-    let held = store.get(head.key.as_bytes()).await?.and_then(|held| read(core, &head.key, head.uri, held));
+    let held = within(core, store.get(head.key.as_bytes())).await?;
+    let held = held.and_then(|held| read(core, &head.key, head.uri, held));
     let same = |names: &[http::HeaderName]| names.iter().eq(head.selectors.iter().map(super::vary::Selector::name));
     let generation = match held {
         Some(Primary::Variants { names, generation }) if same(&names) => generation,
         _ => core.marks.draw(),
     };
-    store.put(&record::variant_key(&head.key, generation, &head.selectors), record, keep).await?;
-    store.put(head.key.as_bytes(), record::variants(&head.selectors, generation), keep).await
+    let variant_key = record::variant_key(&head.key, generation, &head.selectors);
+    within(core, store.put(&variant_key, record, keep)).await?;
+    within(core, store.put(head.key.as_bytes(), record::variants(&head.selectors, generation), keep)).await
 }
 
 /// Takes a resource out of the store.
@@ -129,8 +160,6 @@ pub(super) fn remove(core: &Arc<Core>, key: Key) {
     let Some(store) = core.store.clone().filter(|_| wiring::can_spawn()) else { return };
     let core = Arc::clone(core);
     wiring::detach(async move {
-        if let Err(error) = store.remove(key.as_bytes()).await {
-            failed(&core, error);
-        }
+        within(&core, store.remove(key.as_bytes())).await;
     });
 }

@@ -39,7 +39,7 @@ where
     poll_fn(|cx| service.poll_ready(cx)).await?;
     let (uri, is_post) = (request.uri().clone(), *request.method() == Method::POST);
     // Dropped on its way, or failed without an answer: it may have been done all the same.
-    let mut pending = Pending { core: Arc::clone(&core), asked: &asked, is_open: true };
+    let mut pending = Pending { core: Arc::clone(&core), asked: &asked, uri: &uri, is_open: true };
     let asked_at = core.clock.now();
     let response = service.call(request).await?;
     pending.is_open = false;
@@ -49,7 +49,7 @@ where
     if is_done {
         invalidate_all(&core, &asked, &uri, &parts.headers);
     } else if is_unanswered(parts.status, &parts.extensions) {
-        invalidate(&core, &asked);
+        invalidate(&core, &asked, &uri);
     }
     let hint = parts.extensions.remove::<CacheHint>();
     let mut forwarded = Forwarded::new(Forward::Method);
@@ -62,7 +62,7 @@ where
         // After the invalidation, which is not for this.
         begun: core.purges.begin(),
     };
-    let stored = if is_post && is_done { representation(&core, &asked, &uri, &told) } else { None };
+    let stored = if is_post && is_done && !asked.goes_past { representation(&core, &asked, &uri, &told) } else { None };
     let body = match stored {
         Some(head) => {
             forwarded.is_stored = true;
@@ -86,22 +86,22 @@ fn is_unanswered(status: StatusCode, extensions: &Extensions) -> bool {
 struct Pending<'a> {
     core: Arc<Core>,
     asked: &'a Asked,
+    uri: &'a Uri,
     is_open: bool,
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         if self.is_open {
-            invalidate(&self.core, self.asked);
+            invalidate(&self.core, self.asked, self.uri);
         }
     }
 }
 
 /// The target, where its response points, and the groups that it names (RFC 9875 section 3).
 fn invalidate_all(core: &Arc<Core>, asked: &Asked, uri: &Uri, answer: &HeaderMap) {
-    invalidate(core, asked);
-    let origin = asked.shared_key.origin();
-    let target = Target { is_https: origin.0, authority: origin.1, path: uri.path(), query: uri.query() };
+    invalidate(core, asked, uri);
+    let target = target_of(asked, uri);
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         let Some(place) = answer.get(name).and_then(|value| resolve(target.scheme(), uri.path(), value.as_bytes()))
         else {
@@ -112,13 +112,22 @@ fn invalidate_all(core: &Arc<Core>, asked: &Asked, uri: &Uri, answer: &HeaderMap
         invalidate_target(core, other);
     }
     for group in tags::invalidated_groups(answer) {
-        core.purges.note(Aim::Mark(core.marks.group(origin, &group)), Purge::Hard);
+        core.purges.note(Aim::Mark(core.marks.group(asked.shared_key.origin(), &group)), Purge::Hard);
     }
 }
 
-fn invalidate(core: &Arc<Core>, asked: &Asked) {
+/// The URI: what stands under its own key goes, and what stands under others of it is not used again.
+fn invalidate(core: &Arc<Core>, asked: &Asked, uri: &Uri) {
     core.purges.write(asked.uri);
     core.remove(asked.shared_key.clone());
+    if asked.has_parts {
+        core.remove(core.key_of(target_of(asked, uri)));
+    }
+}
+
+fn target_of<'a>(asked: &'a Asked, uri: &'a Uri) -> Target<'a> {
+    let (is_https, authority) = asked.shared_key.origin();
+    Target { is_https, authority, path: uri.path(), query: uri.query() }
 }
 
 /// Another target than the request's own.
@@ -179,8 +188,7 @@ fn without_dots(path: &str) -> String {
 /// RFC 9110 section 9.3.3: a POST's answer that is what a GET would get, and says for how long.
 fn representation(core: &Core, asked: &Asked, uri: &Uri, told: &storable::Answer<'_>) -> Option<Head> {
     let location = told.headers.get(header::CONTENT_LOCATION)?;
-    let origin = asked.shared_key.origin();
-    let target = Target { is_https: origin.0, authority: origin.1, path: uri.path(), query: uri.query() };
+    let target = target_of(asked, uri);
     let place = resolve(target.scheme(), uri.path(), location.as_bytes())?;
     let other = target.same_origin(&place)?;
     let is_own = other.path == target.path && other.query == target.query;

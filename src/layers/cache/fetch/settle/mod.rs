@@ -9,6 +9,7 @@ use http_body::Body;
 
 use super::super::conditional;
 use super::super::core::{Core, Ready, Shared};
+use super::super::decline::Decline;
 use super::super::directives::whole_number;
 use super::super::entry::{Entry, Head};
 use super::super::freshness::Moments;
@@ -17,7 +18,7 @@ use super::super::route::CacheHint;
 use super::super::serve::{Told, serve};
 use super::super::service::{Answer, refuse, respond};
 use super::super::status::Forwarded;
-use super::super::storable::{self, Asked, Decline, freshened, head, judge};
+use super::super::storable::{self, Asked, freshened, head, judge};
 use super::super::tags;
 use super::super::tier;
 use super::Leading;
