@@ -1,5 +1,6 @@
 //! The poll API from outside: a process of its own, over real sockets.
 
+mod browser;
 mod configuration;
 mod events;
 mod faults;
