@@ -63,6 +63,9 @@ export async function call(method, path, body, key) {
   if (answer.ok) {
     return answer.status === 204 ? null : answer.json();
   }
-  const problem = await answer.json().catch(() => null);
+  const problem = await answer.json().catch(() => ({}));
+  if (answer.status === 401 && !path.startsWith("/v1/auth/")) {
+    problem.detail = used ? "Your session has ended. Log in to go on." : "Log in to do this.";
+  }
   throw new Refusal(answer.status, problem, answer.headers.get("retry-after"));
 }

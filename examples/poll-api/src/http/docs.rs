@@ -41,8 +41,7 @@ impl Modify for Token {
 }
 
 /// The description, OpenAPI 3.1.
-static DOCUMENT: LazyLock<Value> =
-    LazyLock::new(|| serde_json::to_value(Description::openapi()).unwrap_or_default());
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(Description::openapi()).unwrap_or_default());
 static TEXT: LazyLock<String> = LazyLock::new(|| DOCUMENT.to_string());
 
 /// The schema of a request's body, out of the description: what checks it is what describes it. Of its formats the one
