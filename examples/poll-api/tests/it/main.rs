@@ -10,4 +10,5 @@ mod operations;
 mod outbox;
 mod people;
 mod polls;
+mod postgres;
 mod support;

@@ -75,6 +75,7 @@ impl Answer {
 pub struct Setup {
     arguments: Vec<String>,
     config: Option<String>,
+    database: Option<String>,
     directory: Option<TempDir>,
 }
 
@@ -93,6 +94,12 @@ impl Setup {
         self
     }
 
+    /// On another database than a file in its directory.
+    pub fn database(mut self, url: &str) -> Self {
+        self.database = Some(url.to_owned());
+        self
+    }
+
     /// On a database that is there already.
     pub fn in_directory(mut self, directory: TempDir) -> Self {
         self.directory = Some(directory);
@@ -103,6 +110,9 @@ impl Setup {
         let directory = self.directory.unwrap_or_else(|| TempDir::new().unwrap());
         let mut command = command(directory.path());
         command.args(&self.arguments);
+        if let Some(url) = &self.database {
+            command.env("POLL_DATABASE_URL", url);
+        }
         if let Some(text) = &self.config {
             let file = directory.path().join("layers.toml");
             std::fs::write(&file, text).unwrap();
@@ -131,7 +141,8 @@ pub fn command(directory: &Path) -> Command {
         .env_clear()
         .env("RUST_LOG", "warn")
         .env("POLL_ADMIN_PASSWORD", ADMIN_PASSWORD)
-        .args(["--listen", "127.0.0.1:0", "--database-url", &database])
+        .env("POLL_DATABASE_URL", database)
+        .args(["--listen", "127.0.0.1:0"])
         .current_dir(directory)
         .kill_on_drop(true);
     command
