@@ -51,6 +51,9 @@ pub struct Flags {
     /// Its private key, PEM.
     #[arg(long, env = "POLL_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// Only these layers, for measuring what each costs: whatever protects the service is gone with the others.
+    #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
+    pub dangerous_only_layers: Option<Vec<LayerName>>,
     /// How log lines are written.
     #[arg(long, env = "POLL_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -67,6 +70,19 @@ impl fmt::Debug for Flags {
 pub enum LogFormat {
     Text,
     Json,
+}
+
+/// A layer, by its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LayerName {
+    SecurityHeaders,
+    RateLimit,
+    Auth,
+    Authz,
+    Validate,
+    Cache,
+    /// No layer at all.
+    None,
 }
 
 /// What a file may say.
@@ -89,6 +105,8 @@ pub struct Config {
     pub rate_limit: RateLimitConfig,
     /// The limit on failed logins, which stands where the user's name has been read.
     pub login_failures: RateLimitConfig,
+    /// Whether tokens are looked at.
+    pub has_auth: bool,
     pub authz: Option<AuthzConfig>,
     pub validate: Option<ValidateConfig>,
     pub cache: Option<CacheConfig>,
@@ -106,6 +124,14 @@ const LOGIN_FAILURES: &str = "login-failures";
 impl Config {
     /// Reads the file that the flags name, if they do, over what is built in.
     pub fn read(flags: &Flags) -> Result<Self, ConfigError> {
+        let config = Self::read_file(flags)?;
+        Ok(match &flags.dangerous_only_layers {
+            Some(layers) => config.only(layers),
+            None => config,
+        })
+    }
+
+    fn read_file(flags: &Flags) -> Result<Self, ConfigError> {
         let Some(file) = &flags.config else { return Self::over("", BUILT_IN_NAME, PathBuf::new()) };
         let text = std::fs::read_to_string(file).map_err(|error| {
             const MEND: &str = "name a TOML file that this user can read";
@@ -129,6 +155,7 @@ impl Config {
             security_headers: tables.security_headers,
             rate_limit: tables.rate_limit.unwrap_or_default(),
             login_failures: login_failures.rate_limit.unwrap_or_default(),
+            has_auth: true,
             authz: tables.authz,
             validate: tables.validate,
             cache: tables.cache,
@@ -136,6 +163,22 @@ impl Config {
             text,
         };
         Ok(config)
+    }
+
+    /// Without the other layers.
+    fn only(self, layers: &[LayerName]) -> Self {
+        let has = |layer| layers.contains(&layer);
+        let limits = |limits| if has(LayerName::RateLimit) { limits } else { RateLimitConfig::default() };
+        Self {
+            security_headers: self.security_headers.filter(|_| has(LayerName::SecurityHeaders)),
+            rate_limit: limits(self.rate_limit),
+            login_failures: limits(self.login_failures),
+            has_auth: has(LayerName::Auth),
+            authz: self.authz.filter(|_| has(LayerName::Authz)),
+            validate: self.validate.filter(|_| has(LayerName::Validate)),
+            cache: self.cache.filter(|_| has(LayerName::Cache)),
+            ..self
+        }
     }
 }
 
@@ -183,6 +226,15 @@ mod tests {
         assert_eq!(config.login_failures, RateLimitConfig::default());
         assert!(config.authz.is_some());
         assert!(config.text.contains("quota = 5") && !config.text.contains("login-failures"));
+    }
+
+    #[test]
+    fn layers_can_be_left_out() {
+        let all = || Config::over("", BUILT_IN_NAME, PathBuf::new()).unwrap();
+        let cache = all().only(&[LayerName::Cache]);
+        assert!(cache.cache.is_some() && cache.authz.is_none() && !cache.has_auth);
+        assert!(all().only(&[LayerName::None]).cache.is_none());
+        assert_ne!(all().only(&[LayerName::RateLimit]).login_failures, RateLimitConfig::default());
     }
 
     #[test]

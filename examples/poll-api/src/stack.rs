@@ -49,7 +49,7 @@ impl Stack {
             [outside.to_layer(&client_ip)?, inside.to_layer(&client_ip)?, config.login_failures.to_layer(&client_ip)?],
             running,
         );
-        let auth = authentication(app)?;
+        let auth = if config.has_auth { authentication(app)? } else { AuthLayer::empty() };
         let authz = match &config.authz {
             Some(table) => table.to_layer()?.challenge(auth.challenge()).with_client_ip(client_ip),
             None => AuthzLayer::empty(),
@@ -58,7 +58,7 @@ impl Stack {
             Some(table) => table.to_layer(&config.base)?,
             None => ValidateLayer::empty(),
         };
-        let schemas = schemas()?;
+        let schemas = if config.validate.is_some() { schemas()? } else { ValidateLayer::empty() };
         let kept = running.filter(|running| running.cache_config == config.cache);
         let cache = match (kept, &config.cache) {
             (Some(running), _) => running.cache.clone(),
@@ -87,10 +87,10 @@ impl Stack {
             ("catch-panic", true),
             ("security headers", config.security_headers.is_some()),
             ("rate limit by address", handles[0].policies().next().is_some()),
-            ("authentication", true),
+            ("authentication", config.has_auth),
             ("rate limit by user", handles[1].policies().next().is_some()),
             ("authorization", config.authz.is_some()),
-            ("validation", true),
+            ("validation", config.validate.is_some()),
             ("cache", cache.is_some()),
             ("compression", true),
             ("router", true),
