@@ -11,4 +11,5 @@ mod outbox;
 mod people;
 mod polls;
 mod postgres;
+mod readme;
 mod support;
