@@ -1,4 +1,4 @@
-//! What goes wrong: two votes at one instant, a crash under load, a database that is locked.
+//! What goes wrong: two votes at one instant, a crash under load, a database that is locked, a disk that is full.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -102,6 +102,43 @@ async fn a_locked_database_refuses_writes_serves_reads_and_recovers() {
     other.execute("ROLLBACK").await.unwrap();
     service.vote(&token, &poll, 1).await.is(201);
     assert_eq!(service.votes(&poll).await, [1, 0]);
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_serves_reads_and_loses_nothing() {
+    let mut service = Setup::new().config(NO_LIMITS).file_kib(512).start().await;
+    let (_, token) = service.user().await;
+    let first = service.poll(&token).await;
+    service.vote(&token, &first, 1).await.is(201);
+    let body = serde_json::json!({ "question": "x".repeat(200), "options": ["a".repeat(100), "b".repeat(100)] });
+    let mut made = 1;
+    let refused = loop {
+        let answer = service.post("/v1/polls", Some(&token), &body).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        made += 1;
+        assert!(made < 10_000, "it is never full");
+    };
+    refused.is_problem(503);
+    assert_eq!(service.votes(&first).await, [1, 0]);
+    service.get("/v1/polls?limit=100").await.is(200);
+    service.get("/healthz").await.is(200);
+    service.signal("-KILL").await;
+    service.wait().await;
+
+    let service = Setup::new().config(NO_LIMITS).in_directory(service.into_directory()).start().await;
+    let (mut there, mut path) = (0, "/v1/polls?limit=100".to_owned());
+    loop {
+        let page = service.get(&path).await.is(200).json();
+        there += page["items"].as_array().unwrap().len();
+        match page["next_cursor"].as_str() {
+            Some(cursor) => path = format!("/v1/polls?limit=100&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(there, made);
+    service.post("/v1/polls", Some(&token), &body).await.is(201);
 }
 
 #[tokio::test]

@@ -76,6 +76,7 @@ pub struct Setup {
     arguments: Vec<String>,
     config: Option<String>,
     database: Option<String>,
+    file_kib: Option<u32>,
     directory: Option<TempDir>,
 }
 
@@ -100,6 +101,12 @@ impl Setup {
         self
     }
 
+    /// No file may grow further: as on a disk that is full.
+    pub fn file_kib(mut self, kib: u32) -> Self {
+        self.file_kib = Some(kib);
+        self
+    }
+
     /// On a database that is there already.
     pub fn in_directory(mut self, directory: TempDir) -> Self {
         self.directory = Some(directory);
@@ -108,7 +115,10 @@ impl Setup {
 
     pub async fn start(self) -> Service {
         let directory = self.directory.unwrap_or_else(|| TempDir::new().unwrap());
-        let mut command = command(directory.path());
+        let mut command = match self.file_kib {
+            Some(kib) => limited(directory.path(), kib),
+            None => command(directory.path()),
+        };
         command.args(&self.arguments);
         if let Some(url) = &self.database {
             command.env("POLL_DATABASE_URL", url);
@@ -135,7 +145,19 @@ impl Setup {
 
 /// The program, in its own directory and without the surroundings' settings.
 pub fn command(directory: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_poll-api"));
+    surrounded(Command::new(env!("CARGO_BIN_EXE_poll-api")), directory)
+}
+
+/// The same, whose files may not grow beyond a size.
+fn limited(directory: &Path, kib: u32) -> Command {
+    // The signal is ignored, so that a write that goes too far fails.
+    let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"");
+    let mut command = Command::new("/bin/bash");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_poll-api")]);
+    surrounded(command, directory)
+}
+
+fn surrounded(mut command: Command, directory: &Path) -> Command {
     let database = format!("sqlite:{}", directory.join("polls.db").display());
     command
         .env_clear()
