@@ -5,13 +5,14 @@ use std::sync::{Arc, LazyLock};
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use serde_json::Value;
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 use tower_rampart::ConfigError;
 use tower_rampart::security_headers::{ContentSecurityPolicy, HeaderOverrides};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{Modify, OpenApi};
+use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{admin, auth, events, ops, polls};
 use crate::app::App;
@@ -26,9 +27,33 @@ use crate::fault::{Fault, Result};
         polls::create, polls::list, polls::get, polls::delete, polls::close, polls::vote, polls::results,
         events::events, admin::state, admin::reload, ops::healthz, ops::readyz, ops::metrics,
     ),
+    components(schemas(Problem)),
     modifiers(&Token)
 )]
 struct Description;
+
+/// Why a request was refused (RFC 9457).
+#[derive(Serialize, ToSchema)]
+struct Problem {
+    /// What kind of problem it is; `about:blank` where the status says it all.
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: Option<String>,
+    request_id: Option<String>,
+    /// What is wrong with the content, and where.
+    errors: Option<Vec<ProblemAt>>,
+}
+
+/// A rule that the content breaks.
+#[derive(Serialize, ToSchema)]
+struct ProblemAt {
+    /// `body`, `path`, `query` and so on.
+    r#in: String,
+    /// A JSON pointer as a URI fragment: `#/options/0`.
+    pointer: Option<String>,
+    detail: String,
+}
 
 struct Token;
 
@@ -41,8 +66,31 @@ impl Modify for Token {
 }
 
 /// The description, OpenAPI 3.1.
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(Description::openapi()).unwrap_or_default());
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let mut document = serde_json::to_value(Description::openapi()).unwrap_or_default();
+    describe_responses(&mut document);
+    document
+});
 static TEXT: LazyLock<String> = LazyLock::new(|| DOCUMENT.to_string());
+
+/// Says of each response what its status means, and of each refusal that it is a problem.
+fn describe_responses(document: &mut Value) {
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    let operations = paths.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut);
+    let responses = operations.flat_map(Map::values_mut).filter_map(|operation| operation.get_mut("responses"));
+    for (status, response) in responses.filter_map(Value::as_object_mut).flatten() {
+        let (Ok(status), Some(response)) = (status.parse::<StatusCode>(), response.as_object_mut()) else { continue };
+        let meaning = status.canonical_reason().unwrap_or_default();
+        let described = response.entry("description").or_insert_with(|| json!(meaning));
+        if *described == "" {
+            *described = json!(meaning);
+        }
+        if status.is_client_error() || status.is_server_error() {
+            let problem = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
+            response.insert("content".to_owned(), json!({ "application/problem+json": problem }));
+        }
+    }
+}
 
 /// The schema of a request's body, out of the description: what checks it is what describes it. Of its formats the one
 /// that JSON Schema knows is left; the others tell how a value is stored or shown.
@@ -110,7 +158,9 @@ mod tests {
     #[test]
     fn the_document_is_of_3_1_and_describes_what_is_checked() {
         assert_eq!(DOCUMENT["openapi"], "3.1.0");
-        assert!(DOCUMENT["paths"]["/v1/polls/{id}/votes"]["post"].is_object());
+        let vote = &DOCUMENT["paths"]["/v1/polls/{id}/votes"]["post"];
+        assert_eq!(vote["responses"]["409"]["description"], "Conflict");
+        assert!(vote["responses"]["409"]["content"]["application/problem+json"].is_object());
         for name in ["Draft", "NewVote", "Login", "Registration", "Refresh"] {
             assert_eq!(body_schema(name).unwrap()["additionalProperties"], false, "{name}");
         }
