@@ -171,6 +171,7 @@ async fn keep_house(app: Arc<App>) {
         if tick == 0 {
             let forgotten = async {
                 app.db.forget_answers(now_ms() - DAY_MS).await?;
+                app.db.forget_letters(now_ms() - DAY_MS).await?;
                 app.db.forget_sessions(now_ms() - DAY_MS).await
             };
             if let Err(error) = forgotten.await {

@@ -33,6 +33,7 @@ CREATE TABLE refresh_tokens (
     used_at BIGINT
 );
 CREATE INDEX refresh_tokens_session ON refresh_tokens (session_id);
+CREATE INDEX refresh_tokens_used ON refresh_tokens (used_at);
 
 CREATE TABLE polls (
     id TEXT NOT NULL PRIMARY KEY,
@@ -98,4 +99,5 @@ CREATE TABLE outbox (
     delivered_at BIGINT,
     refused_at BIGINT
 );
+CREATE INDEX outbox_delivered ON outbox (delivered_at);
 CREATE INDEX outbox_due ON outbox (next_attempt_at) WHERE delivered_at IS NULL AND refused_at IS NULL;

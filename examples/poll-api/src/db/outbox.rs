@@ -51,6 +51,13 @@ impl Db {
         self.settle(SQL, next_attempt_at, poll_id).await
     }
 
+    /// Forgets what was delivered before.
+    pub async fn forget_letters(&self, before_ms: i64) -> Result<()> {
+        let mut transaction = self.begin().await?;
+        query("DELETE FROM outbox WHERE delivered_at < $1").bind(before_ms).execute(&mut *transaction).await?;
+        self.commit(transaction).await
+    }
+
     async fn settle(&self, sql: &'static str, at: i64, poll_id: &str) -> Result<()> {
         let mut transaction = self.begin().await?;
         query(sql).bind(at).bind(poll_id).execute(&mut *transaction).await?;

@@ -1,6 +1,6 @@
 //! Sessions and their refresh tokens.
 
-use sqlx::{query, query_as, query_scalar};
+use sqlx::{query, query_as};
 
 use super::{Db, Result, Tx, User};
 use crate::clock::now_ms;
@@ -107,18 +107,16 @@ impl Db {
             .await
     }
 
-    /// Forgets sessions that ended long ago, with their tokens.
+    /// Forgets sessions that ended before, with their tokens, and used tokens of sessions that go on, when nobody will
+    /// come with a copy any more.
     pub async fn forget_sessions(&self, before_ms: i64) -> Result<()> {
-        let due: i64 = query_scalar("SELECT COUNT(*) FROM sessions WHERE expires_at < $1 OR revoked_at < $1")
-            .bind(before_ms)
-            .fetch_one(&self.read)
-            .await?;
-        if due == 0 {
-            return Ok(());
-        }
         let mut transaction = self.begin().await?;
         query("DELETE FROM sessions WHERE expires_at < $1 OR revoked_at < $1")
             .bind(before_ms)
+            .execute(&mut *transaction)
+            .await?;
+        query("DELETE FROM refresh_tokens WHERE used_at < $1")
+            .bind(before_ms - IDLE_MS)
             .execute(&mut *transaction)
             .await?;
         self.commit(transaction).await
