@@ -78,14 +78,15 @@ impl Stack {
         let service = callers.layer(service);
         let service = auth.layer(service);
         let service = strangers.layer(service);
-        let service = headers.layer(service);
+        // Inside the headers, so that the answer to a panic has them, too.
         let service = CatchPanicLayer::custom(caught).layer(service);
+        let service = headers.layer(service);
         let service = service.map_request(mark).map_response(|response: Response<_>| response.map(Body::new));
 
         let parts = [
             ("request id", true),
-            ("catch-panic", true),
             ("security headers", config.security_headers.is_some()),
+            ("catch-panic", true),
             ("rate limit by address", handles[0].policies().next().is_some()),
             ("authentication", config.has_auth),
             ("rate limit by user", handles[1].policies().next().is_some()),

@@ -30,7 +30,9 @@ async fn probes_and_metrics_answer() {
 async fn the_banner_says_where_everything_is() {
     let service = Service::start().await;
     let banner = service.banner.join("\n");
-    for part in ["page", "/docs/", "/metrics", "security headers > rate limit by address > authentication"] {
+    for part in
+        ["page", "/docs/", "/metrics", "security headers > catch-panic > rate limit by address > authentication"]
+    {
         assert!(banner.contains(part), "{part}\n{banner}");
     }
     assert!(!banner.contains("password"), "a password that was given is not told");
