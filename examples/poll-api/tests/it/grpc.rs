@@ -74,6 +74,25 @@ async fn refusals_are_statuses() {
 }
 
 #[tokio::test]
+async fn the_limits_are_the_same() {
+    let limit = "[[rate_limit]]\nname = \"write\"\nquota = 2\nwindow = \"1h\"\n\
+        key = [\"subject\", \"header:x-poll-write\"]\non_missing_key = \"pass\"\n";
+    let service = crate::support::Setup::new().config(limit).start().await;
+    let (_, token) = service.user().await;
+    let mut client = client(&service).await;
+    let poll = client.create_poll(with_token(draft("?"), &token)).await.unwrap().into_inner();
+    // One by each protocol, and the quota is used up for both.
+    service.vote(&token, &poll.id, 1).await.is(201);
+    let status = client.create_poll(with_token(draft("?"), &token)).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    service.vote(&token, &poll.id, 1).await.is_problem(429);
+    // Reading is not writing, though gRPC calls are all POST.
+    for _ in 0..3 {
+        client.get_poll(with_token(GetPollRequest { id: poll.id.clone() }, &token)).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn streams_end_when_the_service_drains() {
     let mut service = Service::start().await;
     let (_, token) = service.user().await;

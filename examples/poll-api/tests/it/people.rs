@@ -131,6 +131,22 @@ async fn logging_out_ends_access_and_refresh_tokens_at_once_and_for_good() {
 }
 
 #[tokio::test]
+async fn a_password_is_made_up_for_the_first_admin_and_told_once() {
+    let mut service = Setup::new().no_admin_password().start().await;
+    let line = service.banner.last().unwrap().clone();
+    let password = line.split('`').nth(3).unwrap();
+    let admin = service.token("admin", password).await;
+    service.with_token(Method::GET, "/v1/admin/state", &admin).await.is(200);
+    service.signal("-TERM").await;
+    assert_eq!(service.wait().await, Some(0));
+    // Another start knows it, tells nothing, and takes no other.
+    let service = Setup::new().in_directory(service.into_directory()).start().await;
+    service.token("admin", password).await;
+    service.log_in("admin", ADMIN_PASSWORD).await.is_problem(401);
+    assert!(!service.banner.iter().any(|line| line.contains("admin")));
+}
+
+#[tokio::test]
 async fn the_first_admin_is_there_and_reads_the_state() {
     let service = Service::start().await;
     let (_, author) = service.user().await;

@@ -77,6 +77,7 @@ pub struct Setup {
     config: Option<String>,
     database: Option<String>,
     file_kib: Option<u32>,
+    no_admin_password: bool,
     directory: Option<TempDir>,
 }
 
@@ -101,6 +102,12 @@ impl Setup {
         self
     }
 
+    /// The first admin's password is made up.
+    pub fn no_admin_password(mut self) -> Self {
+        self.no_admin_password = true;
+        self
+    }
+
     /// No file may grow further: as on a disk that is full.
     pub fn file_kib(mut self, kib: u32) -> Self {
         self.file_kib = Some(kib);
@@ -120,6 +127,9 @@ impl Setup {
             None => command(directory.path()),
         };
         command.args(&self.arguments);
+        if self.no_admin_password {
+            command.env_remove("POLL_ADMIN_PASSWORD");
+        }
         if let Some(url) = &self.database {
             command.env("POLL_DATABASE_URL", url);
         }
@@ -131,8 +141,9 @@ impl Setup {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut banner = Vec::new();
-        // The layers come last of what is always there; a password may follow.
-        while !banner.iter().any(|line: &String| line.starts_with("  layers")) {
+        // The layers come last of what is always there; a password follows where one was made up.
+        let last = if self.no_admin_password { "  admin" } else { "  layers" };
+        while !banner.iter().any(|line: &String| line.starts_with(last)) {
             let line = timeout(PATIENCE, lines.next_line()).await.expect("no banner").unwrap();
             banner.push(line.expect("it stopped"));
         }
