@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer, ServiceExt as _, service_fn};
 use tower_rampart::key::{ClientIp, GlobalKey, HeaderKey, TrustedProxies};
-use tower_rampart::rate_limit::{Mode, Policy, RateLimit};
+use tower_rampart::rate_limit::{Mode, OnMissingKey, Policy, RateLimit};
 
 use crate::support::{Fixture, from, get, logged, per};
 
@@ -78,6 +78,15 @@ fn a_missing_key() {
     one(&lines, "key_missing");
     let line = lines.iter().find(|line| line.contains("key_missing")).unwrap();
     assert!(line.contains("policy `by-address`") && line.contains("into_make_service_with_connect_info"), "{line}");
+}
+
+#[test]
+fn a_missing_key_that_is_let_pass_is_no_news() {
+    let lines = logged(|| {
+        let policy = Policy::new("by-address", per(100, 60)).key(ClientIp::new()).on_missing_key(OnMissingKey::Pass);
+        Fixture::policy(policy).send(get("/"));
+    });
+    assert!(lines.iter().all(|line| !line.contains("key_missing")), "{lines:?}");
 }
 
 #[test]

@@ -163,7 +163,10 @@ impl Rule {
             Ok(tag) => return Ok(Some(tag)),
             Err(missing) => missing,
         };
-        self.report_missing(&missing);
+        // Whoever lets such requests pass knows that there are some.
+        if !matches!(self.policy.on_missing_key, OnMissingKey::Pass) {
+            self.report_missing(&missing);
+        }
         match &self.policy.on_missing_key {
             OnMissingKey::Refuse => Err(missing),
             OnMissingKey::Pass => Ok(None),

@@ -1,0 +1,33 @@
+//! A polling service with tower-rampart's layers around it, and a page to use it by.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used))]
+
+mod app;
+mod clock;
+pub mod config;
+mod db;
+mod fault;
+#[path = "../../gateway/src/first_bytes.rs"]
+mod first_bytes;
+mod grpc;
+mod http;
+mod observe;
+mod outbox;
+mod people;
+mod polls;
+mod server;
+mod stack;
+mod start;
+mod tls;
+
+pub use self::start::main;
+
+/// The gRPC twin's messages, client and server, made from `proto/poll.proto`.
+#[allow(missing_debug_implementations, clippy::use_self, clippy::large_futures, reason = "it is generated")]
+pub mod proto {
+    tonic::include_proto!("poll.v1");
+}
+
+/// Who refuses, where it is not a layer.
+const ORIGIN: tower_rampart::Origin = tower_rampart::Origin::Custom("poll_api");

@@ -1,0 +1,7 @@
+//! `cargo run -p poll-api`
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    poll_api::main()
+}

@@ -1,0 +1,222 @@
+//! The layers, around everything that is routed. A configuration makes one of these; a reload makes another.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::{HeaderName, HeaderValue, Method, Request, Response};
+use hyper::body::Incoming;
+use serde_json::{Map, Value, json};
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, ServiceExt as _};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_rampart::auth::{Algorithm, Auth, AuthLayer, Issuer, JwtVerifier, KeySet};
+use tower_rampart::authz::AuthzLayer;
+use tower_rampart::cache::{Cache, CacheLayer};
+use tower_rampart::rate_limit::{RateLimitHandle, ThrottleLayer};
+use tower_rampart::security_headers::SecurityHeadersLayer;
+use tower_rampart::validate::{Limits, Route, Schema, Validate, ValidateLayer};
+use tower_rampart::{ConfigError, Refuser, ResponseBody};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::fault::Fault;
+use crate::http::{body_schema, refusals, router};
+use crate::people::{AUDIENCE, ISSUER, Session};
+
+type Service = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
+
+/// See the module.
+pub struct Stack {
+    service: Service,
+    limits: [RateLimitHandle; 3],
+    cache: Option<Cache>,
+    cache_config: Option<tower_rampart::config::CacheConfig>,
+    order: Vec<&'static str>,
+}
+
+impl Stack {
+    /// Layers that begin anew, or go on with the counts and the stored answers of those that run.
+    pub fn new(config: &Config, app: &Arc<App>, running: Option<&Self>) -> Result<Self, ConfigError> {
+        let client_ip = config.client_ip.to_client_ip();
+        let headers = match &config.security_headers {
+            Some(table) => table.to_layer(&client_ip)?,
+            None => SecurityHeadersLayer::empty(),
+        };
+        let (outside, inside) = config.rate_limit.split_by_identity();
+        let [strangers, callers, logins] = limits(
+            [outside.to_layer(&client_ip)?, inside.to_layer(&client_ip)?, config.login_failures.to_layer(&client_ip)?],
+            running,
+        );
+        let auth = if config.has_auth { authentication(app)? } else { AuthLayer::empty() };
+        let authz = match &config.authz {
+            Some(table) => table.to_layer()?.challenge(auth.challenge()).with_client_ip(client_ip),
+            None => AuthzLayer::empty(),
+        };
+        let validate = match &config.validate {
+            Some(table) => table.to_layer(&config.base)?,
+            None => ValidateLayer::empty(),
+        };
+        let schemas = if config.validate.is_some() { schemas()? } else { ValidateLayer::empty() };
+        let kept = running.filter(|running| running.cache_config == config.cache);
+        let cache = match (kept, &config.cache) {
+            (Some(running), _) => running.cache.clone(),
+            (None, Some(table)) => Some(table.to_cache()?),
+            (None, None) => None,
+        };
+        let caching = cache.as_ref().map_or_else(CacheLayer::empty, Cache::layer);
+        let handles = [strangers.handle(), callers.handle(), logins.handle()];
+
+        let refuser = Refuser::new();
+        let refusing = move |request, next| refusals(refuser.clone(), request, next);
+        let service = router(app, logins).layer(axum::middleware::from_fn(refusing));
+        let service = CompressionLayer::new().layer(service);
+        let service = caching.layer(service);
+        let service = validate.layer(schemas.layer(service));
+        let service = authz.layer(service);
+        let service = callers.layer(service);
+        let service = auth.layer(service);
+        let service = strangers.layer(service);
+        // Inside the headers, so that the answer to a panic has them, too.
+        let service = CatchPanicLayer::custom(caught).layer(service);
+        let service = headers.layer(service);
+        let service = service.map_request(mark).map_response(|response: Response<_>| response.map(Body::new));
+
+        let parts = [
+            ("request id", true),
+            ("security headers", config.security_headers.is_some()),
+            ("catch-panic", true),
+            ("rate limit by address", handles[0].policies().next().is_some()),
+            ("authentication", config.has_auth),
+            ("rate limit by user", handles[1].policies().next().is_some()),
+            ("authorization", config.authz.is_some()),
+            ("validation", config.validate.is_some()),
+            ("cache", cache.is_some()),
+            ("compression", true),
+            ("router", true),
+        ];
+        let order = parts.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect();
+        Ok(Self {
+            service: BoxCloneSyncService::new(service),
+            limits: handles,
+            cache,
+            cache_config: config.cache.clone(),
+            order,
+        })
+    }
+
+    pub async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        self.service.clone().oneshot(request).await
+    }
+
+    pub const fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
+    }
+
+    /// The layers that are there, from the outermost in.
+    pub fn order(&self) -> &[&'static str] {
+        &self.order
+    }
+
+    /// How they are doing.
+    pub fn describe(&self) -> Value {
+        let policies = self.limits.iter().flat_map(|limits| limits.policies().map(move |name| (limits, name)));
+        let rate_limit: Map<_, _> = policies
+            .map(|(limits, name)| {
+                let policy = json!({
+                    "keys": limits.keys(name),
+                    "overflowed": limits.overflowed(name),
+                    "shadowed": limits.shadowed(name),
+                });
+                (name.to_owned(), policy)
+            })
+            .collect();
+        let cache = self.cache.as_ref().map(|cache| {
+            let stats = cache.stats();
+            json!({
+                "entries": stats.entries,
+                "bytes": stats.bytes,
+                "hits": stats.hits,
+                "misses": stats.misses,
+                "stores": stats.stores,
+                "collapsed": stats.collapsed,
+                "in_flight": stats.in_flight,
+            })
+        });
+        json!({ "cache": cache, "rate_limit": rate_limit, "layers": self.order })
+    }
+}
+
+/// A policy may have moved from one place to another, by a key that asks for the caller.
+fn limits(layers: [ThrottleLayer; 3], running: Option<&Stack>) -> [ThrottleLayer; 3] {
+    let handles = running.map_or(&[][..], |running| &running.limits[..]);
+    layers.map(|layer| handles.iter().fold(layer, ThrottleLayer::adopt_counts))
+}
+
+/// Tokens of this service, by the keys that it publishes. Who may come in unknown is the policy's affair.
+fn authentication(app: &App) -> Result<AuthLayer, ConfigError> {
+    let issuer = Issuer::new(ISSUER)
+        .audience(AUDIENCE)
+        .algorithms([Algorithm::EdDsa])
+        // Its clock is ours.
+        .leeway(std::time::Duration::from_secs(1))
+        .keys(KeySet::from_jwks(app.people.keys().jwks().as_bytes())?);
+    let verifier = JwtVerifier::new([issuer])?.with_claims::<Session>().revocation(app.people.revoked());
+    Auth::new().jwt(verifier).optional(true).build()
+}
+
+/// What the API's description says of bodies, checked by the same schemas.
+fn schemas() -> Result<ValidateLayer, ConfigError> {
+    let routes = [
+        ("/v1/auth/register", "Registration"),
+        ("/v1/auth/login", "Login"),
+        ("/v1/auth/refresh", "Refresh"),
+        ("/v1/polls", "Draft"),
+        ("/v1/polls/{id}/votes", "NewVote"),
+    ];
+    // A path that is described has the methods that are described.
+    let mut validate = Validate::new()
+        .limits(Limits::new().body_bytes(MAX_BODY_BYTES))
+        .read_all_bodies(false)
+        .add_route(Route::new(Method::GET, "/v1/polls"));
+    for (path, name) in routes {
+        let schema = body_schema(name).ok_or_else(|| {
+            ConfigError::new("schema", name, "is not in the API's description", "name it in a `request_body`")
+        })?;
+        validate = validate.add_route(Route::new(Method::POST, path).schema(Schema::new(schema.to_string())?));
+    }
+    validate.build()
+}
+
+/// Bodies are bounded by `[validate]`; this is for a configuration without it.
+const MAX_BODY_BYTES: usize = 1 << 20;
+
+const READ: HeaderName = HeaderName::from_static("x-poll-read");
+const WRITE: HeaderName = HeaderName::from_static("x-poll-write");
+
+/// Tells limits whether a request reads or writes. What a client says of it does not count.
+fn mark(mut request: Request<Incoming>) -> Request<Incoming> {
+    let reads = match *request.method() {
+        Method::GET | Method::HEAD => true,
+        // Calls of gRPC are all POST.
+        Method::POST => matches!(
+            request.uri().path(),
+            "/poll.v1.Polls/GetPoll" | "/poll.v1.Polls/GetResults" | "/poll.v1.Polls/WatchResults"
+        ),
+        _ => false,
+    };
+    let headers = request.headers_mut();
+    let (there, away) = if reads { (READ, WRITE) } else { (WRITE, READ) };
+    headers.remove(away);
+    headers.insert(there, HeaderValue::from_static("1"));
+    request
+}
+
+/// A handler that panicked: logged, and told as any fault of ours.
+fn caught(panic: Box<dyn std::any::Any + Send>) -> Response<ResponseBody<Body>> {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(panic = text.unwrap_or("of no text"), "a handler panicked");
+    let facts = tower_rampart::RequestFacts::of(tower_rampart::RequestView::of(&Request::new(())));
+    Refuser::new().refuse(Fault::Internal.to_rejection(), &facts)
+}

@@ -1,0 +1,182 @@
+//! From flags to a service that listens, and from a signal to its end.
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser as _;
+use rustls::ServerConfig;
+use tokio::time::interval;
+use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::app::App;
+use crate::clock::now_ms;
+use crate::config::{Config, Flags, LogFormat};
+use crate::outbox::{self, Upstream};
+use crate::{observe, server, tls};
+
+/// A configuration that cannot be used.
+const EXIT_CONFIG: u8 = 2;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The program.
+pub fn main() -> ExitCode {
+    let flags = Flags::parse();
+    log_by(flags.log_format);
+    let read = Config::read(&flags).and_then(|config| {
+        let tls = match (&flags.tls_cert, &flags.tls_key) {
+            (Some(cert), Some(key)) => Some(tls::load(cert, key)?),
+            _ => None,
+        };
+        let upstream =
+            flags.upstream_url.as_deref().map(|url| Upstream::new(url, flags.upstream_key.as_deref())).transpose()?;
+        Ok((config, tls, upstream))
+    });
+    let (config, tls, upstream) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    if flags.print_config {
+        print!("{}", config.text);
+        return ExitCode::SUCCESS;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(run(flags, &config, tls, upstream))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_by(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+}
+
+async fn run(
+    flags: Flags,
+    config: &Config,
+    tls: Option<Arc<ServerConfig>>,
+    upstream: Option<Upstream>,
+) -> Result<(), Failure> {
+    let metrics = observe::install()?;
+    let (listen, admin_password) = (flags.listen, flags.admin_password.clone());
+    let app = App::open(flags, metrics, upstream.clone())
+        .await
+        .map_err(|_| "the database cannot be opened: see the line above, and `--database-url`")?;
+    let made_up = app
+        .people
+        .first_admin(admin_password.as_deref())
+        .await
+        .map_err(|_| "the first admin cannot be made: `--admin-password` takes 12 to 128 characters")?;
+    app.start(config)?;
+    let listener = server::bind(listen).await?;
+    let address = listener.local_addr()?;
+    banner(&app, address, tls.is_some(), made_up.filter(|_| admin_password.is_none()).as_deref());
+
+    let housekeeping = tokio::spawn(keep_house(Arc::clone(&app)));
+    let reloads = tokio::spawn(reload_on_hangup(Arc::clone(&app)));
+    let worker = upstream.map(|upstream| tokio::spawn(outbox::work(Arc::clone(&app), upstream)));
+    let drained = {
+        let app = Arc::clone(&app);
+        async move {
+            shutdown_signal().await;
+            info!("draining");
+            app.drain();
+        }
+    };
+    server::serve(listener, tls, &app, drained).await;
+    housekeeping.abort();
+    reloads.abort();
+    if let Some(worker) = worker {
+        // It ends by itself, when what it sends is sent.
+        let _ = worker.await;
+    }
+    app.db.close().await;
+    info!("drained");
+    Ok(())
+}
+
+/// What there is, and where. Printed when the socket is bound, so it can be relied on.
+fn banner(app: &App, address: SocketAddr, is_tls: bool, made_up: Option<&str>) {
+    let scheme = if is_tls { "https" } else { "http" };
+    let order = app.stack().map(|stack| stack.order().join(" > ")).unwrap_or_default();
+    println!("Poll API on {scheme}://{address}");
+    println!("  page      {scheme}://{address}/");
+    println!("  API docs  {scheme}://{address}/docs/");
+    println!("  metrics   {scheme}://{address}/metrics");
+    println!("  layers    {order}");
+    if let Some(password) = made_up {
+        println!("  admin     user `admin`, password `{password}` (shown this once)");
+    }
+}
+
+/// SIGTERM, or Ctrl-C.
+async fn shutdown_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupted = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminated) => {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+        }
+        Err(error) => {
+            error!(%error, "SIGTERM cannot be caught");
+            let _ = interrupted.await;
+        }
+    }
+}
+
+async fn reload_on_hangup(app: Arc<App>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            while hangup.recv().await.is_some() {
+                // What is wrong with it is logged there.
+                let _ = app.reload().await;
+            }
+        }
+        Err(error) => error!(%error, "SIGHUP cannot be caught"),
+    }
+}
+
+/// So often it is learned which sessions ended in other processes on the same database.
+const LEARN: Duration = Duration::from_secs(5);
+/// Every so many of these, what is old is forgotten.
+const FORGET_EVERY: u32 = 720;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+async fn keep_house(app: Arc<App>) {
+    let mut ticks = interval(LEARN);
+    for tick in (0..FORGET_EVERY).cycle() {
+        ticks.tick().await;
+        if app.people.learn_revocations().await.is_err() {
+            warn!("sessions that ended elsewhere are not known for a moment");
+        }
+        if tick == 0 {
+            let forgotten = async {
+                app.db.forget_answers(now_ms() - DAY_MS).await?;
+                app.db.forget_letters(now_ms() - DAY_MS).await?;
+                app.db.forget_sessions(now_ms() - DAY_MS).await
+            };
+            if let Err(error) = forgotten.await {
+                warn!(%error, "what is old is not forgotten for now");
+            }
+        }
+    }
+}

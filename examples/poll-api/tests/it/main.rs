@@ -1,0 +1,15 @@
+//! The poll API from outside: a process of its own, over real sockets.
+
+mod browser;
+mod configuration;
+mod events;
+mod faults;
+mod grpc;
+mod limits;
+mod operations;
+mod outbox;
+mod people;
+mod polls;
+mod postgres;
+mod readme;
+mod support;
