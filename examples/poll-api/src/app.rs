@@ -12,10 +12,11 @@ use tower_rampart::ConfigError;
 use crate::config::{Config, Flags};
 use crate::db::Db;
 use crate::fault::Result;
-use crate::outbox::Upstream;
 use crate::people::People;
 use crate::polls::Polls;
 use crate::stack::Stack;
+use crate::trace::Traces;
+use crate::upstream::Address;
 
 /// See the module.
 pub struct App {
@@ -23,7 +24,8 @@ pub struct App {
     pub people: People,
     pub polls: Arc<Polls>,
     pub metrics: PrometheusHandle,
-    pub upstream: Option<Upstream>,
+    pub upstream: Option<Address>,
+    pub traces: Option<Traces>,
     flags: Flags,
     stack: ArcSwapOption<Stack>,
     /// One reload at a time: the last one asked for is the one that stays.
@@ -34,11 +36,19 @@ pub struct App {
     failed_reloads: AtomicU64,
 }
 
+/// Whom the service speaks to of its own accord, beside its database.
+#[derive(Default)]
+pub struct Outside {
+    pub upstream: Option<Address>,
+    pub traces: Option<Traces>,
+}
+
 /// People who watch at once, over HTTP and gRPC.
 const MAX_WATCHERS: usize = 4096;
 
 impl App {
-    pub async fn open(flags: Flags, metrics: PrometheusHandle, upstream: Option<Upstream>) -> Result<Arc<Self>> {
+    pub async fn open(flags: Flags, metrics: PrometheusHandle, outside: Outside) -> Result<Arc<Self>> {
+        let Outside { upstream, traces } = outside;
         let db = Arc::new(Db::open(&flags.database_url, flags.database_read_url.as_deref()).await?);
         let people = People::open(Arc::clone(&db)).await?;
         let wake = upstream.as_ref().map(|_| Arc::new(Notify::new()));
@@ -52,6 +62,7 @@ impl App {
             polls: Arc::new(polls),
             metrics,
             upstream,
+            traces,
             flags,
             stack: ArcSwapOption::empty(),
             reloading: Mutex::default(),

@@ -8,7 +8,8 @@ use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 use tower_rampart::ConfigError;
 use tower_rampart::config::{
-    self, AuthzConfig, CacheConfig, ClientIpConfig, RateLimitConfig, SecurityHeadersConfig, ValidateConfig,
+    self, AuthzConfig, BulkheadConfig, CacheConfig, CircuitBreakerConfig, ClientIpConfig, LoadShedConfig,
+    RateLimitConfig, RetryConfig, SecurityHeadersConfig, TimeoutsConfig, ValidateConfig,
 };
 
 /// A polling service with tower-rampart's layers around it.
@@ -45,6 +46,9 @@ pub struct Flags {
     /// What it knows this service by.
     #[arg(long, env = "POLL_UPSTREAM_KEY", value_name = "KEY", hide_env_values = true)]
     pub upstream_key: Option<String>,
+    /// An OpenTelemetry collector that a span of each request is sent to, OTLP over gRPC.
+    #[arg(long, env = "POLL_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
     /// A certificate chain, PEM: encrypts, with `--tls-key`.
     #[arg(long, env = "POLL_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -81,6 +85,8 @@ pub enum LayerName {
     Authz,
     Validate,
     Cache,
+    LoadShed,
+    Timeouts,
     /// No layer at all.
     None,
 }
@@ -95,6 +101,20 @@ struct Tables {
     authz: Option<AuthzConfig>,
     validate: Option<ValidateConfig>,
     cache: Option<CacheConfig>,
+    load_shed: Option<LoadShedConfig>,
+    timeouts: Option<TimeoutsConfig>,
+    retry: Option<RetryConfig>,
+    circuit_breaker: Option<CircuitBreakerConfig>,
+    bulkhead: Option<BulkheadConfig>,
+}
+
+/// The tables of the layers around the external service.
+#[derive(Debug, Clone)]
+pub struct UpstreamConfig {
+    pub timeouts: Option<TimeoutsConfig>,
+    pub retry: Option<RetryConfig>,
+    pub circuit_breaker: Option<CircuitBreakerConfig>,
+    pub bulkhead: Option<BulkheadConfig>,
 }
 
 /// What is in effect: a table that is nowhere leaves its layer out.
@@ -110,6 +130,10 @@ pub struct Config {
     pub authz: Option<AuthzConfig>,
     pub validate: Option<ValidateConfig>,
     pub cache: Option<CacheConfig>,
+    pub load_shed: Option<LoadShedConfig>,
+    /// How long requests may take.
+    pub timeouts: Option<TimeoutsConfig>,
+    pub upstream: UpstreamConfig,
     /// The directory that file names are relative to.
     pub base: PathBuf,
     /// As TOML.
@@ -159,6 +183,14 @@ impl Config {
             authz: tables.authz,
             validate: tables.validate,
             cache: tables.cache,
+            load_shed: tables.load_shed,
+            upstream: UpstreamConfig {
+                timeouts: tables.timeouts.clone(),
+                retry: tables.retry,
+                circuit_breaker: tables.circuit_breaker,
+                bulkhead: tables.bulkhead,
+            },
+            timeouts: tables.timeouts,
             base,
             text,
         };
@@ -177,6 +209,8 @@ impl Config {
             authz: self.authz.filter(|_| has(LayerName::Authz)),
             validate: self.validate.filter(|_| has(LayerName::Validate)),
             cache: self.cache.filter(|_| has(LayerName::Cache)),
+            load_shed: self.load_shed.filter(|_| has(LayerName::LoadShed)),
+            timeouts: self.timeouts.filter(|_| has(LayerName::Timeouts)),
             ..self
         }
     }

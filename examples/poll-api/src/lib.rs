@@ -20,6 +20,8 @@ mod server;
 mod stack;
 mod start;
 mod tls;
+mod trace;
+mod upstream;
 
 pub use self::start::main;
 

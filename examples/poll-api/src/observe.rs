@@ -1,11 +1,11 @@
 //! What is counted and logged of every request: rate, errors, duration, by route.
 
-use std::time::Duration;
-
 use http::{Method, StatusCode};
 use metrics::{counter, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::info;
+
+use crate::trace::Answered;
 
 /// From a cached answer to a slow database, in seconds.
 const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -16,21 +16,19 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 }
 
 /// Notes a request that was answered. A line holds the route and not the path, which may be anything.
-pub fn answered(method: &Method, route: &'static str, status: StatusCode, took: Duration, request_id: &str) {
-    let method_name = name(method);
-    let status_class = class(status);
-    counter!("poll_api_requests_total", "method" => method_name, "route" => route, "status" => status_class)
-        .increment(1);
+pub fn answered(request: &Answered<'_>) {
+    let Answered { method, route, status, took, request_id } = *request;
+    counter!("poll_api_requests_total", "method" => method, "route" => route, "status" => class(status)).increment(1);
     histogram!(SECONDS, "route" => route).record(took.as_secs_f64());
     let status = status.as_u16();
     info!(
         target: "poll_api::access",
-        method = method_name, route, status, took_us = took.as_micros(), request_id, "answered"
+        method, route, status, took_us = took.as_micros(), request_id, "answered"
     );
 }
 
 /// Methods are bounded in number, so that nobody can make a series for each of their own.
-fn name(method: &Method) -> &'static str {
+pub fn name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -27,6 +27,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::first_bytes::FirstBytes;
 use crate::observe;
+use crate::trace::{Answered, Traces};
 
 /// Connections served at once; more wait in the listener's backlog.
 const MAX_CONNECTIONS: usize = 16_384;
@@ -131,8 +132,14 @@ async fn answer(app: Arc<App>, mut request: Request<Incoming>) -> Result<Respons
     let began = Instant::now();
     let id = RequestId::of(RequestView::of(&request)).unwrap_or_else(|| RequestId::from(Uuid::now_v7().as_u128()));
     request.headers_mut().insert(REQUEST_ID, id.as_header_value().clone());
-    let (method, route) = (request.method().clone(), observe::route(request.uri().path()));
-    let mut response = match app.stack() {
+    let (method, route) = (observe::name(request.method()), observe::route(request.uri().path()));
+    let stack = app.stack();
+    let begun = app.traces.as_ref().map(|_| {
+        let view = RequestView::of(&request);
+        let is_trusted = stack.as_ref().is_some_and(|stack| stack.client_ip().trusts_peer_of(view));
+        Traces::begin(request.headers(), is_trusted)
+    });
+    let mut response = match stack {
         Some(stack) => stack.answer(request).await?,
         None => {
             let mut response = Response::new(Body::empty());
@@ -141,7 +148,12 @@ async fn answer(app: Arc<App>, mut request: Request<Incoming>) -> Result<Respons
         }
     };
     response.headers_mut().insert(REQUEST_ID, id.as_header_value().clone());
-    observe::answered(&method, route, response.status(), began.elapsed(), id.as_str());
+    let (status, took) = (response.status(), began.elapsed());
+    let answered = Answered { method, route, status, took, request_id: id.as_str() };
+    observe::answered(&answered);
+    if let (Some(traces), Some(begun)) = (&app.traces, begun) {
+        traces.end(begun, &answered);
+    }
     Ok(response)
 }
 

@@ -14,16 +14,20 @@ use tower_http::compression::CompressionLayer;
 use tower_rampart::auth::{Algorithm, Auth, AuthLayer, Issuer, JwtVerifier, KeySet};
 use tower_rampart::authz::AuthzLayer;
 use tower_rampart::cache::{Cache, CacheLayer};
+use tower_rampart::deadline::DeadlineLayer;
+use tower_rampart::key::ClientIp;
+use tower_rampart::load_shed::{LoadShedHandle, LoadShedLayer};
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleLayer};
 use tower_rampart::security_headers::SecurityHeadersLayer;
-use tower_rampart::validate::{Limits, Route, Schema, Validate, ValidateLayer};
+use tower_rampart::validate::{Limits, OpenApi, Validate, ValidateLayer};
 use tower_rampart::{ConfigError, Refuser, ResponseBody};
 
 use crate::app::App;
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::http::{body_schema, refusals, router};
+use crate::http::{description, refusals, router};
 use crate::people::{AUDIENCE, ISSUER, Session};
+use crate::upstream::Upstream;
 
 type Service = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
 
@@ -33,6 +37,9 @@ pub struct Stack {
     limits: [RateLimitHandle; 3],
     cache: Option<Cache>,
     cache_config: Option<tower_rampart::config::CacheConfig>,
+    load_shed: Option<LoadShedHandle>,
+    upstream: Option<Upstream>,
+    client_ip: ClientIp,
     order: Vec<&'static str>,
 }
 
@@ -51,14 +58,14 @@ impl Stack {
         );
         let auth = if config.has_auth { authentication(app)? } else { AuthLayer::empty() };
         let authz = match &config.authz {
-            Some(table) => table.to_layer()?.challenge(auth.challenge()).with_client_ip(client_ip),
+            Some(table) => table.to_layer()?.challenge(auth.challenge()).with_client_ip(client_ip.clone()),
             None => AuthzLayer::empty(),
         };
         let validate = match &config.validate {
             Some(table) => table.to_layer(&config.base)?,
             None => ValidateLayer::empty(),
         };
-        let schemas = if config.validate.is_some() { schemas()? } else { ValidateLayer::empty() };
+        let described = if config.validate.is_some() { described()? } else { ValidateLayer::empty() };
         let kept = running.filter(|running| running.cache_config == config.cache);
         let cache = match (kept, &config.cache) {
             (Some(running), _) => running.cache.clone(),
@@ -66,6 +73,20 @@ impl Stack {
             (None, None) => None,
         };
         let caching = cache.as_ref().map_or_else(CacheLayer::empty, Cache::layer);
+        let load_shed = match &config.load_shed {
+            Some(table) => table.to_layer()?,
+            None => LoadShedLayer::empty(),
+        };
+        let shed_before = running.and_then(|running| running.load_shed.as_ref());
+        let load_shed = shed_before.iter().fold(load_shed, |layer, running| layer.adopt_limit(running));
+        let shed = config.load_shed.as_ref().map(|_| load_shed.handle());
+        let deadline = match &config.timeouts {
+            Some(table) => table.to_deadline_layer()?,
+            None => DeadlineLayer::empty(),
+        };
+        let upstream =
+            app.upstream.clone().map(|address| Upstream::new(address, config, running.and_then(Self::upstream)));
+        let upstream = upstream.transpose()?;
         let handles = [strangers.handle(), callers.handle(), logins.handle()];
 
         let refuser = Refuser::new();
@@ -73,11 +94,12 @@ impl Stack {
         let service = router(app, logins).layer(axum::middleware::from_fn(refusing));
         let service = CompressionLayer::new().layer(service);
         let service = caching.layer(service);
-        let service = validate.layer(schemas.layer(service));
+        let service = validate.layer(described.layer(service));
         let service = authz.layer(service);
         let service = callers.layer(service);
         let service = auth.layer(service);
         let service = strangers.layer(service);
+        let service = load_shed.layer(deadline.layer(service));
         // Inside the headers, so that the answer to a panic has them, too.
         let service = CatchPanicLayer::custom(caught).layer(service);
         let service = headers.layer(service);
@@ -87,6 +109,8 @@ impl Stack {
             ("request id", true),
             ("security headers", config.security_headers.is_some()),
             ("catch-panic", true),
+            ("load shed", config.load_shed.is_some()),
+            ("deadline", config.timeouts.is_some()),
             ("rate limit by address", handles[0].policies().next().is_some()),
             ("authentication", config.has_auth),
             ("rate limit by user", handles[1].policies().next().is_some()),
@@ -102,6 +126,9 @@ impl Stack {
             limits: handles,
             cache,
             cache_config: config.cache.clone(),
+            load_shed: shed,
+            client_ip,
+            upstream,
             order,
         })
     }
@@ -112,6 +139,16 @@ impl Stack {
 
     pub const fn cache(&self) -> Option<&Cache> {
         self.cache.as_ref()
+    }
+
+    /// Whose word counts for where a request comes from.
+    pub const fn client_ip(&self) -> &ClientIp {
+        &self.client_ip
+    }
+
+    /// The external service, behind its layers.
+    pub const fn upstream(&self) -> Option<&Upstream> {
+        self.upstream.as_ref()
     }
 
     /// The layers that are there, from the outermost in.
@@ -144,7 +181,24 @@ impl Stack {
                 "in_flight": stats.in_flight,
             })
         });
-        json!({ "cache": cache, "rate_limit": rate_limit, "layers": self.order })
+        let load_shed = self.load_shed.as_ref().map(|handle| {
+            let shed = handle.snapshot();
+            json!({
+                "limit": shed.limit(),
+                "in_flight": shed.in_flight(),
+                "shed": shed.shed(),
+                "expected_latency_ms": shed.expected_latency().map(|latency| latency.as_secs_f64() * 1000.0),
+            })
+        });
+        let mut state = Map::from_iter([
+            ("cache".to_owned(), json!(cache)),
+            ("load_shed".to_owned(), json!(load_shed)),
+            ("rate_limit".to_owned(), Value::Object(rate_limit)),
+            ("layers".to_owned(), json!(self.order)),
+        ]);
+        let upstream = self.upstream.iter().flat_map(Upstream::describe);
+        state.extend(upstream.map(|(name, described)| (name.to_owned(), described)));
+        Value::Object(state)
     }
 }
 
@@ -166,29 +220,15 @@ fn authentication(app: &App) -> Result<AuthLayer, ConfigError> {
     Auth::new().jwt(verifier).optional(true).build()
 }
 
-/// What the API's description says of bodies, checked by the same schemas.
-fn schemas() -> Result<ValidateLayer, ConfigError> {
-    let routes = [
-        ("/v1/auth/register", "Registration"),
-        ("/v1/auth/login", "Login"),
-        ("/v1/auth/refresh", "Refresh"),
-        ("/v1/polls", "Draft"),
-        ("/v1/polls/{id}/votes", "NewVote"),
-    ];
-    // A path that is described has the methods that are described.
-    let mut validate = Validate::new()
-        .limits(Limits::new().body_bytes(MAX_BODY_BYTES))
-        .read_all_bodies(false)
-        .add_route(Route::new(Method::GET, "/v1/polls"));
-    for (path, name) in routes {
-        let schema = body_schema(name).ok_or_else(|| {
-            ConfigError::new("schema", name, "is not in the API's description", "name it in a `request_body`")
-        })?;
-        validate = validate.add_route(Route::new(Method::POST, path).schema(Schema::new(schema.to_string())?));
-    }
-    validate.build()
+/// What the API's description says of requests: it is what is published, so that the two cannot differ. What it does not
+/// describe, the page and gRPC, passes.
+fn described() -> Result<ValidateLayer, ConfigError> {
+    let api = OpenApi::from_json(description())?.bound_security([TOKEN_SCHEME]);
+    Validate::new().limits(Limits::new().body_bytes(MAX_BODY_BYTES)).read_all_bodies(false).openapi(api).build()
 }
 
+/// The description's name for what the authentication layer checks.
+const TOKEN_SCHEME: &str = "token";
 /// Bodies are bounded by `[validate]`; this is for a configuration without it.
 const MAX_BODY_BYTES: usize = 1 << 20;
 

@@ -12,11 +12,12 @@ use tokio::time::interval;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
-use crate::app::App;
+use crate::app::{App, Outside};
 use crate::clock::now_ms;
 use crate::config::{Config, Flags, LogFormat};
-use crate::outbox::{self, Upstream};
-use crate::{observe, server, tls};
+use crate::trace::{Endpoint, Traces};
+use crate::upstream::Address;
+use crate::{observe, outbox, server, tls};
 
 /// A configuration that cannot be used.
 const EXIT_CONFIG: u8 = 2;
@@ -33,10 +34,11 @@ pub fn main() -> ExitCode {
             _ => None,
         };
         let upstream =
-            flags.upstream_url.as_deref().map(|url| Upstream::new(url, flags.upstream_key.as_deref())).transpose()?;
-        Ok((config, tls, upstream))
+            flags.upstream_url.as_deref().map(|url| Address::new(url, flags.upstream_key.as_deref())).transpose()?;
+        let collector = flags.otlp_endpoint.as_deref().map(str::parse).transpose()?;
+        Ok((config, tls, Peers { upstream, collector }))
     });
-    let (config, tls, upstream) = match read {
+    let (config, tls, peers) = match read {
         Ok(read) => read,
         Err(error) => {
             eprintln!("error: {error}");
@@ -48,7 +50,7 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(run(flags, &config, tls, upstream))) {
+    match runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(run(flags, &config, tls, peers))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -66,15 +68,18 @@ fn log_by(format: LogFormat) {
     }
 }
 
-async fn run(
-    flags: Flags,
-    config: &Config,
-    tls: Option<Arc<ServerConfig>>,
-    upstream: Option<Upstream>,
-) -> Result<(), Failure> {
+/// Whom the flags name.
+struct Peers {
+    upstream: Option<Address>,
+    collector: Option<Endpoint>,
+}
+
+async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peers: Peers) -> Result<(), Failure> {
     let metrics = observe::install()?;
     let (listen, admin_password) = (flags.listen, flags.admin_password.clone());
-    let app = App::open(flags, metrics, upstream.clone())
+    let has_upstream = peers.upstream.is_some();
+    let traces = peers.collector.as_ref().map(Traces::to).transpose()?;
+    let app = App::open(flags, metrics, Outside { upstream: peers.upstream, traces })
         .await
         .map_err(|_| "the database cannot be opened: see the line above, and `--database-url`")?;
     let made_up = app
@@ -89,7 +94,7 @@ async fn run(
 
     let housekeeping = tokio::spawn(keep_house(Arc::clone(&app)));
     let reloads = tokio::spawn(reload_on_hangup(Arc::clone(&app)));
-    let worker = upstream.map(|upstream| tokio::spawn(outbox::work(Arc::clone(&app), upstream)));
+    let worker = has_upstream.then(|| tokio::spawn(outbox::work(Arc::clone(&app))));
     let drained = {
         let app = Arc::clone(&app);
         async move {
@@ -106,6 +111,8 @@ async fn run(
         let _ = worker.await;
     }
     app.db.close().await;
+    let closing = Arc::clone(&app);
+    let _ = tokio::task::spawn_blocking(move || closing.traces.as_ref().map(Traces::close)).await;
     info!("drained");
     Ok(())
 }

@@ -51,6 +51,11 @@ impl Db {
         self.settle(SQL, next_attempt_at, poll_id).await
     }
 
+    /// It was not even tried.
+    pub async fn letter_postponed(&self, poll_id: &str, next_attempt_at: i64) -> Result<()> {
+        self.settle("UPDATE outbox SET next_attempt_at = $1 WHERE poll_id = $2", next_attempt_at, poll_id).await
+    }
+
     /// Forgets what was delivered before.
     pub async fn forget_letters(&self, before_ms: i64) -> Result<()> {
         let mut transaction = self.begin().await?;

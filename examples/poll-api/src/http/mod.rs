@@ -18,7 +18,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use tower_rampart::rate_limit::ThrottleLayer;
 
-pub use self::docs::body_schema;
+pub use self::docs::description;
 pub use self::refusals::refusals;
 use crate::app::App;
 use crate::fault::Fault;

@@ -22,7 +22,8 @@ pub async fn healthz() -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(json!({ "status": "pass" }))).into_response()
 }
 
-/// Whether it can serve: the database answers, and nobody has told it to stop.
+/// Whether it can serve: the database answers, and nobody has told it to stop. The external service's circuit is shown, and
+/// is no reason not to serve: what it has to hear waits in the outbox, and other processes would see the same.
 #[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200), (status = 503)))]
 pub async fn readyz(State(app): State<Arc<App>>) -> Response {
     let database = matches!(timeout(PATIENCE, app.db.ping()).await, Ok(Ok(())));
@@ -32,7 +33,13 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Response {
         (_, true) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
     };
-    let body = json!({ "status": word, "database": if database { "pass" } else { "fail" } });
+    let circuit = app.stack().and_then(|stack| stack.upstream()?.circuit());
+    let circuit = circuit.map(|circuit| json!({ circuit.name(): circuit.snapshot().state.name() }));
+    let body = json!({
+        "status": word,
+        "database": if database { "pass" } else { "fail" },
+        "circuit_breaker": circuit.unwrap_or_else(|| json!({})),
+    });
     (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 

@@ -13,3 +13,4 @@ mod polls;
 mod postgres;
 mod readme;
 mod support;
+mod traces;

@@ -30,9 +30,9 @@ async fn probes_and_metrics_answer() {
 async fn the_banner_says_where_everything_is() {
     let service = Service::start().await;
     let banner = service.banner.join("\n");
-    for part in
-        ["page", "/docs/", "/metrics", "security headers > catch-panic > rate limit by address > authentication"]
-    {
+    const ORDER: &str =
+        "security headers > catch-panic > load shed > deadline > rate limit by address > authentication";
+    for part in ["page", "/docs/", "/metrics", ORDER] {
         assert!(banner.contains(part), "{part}\n{banner}");
     }
     assert!(!banner.contains("password"), "a password that was given is not told");
@@ -161,13 +161,16 @@ async fn log_lines_are_json_with_ids_and_without_secrets() {
     let first = lines.next_line().await.unwrap().unwrap();
     let address = first.rsplit_once("//").unwrap().1.to_owned();
     let body = r#"{"username":"nobody","password":"a secret of somebody"}"#;
-    let request = http::Request::post(format!("http://{address}/v1/auth/login?token=secret"))
+    let request = http::Request::post(format!("http://{address}/v1/auth/login"))
+        .header("cookie", "session=secret")
         .header("content-type", "application/json")
         .header("x-request-id", "mine-1")
         .body(http_body_util::Full::<bytes::Bytes>::from(body))
         .unwrap();
     let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
     assert_eq!(client.request(request).await.unwrap().status(), 401);
+    let request = http::Request::get(format!("http://{address}/v1/polls?token=secret")).body(Default::default());
+    assert_eq!(client.request(request.unwrap()).await.unwrap().status(), 400);
     let id = child.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
     let output = child.wait_with_output().await.unwrap();

@@ -128,3 +128,61 @@ async fn what_is_refused_is_counted_and_not_sent_again() {
     };
     tokio::time::timeout(crate::support::PATIENCE, refused).await.expect("it is not counted");
 }
+
+/// Waits until this holds of the service's state.
+async fn until_state(service: &Service, admin: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    let waiting = async {
+        loop {
+            let state = service.with_token(Method::GET, "/v1/admin/state", admin).await.is(200).json();
+            if holds(&state) {
+                return state;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(crate::support::PATIENCE, waiting).await.expect("it never came to that")
+}
+
+#[tokio::test]
+async fn an_open_circuit_loses_nothing_and_asks_nobody() {
+    let fake = Fake::start().await;
+    let circuit = "[circuit_breaker]\nconsecutive_failures = 2\nopen_for = \"1s\"\nmax_open = \"1s\"\nprobes = 1\n\
+                   [retry]\nattempts = 1\n";
+    let service = setup(&fake).config(circuit).start().await;
+    let (_, token) = service.user().await;
+    let admin = service.token("admin", ADMIN_PASSWORD).await;
+    fake.mode("fail").await;
+    let (first, second) = (service.poll(&token).await, service.poll(&token).await);
+    let state = until_state(&service, &admin, |state| state["circuit_breaker"]["upstream"]["opened"] != 0).await;
+    assert_eq!(state["outbox"]["pending"], 2, "{state}");
+    // Whoever asks whether to send requests here is told, and told to.
+    let ready = service.get("/readyz").await.is(200).json();
+    assert!(ready["circuit_breaker"]["upstream"].is_string(), "{ready}");
+    // Nothing of it slows down who makes a poll.
+    let third = service.poll(&token).await;
+    fake.mode("ok").await;
+    let has = fake.until(|has| count(has) == 3).await;
+    let delivered: Vec<_> = has["polls"].as_array().unwrap().iter().map(|poll| poll["id"].as_str().unwrap()).collect();
+    for poll in [&first, &second, &third] {
+        assert!(delivered.contains(&poll.as_str()), "{poll} of {delivered:?}");
+    }
+    let closed = |state: &Value| state["circuit_breaker"]["upstream"]["state"] == "closed";
+    let state = until_state(&service, &admin, |state| closed(state) && state["outbox"]["pending"] == 0).await;
+    assert_eq!(state["bulkhead"]["upstream"]["in_flight"], 0, "{state}");
+}
+
+#[tokio::test]
+async fn a_circuit_outlives_a_reload() {
+    let fake = Fake::start().await;
+    let service =
+        setup(&fake).config("[circuit_breaker]\nconsecutive_failures = 1\nopen_for = \"60s\"\n").start().await;
+    let (_, token) = service.user().await;
+    let admin = service.token("admin", ADMIN_PASSWORD).await;
+    fake.mode("fail").await;
+    service.poll(&token).await;
+    let is_open = |state: &Value| state["circuit_breaker"]["upstream"]["state"] == "open";
+    until_state(&service, &admin, is_open).await;
+    service.with_token(Method::POST, "/v1/admin/reload", &admin).await.is(204);
+    let state = until_state(&service, &admin, |state| state["config"]["reloads"] == 1).await;
+    assert!(is_open(&state), "{state}");
+}

@@ -1,0 +1,301 @@
+//! The external service, behind the layers that stand on a client's side. Outermost first: the deadline, retry, the circuit
+//! breaker, the timeout of one try, the bulkhead, the client.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, ServiceExt as _};
+use tower_rampart::bulkhead::{BulkheadHandle, BulkheadLayer};
+use tower_rampart::circuit_breaker::{CircuitBreakerHandle, CircuitBreakerLayer};
+use tower_rampart::deadline::{DeadlineLayer, TryTimeoutLayer};
+use tower_rampart::retry::{ReplayBody, Retries, RetryLayer, RetryPolicy};
+use tower_rampart::{ConfigError, Origin, Rejection, TimedOut};
+use tracing::debug;
+
+use crate::config::{Config, UpstreamConfig};
+use crate::db::Letter;
+
+/// Its name in events and metrics.
+const NAME: &str = "upstream";
+/// An answer is not read further, nor longer.
+const MAX_ANSWER_BYTES: usize = 64 << 10;
+const READ: Duration = Duration::from_secs(5);
+
+/// Where the external service is, and connections to it.
+#[derive(Clone)]
+pub struct Address {
+    polls: Uri,
+    key: Option<HeaderValue>,
+    client: Client<HttpsConnector<HttpConnector>, ReplayBody<Full<Bytes>>>,
+}
+
+/// One configuration of the layers around it.
+pub struct Upstream {
+    address: Address,
+    config: UpstreamConfig,
+    service: BoxCloneSyncService<Request<Full<Bytes>>, Response<Body>, Failure>,
+    breaker: CircuitBreakerLayer,
+    bulkhead: BulkheadHandle,
+    retry: RetryPolicy,
+}
+
+/// What became of a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    Delivered,
+    /// It may be taken later.
+    Later,
+    /// It was not even tried, and may be after this.
+    Unasked(Duration),
+    /// It will never be taken.
+    Refused(StatusCode),
+}
+
+/// Why there was no answer.
+#[derive(Debug)]
+pub enum Failure {
+    Broken(legacy::Error),
+    TimedOut(TimedOut),
+}
+
+impl Address {
+    /// A service by its URL, and the key that it knows this one by.
+    pub fn new(url: &str, key: Option<&str>) -> Result<Self, ConfigError> {
+        let refuse = |breach: &'static str| {
+            ConfigError::new("--upstream-url", url, breach, "write one such as `https://polls.example/api`")
+        };
+        let polls: Uri = format!("{}/polls", url.trim_end_matches('/')).parse().map_err(|_| refuse("is no URL"))?;
+        if !matches!(polls.scheme_str(), Some("http" | "https")) || polls.authority().is_none() {
+            return Err(refuse("is no http or https URL"));
+        }
+        let key = key.map(bearer).transpose()?;
+        let connector = if polls.scheme_str() == Some("https") {
+            HttpsConnectorBuilder::new().with_native_roots().map_err(|_| {
+                const MEND: &str = "install the system's certificates, `ca-certificates` on Debian";
+                ConfigError::new("--upstream-url", url, "cannot be trusted without certificates", MEND)
+            })?
+        } else {
+            // A machine without certificates may speak to itself.
+            let tls =
+                rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+                    .with_safe_default_protocol_versions()
+                    .map_err(|_| refuse("cannot be spoken to"))?
+                    .with_root_certificates(rustls::RootCertStore::empty())
+                    .with_no_client_auth();
+            HttpsConnectorBuilder::new().with_tls_config(tls)
+        };
+        let connector = connector.https_or_http().enable_http1().build();
+        Ok(Self { polls, key, client: Client::builder(TokioExecutor::new()).build(connector) })
+    }
+}
+
+fn bearer(key: &str) -> Result<HeaderValue, ConfigError> {
+    // The key is no value to be shown.
+    const MEND: &str = "write it in printable characters";
+    let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
+        .map_err(|_| ConfigError::new("--upstream-key", "", "is no key that can be sent", MEND))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+impl Upstream {
+    /// Layers that begin anew, or go on with the circuit, the places and the budget of those that run.
+    pub fn new(address: Address, config: &Config, running: Option<&Self>) -> Result<Self, ConfigError> {
+        let config = &config.upstream;
+        let (deadline, try_timeout) = match &config.timeouts {
+            Some(table) => (table.to_deadline_layer()?, table.to_try_timeout()?),
+            None => (DeadlineLayer::empty(), TryTimeoutLayer::empty()),
+        };
+        let same_retry = running.filter(|running| running.config.retry == config.retry);
+        let retry = match (same_retry, &config.retry) {
+            (Some(running), _) => running.retry.clone(),
+            (None, Some(table)) => table.to_policy()?,
+            (None, None) => Retries::new().attempts(1).build()?,
+        };
+        let same_breaker = running.filter(|running| running.config.circuit_breaker == config.circuit_breaker);
+        let breaker = match (same_breaker, &config.circuit_breaker) {
+            (Some(running), _) => running.breaker.clone(),
+            (None, Some(table)) => table.to_builder(NAME).build()?,
+            (None, None) => CircuitBreakerLayer::empty(),
+        };
+        let bulkhead = match &config.bulkhead {
+            Some(table) => table.to_layer(NAME)?,
+            None => BulkheadLayer::empty(),
+        };
+        let bulkhead = running.iter().fold(bulkhead, |layer, running| layer.adopt_places(&running.bulkhead));
+        let handle = bulkhead.handle();
+
+        let client = address.client.clone().map_err(Failure::Broken);
+        let each_try = breaker.layer(try_timeout.as_error().layer(bulkhead.layer(client)));
+        let service = deadline.layer(RetryLayer::new(retry.clone()).layer(each_try));
+        let service = service.map_response(|response: Response<_>| response.map(Body::new));
+        Ok(Self {
+            address,
+            config: config.clone(),
+            service: BoxCloneSyncService::new(service),
+            breaker,
+            bulkhead: handle,
+            retry,
+        })
+    }
+
+    /// The circuit, if there is one.
+    pub fn circuit(&self) -> Option<CircuitBreakerHandle> {
+        self.config.circuit_breaker.as_ref().map(|_| self.breaker.handle())
+    }
+
+    /// How long nobody will be let through.
+    pub fn is_shut_for(&self) -> Option<Duration> {
+        self.circuit().and_then(|circuit| circuit.snapshot().opens_in).filter(|wait| !wait.is_zero())
+    }
+
+    pub async fn send(&self, letter: &Letter) -> Sent {
+        let mut request = Request::post(self.address.polls.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .header("idempotency-key", &letter.poll_id);
+        if let Some(key) = &self.address.key {
+            request = request.header(AUTHORIZATION, key);
+        }
+        let Ok(request) = request.body(Full::new(Bytes::from(letter.body.clone()))) else {
+            return Sent::Refused(StatusCode::BAD_REQUEST);
+        };
+        match self.service.clone().oneshot(request).await {
+            Ok(response) => {
+                let sent = unasked(&response).unwrap_or_else(|| judge(response.status()));
+                // Read to its end, the connection serves again, and the circuit hears that all was well.
+                let _ = timeout(READ, Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect()).await;
+                sent
+            }
+            Err(error) => {
+                debug!(%error, "the external service does not answer");
+                Sent::Later
+            }
+        }
+    }
+
+    /// What `/v1/admin/state` shows, by the names of the tables.
+    pub fn describe(&self) -> [(&'static str, Value); 3] {
+        let circuit = self.circuit().map(|circuit| {
+            let snapshot = circuit.snapshot();
+            json!({ circuit.name(): {
+                "state": snapshot.state.name(),
+                "opens_in_ms": snapshot.opens_in.map(|wait| wait.as_millis()),
+                "attempts": snapshot.attempts,
+                "calls": snapshot.calls,
+                "failures": snapshot.failures,
+                "slow": snapshot.slow,
+                "refused": snapshot.totals.refused,
+                "opened": snapshot.totals.opened,
+            }})
+        });
+        let retry = self.config.retry.as_ref().map(|_| {
+            let budget = self.retry.budget();
+            json!({ NAME: { "requests": budget.requests, "retries": budget.retries, "left": budget.left } })
+        });
+        let bulkhead = self.config.bulkhead.as_ref().map(|_| {
+            let bulkhead = self.bulkhead.snapshot();
+            json!({ NAME: {
+                "in_flight": bulkhead.in_flight(),
+                "max_concurrent": bulkhead.max_concurrent(),
+                "queued": bulkhead.queued(),
+                "max_queued": bulkhead.max_queued(),
+                "refused": bulkhead.refused(),
+            }})
+        });
+        [
+            ("circuit_breaker", circuit.unwrap_or_else(|| json!({}))),
+            ("retry", json!(retry)),
+            ("bulkhead", json!(bulkhead)),
+        ]
+    }
+}
+
+/// Whether one of ours refused before anybody was asked. Where time ran out, somebody was.
+fn unasked(response: &Response<Body>) -> Option<Sent> {
+    let rejection = response.extensions().get::<Rejection>()?;
+    let is_ours = matches!(rejection.origin(), Origin::CircuitBreaker | Origin::Bulkhead);
+    is_ours.then(|| Sent::Unasked(rejection.retry_after_wait().unwrap_or(Duration::from_secs(1))))
+}
+
+/// 2xx, and 409 which says that it was there already. What only a change of ours can mend is not sent again.
+fn judge(status: StatusCode) -> Sent {
+    match status {
+        status if status.is_success() || status == StatusCode::CONFLICT => Sent::Delivered,
+        // A key that is wrong can be mended without the letter.
+        StatusCode::UNAUTHORIZED
+        | StatusCode::FORBIDDEN
+        | StatusCode::NOT_FOUND
+        | StatusCode::REQUEST_TIMEOUT
+        | StatusCode::TOO_EARLY
+        | StatusCode::TOO_MANY_REQUESTS => Sent::Later,
+        status if status.is_client_error() => Sent::Refused(status),
+        _ => Sent::Later,
+    }
+}
+
+impl From<TimedOut> for Failure {
+    fn from(error: TimedOut) -> Self {
+        Self::TimedOut(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken(error) => error.fmt(f),
+            Self::TimedOut(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Broken(error) => error.source(),
+            Self::TimedOut(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_judged() {
+        for status in [200, 201, 204, 409] {
+            assert_eq!(judge(StatusCode::from_u16(status).unwrap()), Sent::Delivered, "{status}");
+        }
+        for status in [301, 401, 403, 404, 408, 425, 429, 500, 503] {
+            assert_eq!(judge(StatusCode::from_u16(status).unwrap()), Sent::Later, "{status}");
+        }
+        for status in [400, 413, 422] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(judge(status), Sent::Refused(status), "{status}");
+        }
+    }
+
+    #[test]
+    fn urls_are_checked() {
+        for url in ["", "polls.example", "ftp://polls.example", "/polls"] {
+            assert!(Address::new(url, None).is_err(), "{url}");
+        }
+        let upstream = Address::new("http://127.0.0.1:9000/api/", Some("k")).unwrap();
+        assert_eq!(upstream.polls, "http://127.0.0.1:9000/api/polls");
+        assert!(Address::new("http://127.0.0.1", Some("a\nb")).is_err());
+    }
+}
