@@ -9,9 +9,10 @@ use peers::openapi::roas;
 use peers::openapi::{Contender, large_poll, list, rampart, read, small_poll, wrong_poll};
 
 type Ask = fn() -> Request<peers::Body>;
+type Make = fn() -> Option<Contender>;
 
 fn openapi(c: &mut Criterion) {
-    let contenders: &[(&str, fn() -> Option<Contender>)] = &[
+    let contenders: &[(&str, Make)] = &[
         ("tower-rampart", rampart),
         #[cfg(feature = "roas")]
         ("roas-http-validator", roas),

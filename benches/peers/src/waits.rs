@@ -44,6 +44,7 @@ impl Handler {
 }
 
 /// See [`Handler`].
+#[derive(Debug)]
 pub struct Answering {
     pending: usize,
     answer: Ready<Result<Response<Body>, Infallible>>,

@@ -54,6 +54,7 @@ mod size;
 mod timeouts;
 #[cfg(feature = "validate")]
 mod validate;
+#[cfg(feature = "validate")]
 mod validate_openapi;
 
 #[cfg(feature = "_auth")]
