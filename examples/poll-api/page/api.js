@@ -35,6 +35,8 @@ function faults(problem) {
   return faults.length ? faults.join(". ") : "Something in it is not as it must be.";
 }
 
+const refresh = (token) => call("POST", "/v1/auth/refresh", { refresh_token: token });
+
 export async function call(method, path, body, key) {
   const send = async () => {
     const now = session();
@@ -45,8 +47,9 @@ export async function call(method, path, body, key) {
     if (key) {
       headers["idempotency-key"] = key;
     }
-    if (now && !path.startsWith("/v1/auth/") || path === "/v1/auth/logout") {
-      headers.authorization = `Bearer ${now?.access}`;
+    // Whoever reads need not be known, so that reading goes on whatever has become of the session.
+    if (now && method !== "GET" && (!path.startsWith("/v1/auth/") || path === "/v1/auth/logout")) {
+      headers.authorization = `Bearer ${now.access}`;
     }
     try {
       const content = body === undefined ? undefined : JSON.stringify(body);
@@ -56,8 +59,8 @@ export async function call(method, path, body, key) {
     }
   };
   let { used, answer } = await send();
-  // A page that was open for days has a token that has run out. Where the session has ended, reading goes on without.
-  if (answer.status === 401 && used && (await renew(used) || method === "GET")) {
+  // A page that was open for days has a token that has run out.
+  if (answer.status === 401 && used && await renew(used, refresh)) {
     ({ answer } = await send());
   }
   if (answer.ok) {

@@ -95,14 +95,21 @@ $("sign-out").addEventListener("click", async () => {
 
 $("add-option").addEventListener("click", () => option().focus());
 
+// Sent again after a failure it is the same poll, for it has the same key.
+let sent = { content: "", key: "" };
+
 $("create-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const form = new FormData(event.target);
   const options = form.getAll("option").map((text) => text.trim()).filter(Boolean);
   busy(event.target, async () => {
-    // Sent twice, it is one poll.
-    const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
-    const poll = await call("POST", "/v1/polls", { question: form.get("question").trim(), options }, key);
+    const body = { question: form.get("question").trim(), options };
+    const content = JSON.stringify(body);
+    if (sent.content !== content) {
+      sent = { content, key: crypto.getRandomValues(new Uint32Array(4)).join("-") };
+    }
+    const poll = await call("POST", "/v1/polls", body, sent.key);
+    sent = { content: "", key: "" };
     blank();
     say("Your poll is open.");
     location.hash = `#/polls/${poll.id}`;

@@ -6,30 +6,64 @@ import { session } from "/assets/session.js";
 
 let poll = null;
 let source = null;
+// How often somebody went on to another poll, or to none: answers that come after that are not shown.
+let turn = 0;
+// A stream that was refused is asked for again after so long.
+const AGAIN_MS = 5000;
 
 export function leave() {
+  turn += 1;
   source?.close();
   source = null;
   poll = null;
+  $("detail-title").textContent = "";
+  $("detail-about").textContent = "";
+  $("vote-form").replaceChildren();
+  $("total").textContent = "";
+  show("own", false);
 }
 
 export async function open(id) {
   leave();
+  const mine = turn;
   const path = `/v1/polls/${encodeURIComponent(id)}`;
-  const opened = await call("GET", path);
+  const [opened, results] = await Promise.all([call("GET", path), call("GET", `${path}/results`)]);
+  if (mine !== turn) {
+    return;
+  }
   poll = opened;
   $("detail-title").textContent = opened.question;
   const until = opened.closes_at ? `, open until ${new Date(opened.closes_at).toLocaleString()}` : "";
   $("detail-about").textContent = `Asked by ${opened.author}${until}`;
   $("vote-form").replaceChildren(...opened.options.map(row), element("div", { className: "row", id: "vote-row" },
     element("button", { type: "submit", id: "vote", textContent: "Vote" })));
-  draw(await call("GET", `${path}/results`));
-  if (poll !== opened) {
-    return;
+  draw(results);
+  watch(path);
+}
+
+// A browser comes back by itself to a stream that broke, and not to one that was refused.
+function watch(path) {
+  const stream = new EventSource(`${path}/events`);
+  source = stream;
+  stream.addEventListener("results", (event) => draw(JSON.parse(event.data)));
+  stream.addEventListener("error", () => {
+    if (stream.readyState === EventSource.CLOSED) {
+      again(path, stream);
+    }
+  });
+}
+
+async function again(path, refused) {
+  try {
+    draw(await call("GET", `${path}/results`));
+  } catch (refusal) {
+    if (refusal.status === 404 && refused === source) {
+      leave();
+      say(refusal.friendly, true);
+      return;
+    }
   }
-  source = new EventSource(`${path}/events`);
-  source.addEventListener("results", (event) => draw(JSON.parse(event.data)));
-  refresh();
+  setTimeout(() => refused === source && watch(path), AGAIN_MS);
 }
 
 function row({ id, text }) {

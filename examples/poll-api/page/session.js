@@ -29,8 +29,9 @@ addEventListener("storage", (event) => {
   }
 });
 
-// A new pair, unless another tab was quicker. False when the session has ended.
-export async function renew(stale) {
+// A new pair by `refresh`, unless another tab was quicker. False when the session has ended; where that is not known, the
+// refusal is thrown, and the session stays.
+export async function renew(stale, refresh) {
   const work = async () => {
     const now = session();
     if (!now) {
@@ -39,19 +40,18 @@ export async function renew(stale) {
     if (now.access !== stale) {
       return true;
     }
-    const answer = await fetch("/v1/auth/refresh", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ refresh_token: now.refresh }),
-    });
-    if (answer.ok) {
-      keep(now.username, await answer.json());
-      return true;
-    }
-    if (answer.status === 401) {
+    let pair;
+    try {
+      pair = await refresh(now.refresh);
+    } catch (refusal) {
+      if (refusal.status !== 401) {
+        throw refusal;
+      }
       forget();
+      return false;
     }
-    return false;
+    keep(now.username, pair);
+    return true;
   };
   // Where there are no locks (plain http elsewhere than this machine), tabs may race; the loser logs in again.
   return navigator.locks ? navigator.locks.request(KEY, work) : work();

@@ -129,6 +129,7 @@ impl App {
                 let (pending, refused) = self.db.outbox_counts().await?;
                 members.insert("outbox".to_owned(), json!({ "pending": pending, "refused": refused }));
             }
+            members.entry("circuit_breaker").or_insert_with(|| json!({}));
             let watchers = MAX_WATCHERS - self.watchers.available_permits();
             members.insert("watchers".to_owned(), json!(watchers));
             let reloads = json!({

@@ -40,7 +40,7 @@ impl Polls for Twin {
         let author = caller(&request)?;
         let asked = request.into_inner();
         let draft = Draft { question: asked.question, options: asked.options, closes_at: asked.closes_at };
-        let created = self.0.polls.create(&author, &draft, None, |_| String::new()).await;
+        let created = self.0.polls.create(&author, draft, None, |_| String::new()).await;
         let id = created.map_err(|fault| fault.to_status())?.id;
         let poll = self.0.polls.get(&id).await.map_err(|fault| fault.to_status())?;
         Ok(Response::new(poll.into()))

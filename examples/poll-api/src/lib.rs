@@ -22,6 +22,7 @@ mod start;
 mod tls;
 mod trace;
 mod upstream;
+mod whole;
 
 pub use self::start::main;
 

@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const FIRST_WAIT_MS: i64 = 1_000;
 const LONGEST_WAIT_MS: i64 = 60_000;
 
-/// Sends what is due until the service drains.
+/// Sends what is due until the service drains; what is on its way then is sent again at the next start.
 pub async fn work(app: Arc<App>) {
     let mut draining = app.draining();
     loop {

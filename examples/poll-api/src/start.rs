@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use rustls::ServerConfig;
 use tokio::time::interval;
+use tower_rampart::ConfigError;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
@@ -17,7 +18,7 @@ use crate::clock::now_ms;
 use crate::config::{Config, Flags, LogFormat};
 use crate::trace::{Endpoint, Traces};
 use crate::upstream::Address;
-use crate::{observe, outbox, server, tls};
+use crate::{db, observe, outbox, server, tls};
 
 /// A configuration that cannot be used.
 const EXIT_CONFIG: u8 = 2;
@@ -29,6 +30,8 @@ pub fn main() -> ExitCode {
     let flags = Flags::parse();
     log_by(flags.log_format);
     let read = Config::read(&flags).and_then(|config| {
+        db::check("--database-url", &flags.database_url)?;
+        flags.database_read_url.as_deref().map(|url| db::check("--database-read-url", url)).transpose()?;
         let tls = match (&flags.tls_cert, &flags.tls_key) {
             (Some(cert), Some(key)) => Some(tls::load(cert, key)?),
             _ => None,
@@ -54,7 +57,8 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
+            // Some values are found to be none only by the layer that they are for.
+            if error.is::<ConfigError>() { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -82,14 +86,15 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
     let app = App::open(flags, metrics, Outside { upstream: peers.upstream, traces })
         .await
         .map_err(|_| "the database cannot be opened: see the line above, and `--database-url`")?;
+    app.start(config)?;
+    let listener = server::bind(listen).await?;
+    let address = listener.local_addr()?;
+    // When nothing is left that could end the start: a password that is made up is told this once.
     let made_up = app
         .people
         .first_admin(admin_password.as_deref())
         .await
         .map_err(|_| "the first admin cannot be made: `--admin-password` takes 12 to 128 characters")?;
-    app.start(config)?;
-    let listener = server::bind(listen).await?;
-    let address = listener.local_addr()?;
     banner(&app, address, tls.is_some(), made_up.filter(|_| admin_password.is_none()).as_deref());
 
     let housekeeping = tokio::spawn(keep_house(Arc::clone(&app)));
@@ -107,7 +112,7 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
     housekeeping.abort();
     reloads.abort();
     if let Some(worker) = worker {
-        // It ends by itself, when what it sends is sent.
+        // It ends by itself.
         let _ = worker.await;
     }
     app.db.close().await;

@@ -29,7 +29,7 @@ use tracing::debug;
 use crate::config::{Config, UpstreamConfig};
 use crate::db::Letter;
 
-/// Its name in events and metrics.
+/// The name of its places, in events and metrics.
 const NAME: &str = "upstream";
 /// An answer is not read further, nor longer.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
@@ -79,8 +79,16 @@ impl Address {
             ConfigError::new("--upstream-url", url, breach, "write one such as `https://polls.example/api`")
         };
         let polls: Uri = format!("{}/polls", url.trim_end_matches('/')).parse().map_err(|_| refuse("is no URL"))?;
-        if !matches!(polls.scheme_str(), Some("http" | "https")) || polls.authority().is_none() {
+        let Some(authority) = polls.authority().filter(|_| matches!(polls.scheme_str(), Some("http" | "https"))) else {
             return Err(refuse("is no http or https URL"));
+        };
+        if authority.as_str().contains('@') {
+            // Nor is it shown.
+            const MEND: &str = "say who you are by `--upstream-key`";
+            return Err(ConfigError::new("--upstream-url", "", "holds credentials", MEND));
+        }
+        if authority.as_str() != authority.host() && authority.port_u16().is_none() {
+            return Err(refuse("has a port that is none"));
         }
         let key = key.map(bearer).transpose()?;
         let connector = if polls.scheme_str() == Some("https") {
@@ -100,6 +108,11 @@ impl Address {
         };
         let connector = connector.https_or_http().enable_http1().build();
         Ok(Self { polls, key, client: Client::builder(TokioExecutor::new()).build(connector) })
+    }
+
+    /// What it is called where its state is shown.
+    fn name(&self) -> &str {
+        self.polls.authority().map_or(NAME, http::uri::Authority::as_str)
     }
 }
 
@@ -129,7 +142,7 @@ impl Upstream {
         let same_breaker = running.filter(|running| running.config.circuit_breaker == config.circuit_breaker);
         let breaker = match (same_breaker, &config.circuit_breaker) {
             (Some(running), _) => running.breaker.clone(),
-            (None, Some(table)) => table.to_builder(NAME).build()?,
+            (None, Some(table)) => table.to_builder(address.name()).build()?,
             (None, None) => CircuitBreakerLayer::empty(),
         };
         let bulkhead = match &config.bulkhead {
@@ -189,6 +202,7 @@ impl Upstream {
 
     /// What `/v1/admin/state` shows, by the names of the tables.
     pub fn describe(&self) -> [(&'static str, Value); 3] {
+        let name = self.address.name();
         let circuit = self.circuit().map(|circuit| {
             let snapshot = circuit.snapshot();
             json!({ circuit.name(): {
@@ -204,11 +218,11 @@ impl Upstream {
         });
         let retry = self.config.retry.as_ref().map(|_| {
             let budget = self.retry.budget();
-            json!({ NAME: { "requests": budget.requests, "retries": budget.retries, "left": budget.left } })
+            json!({ name: { "requests": budget.requests, "retries": budget.retries, "left": budget.left } })
         });
         let bulkhead = self.config.bulkhead.as_ref().map(|_| {
             let bulkhead = self.bulkhead.snapshot();
-            json!({ NAME: {
+            json!({ name: {
                 "in_flight": bulkhead.in_flight(),
                 "max_concurrent": bulkhead.max_concurrent(),
                 "queued": bulkhead.queued(),
@@ -291,9 +305,13 @@ mod tests {
 
     #[test]
     fn urls_are_checked() {
-        for url in ["", "polls.example", "ftp://polls.example", "/polls"] {
+        for url in ["", "polls.example", "ftp://polls.example", "/polls", "http://[::1]:99999", "http://polls.example:"]
+        {
             assert!(Address::new(url, None).is_err(), "{url}");
         }
+        let error = Address::new("http://ann:secret@polls.example", None).map(|_| ()).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+        assert_eq!(Address::new("http://[::1]:9000", None).unwrap().name(), "[::1]:9000");
         let upstream = Address::new("http://127.0.0.1:9000/api/", Some("k")).unwrap();
         assert_eq!(upstream.polls, "http://127.0.0.1:9000/api/polls");
         assert!(Address::new("http://127.0.0.1", Some("a\nb")).is_err());

@@ -71,7 +71,7 @@ impl Db {
     /// Opens the database, makes it if it is not there, and brings its tables up to date.
     pub async fn open(url: &str, read_url: Option<&str>) -> Result<Self> {
         sqlx::any::install_default_drivers();
-        let dialect = dialect(url)?;
+        let dialect = dialect("--database-url", url).map_err(unusable)?;
         let (writers, readers) = match dialect {
             Dialect::Sqlite => (SQLITE_WRITERS, SQLITE_READERS),
             Dialect::Postgres => (POSTGRES_CONNECTIONS, POSTGRES_CONNECTIONS),
@@ -83,7 +83,10 @@ impl Db {
             Dialect::Postgres => write.clone(),
         };
         let replica = match read_url {
-            Some(url) => Some(pool(url, self::dialect(url)?, readers).await?),
+            Some(url) => {
+                let dialect = self::dialect("--database-read-url", url).map_err(unusable)?;
+                Some(pool(url, dialect, readers).await?)
+            }
             None => None,
         };
         Ok(Self { dialect, write, read, replica, wrote_at: AtomicI64::new(0) })
@@ -125,19 +128,29 @@ impl Db {
     }
 }
 
-fn dialect(url: &str) -> Result<Dialect> {
-    let scheme = url.split(':').next().unwrap_or_default();
+/// Whether a URL names a database that can be used here.
+pub fn check(flag: &'static str, url: &str) -> std::result::Result<(), ConfigError> {
+    dialect(flag, url).map(|_| ())
+}
+
+fn dialect(flag: &'static str, url: &str) -> std::result::Result<Dialect, ConfigError> {
+    const MEND: &str = "write `sqlite:polls.db` or `postgres://user@host/name`";
+    // Not the URL itself: it may hold a password.
+    let scheme = url.split_once(':').map(|(scheme, _)| scheme);
     match scheme {
-        "sqlite" => Ok(Dialect::Sqlite),
-        "postgres" | "postgresql" => Ok(Dialect::Postgres),
-        // Not the URL itself: it may hold a password.
-        _ => Err(sqlx::Error::Configuration(Box::new(ConfigError::new(
-            "--database-url",
-            scheme,
-            "is no kind of database that is known here",
-            "write `sqlite:polls.db` or `postgres://user@host/name`",
-        )))),
+        // There would be one for each connection.
+        Some("sqlite") if url.contains(":memory:") || url.contains("mode=memory") => {
+            Err(ConfigError::new(flag, "sqlite", "is in memory: connections would not share it", "name a file"))
+        }
+        Some("sqlite") => Ok(Dialect::Sqlite),
+        Some("postgres" | "postgresql") => Ok(Dialect::Postgres),
+        Some(other) => Err(ConfigError::new(flag, other, "is no kind of database that is known here", MEND)),
+        None => Err(ConfigError::new(flag, "", "is no URL", MEND)),
     }
+}
+
+fn unusable(error: ConfigError) -> sqlx::Error {
+    sqlx::Error::Configuration(Box::new(error))
 }
 
 async fn pool(url: &str, dialect: Dialect, connections: u32) -> Result<AnyPool> {

@@ -50,7 +50,6 @@ pub enum Voted {
 impl Db {
     /// Counts a vote, if this is the user's first and the poll is open.
     pub async fn vote(&self, poll_id: &str, user_id: &str, option_id: i64) -> Result<Voted> {
-        let now = now_ms();
         let mut transaction = self.begin().await?;
         // Locked, so that no vote comes in behind a closing; SQLite's writer is alone anyway.
         let lock = match self.dialect {
@@ -62,6 +61,8 @@ impl Db {
         let poll: Option<(Option<i64>, Option<i64>)> =
             query_as(lock).bind(poll_id).fetch_optional(&mut *transaction).await?;
         let Some((closes_at, closed_at)) = poll else { return Ok(Voted::NoSuchPoll) };
+        // After the wait for the lock: by then others may have been told that the poll is closed.
+        let now = now_ms();
         let options: i64 = query_scalar("SELECT COUNT(*) FROM poll_options WHERE poll_id = $1 AND id = $2")
             .bind(poll_id)
             .bind(option_id)

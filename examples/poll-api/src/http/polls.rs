@@ -99,10 +99,8 @@ pub async fn create(
     draft: Content<Draft>,
 ) -> Result<Response> {
     let key = idempotency_key(&headers)?;
-    let fingerprint = digest(&draft.bytes);
-    let once = key.map(|key| Once { key, fingerprint: &fingerprint });
-    let answer = |poll: &crate::db::Poll| json!(PollView::from(poll)).to_string();
-    let created = app.polls.create(&author, &draft.value, once, answer).await?;
+    let once = key.map(|key| Once { key: key.to_owned(), fingerprint: digest(&draft.bytes) });
+    let created = app.polls.create(&author, draft.value, once, |poll| json!(PollView::from(poll)).to_string()).await?;
     let mut response = json_text(StatusCode::CREATED, created.body);
     if let Ok(location) = HeaderValue::from_str(&format!("/v1/polls/{}", created.id)) {
         response.headers_mut().insert(LOCATION, location);

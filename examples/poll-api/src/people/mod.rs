@@ -19,6 +19,7 @@ pub use self::tokens::{AUDIENCE, ISSUER, LIFETIME_SECONDS, Session};
 use crate::clock::now_ms;
 use crate::db::{Db, Refreshed, User};
 use crate::fault::{Breach, Fault, Result};
+use crate::whole::whole;
 
 /// Registers people, logs them in and out.
 #[derive(Debug)]
@@ -115,29 +116,39 @@ impl People {
     /// Takes a refresh token for a new pair.
     pub async fn refresh(&self, refresh_token: &str) -> Result<Pair> {
         let next = new_secret();
-        match self.db.rotate(&hash_of(refresh_token), &hash_of(&next)).await? {
+        let (db, revoked, hashes) =
+            (Arc::clone(&self.db), self.revoked.clone(), (hash_of(refresh_token), hash_of(&next)));
+        let refreshed = whole(async move {
+            let refreshed = db.rotate(&hashes.0, &hashes.1).await?;
+            if let Refreshed::Reused { session_id } = &refreshed {
+                tracing::warn!(session = session_id, "a refresh token was used twice; its session ends");
+                forget(&revoked, session_id);
+            }
+            Ok(refreshed)
+        });
+        match refreshed.await? {
             Refreshed::Session(session) => {
                 Ok(Pair { access_token: self.keys.access_token(&session.id, &session.user)?, refresh_token: next })
             }
-            Refreshed::Reused { session_id } => {
-                tracing::warn!(session = session_id, "a refresh token was used twice; its session ends");
-                self.forget(&session_id);
-                Err(ENDED)
-            }
-            Refreshed::Unknown => Err(ENDED),
+            Refreshed::Reused { .. } | Refreshed::Unknown => Err(ENDED),
         }
     }
 
     /// Ends a session: its refresh token and its access tokens are no good from now on.
     pub async fn log_out(&self, session: &str) -> Result<()> {
-        self.db.revoke_session(session).await?;
-        self.forget(session);
-        Ok(())
+        let (db, revoked, session) = (Arc::clone(&self.db), self.revoked.clone(), session.to_owned());
+        whole(async move {
+            db.revoke_session(&session).await?;
+            forget(&revoked, &session);
+            Ok(())
+        })
+        .await
     }
+}
 
-    fn forget(&self, session: &str) {
-        self.revoked.add(session, now_ms() + tokens::LIFETIME_MS * 2);
-    }
+/// A session's tokens are no good from now on.
+fn forget(revoked: &Revoked, session: &str) {
+    revoked.add(session, now_ms() + tokens::LIFETIME_MS * 2);
 }
 
 /// What a name and a password must be like.

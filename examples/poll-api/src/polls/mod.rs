@@ -18,6 +18,7 @@ use self::owner::Owners;
 use crate::clock::now_ms;
 use crate::db::{Db, NewPoll, Page, Poll, Results, Voted};
 use crate::fault::{Breach, Fault, Result};
+use crate::whole::whole;
 
 /// See the module.
 #[derive(Debug)]
@@ -44,10 +45,10 @@ pub fn tag(id: &str) -> String {
 
 /// A request that must be done once.
 #[derive(Debug)]
-pub struct Once<'a> {
-    pub key: &'a str,
+pub struct Once {
+    pub key: String,
     /// Of all that the request says.
-    pub fingerprint: &'a str,
+    pub fingerprint: String,
 }
 
 /// A poll that was made, now or under the same key before.
@@ -83,18 +84,25 @@ impl Polls {
 
     /// Makes a poll. `answer` is what is told of it, and told again under the same key.
     pub async fn create(
-        &self,
+        self: &Arc<Self>,
         author: &Identity,
-        draft: &Draft,
-        once: Option<Once<'_>>,
-        answer: impl FnOnce(&Poll) -> String + Send,
+        draft: Draft,
+        once: Option<Once>,
+        answer: fn(&Poll) -> String,
     ) -> Result<Created> {
-        let user = author.subject();
-        let _running = match &once {
-            Some(once) => Some(Running::begin(&self.running, user, once.key)?),
-            None => None,
-        };
-        if let Some(once) = &once
+        let (polls, user) = (Arc::clone(self), author.subject().to_owned());
+        whole(async move { polls.create_whole(&user, &draft, once.as_ref(), answer).await }).await
+    }
+
+    async fn create_whole(
+        &self,
+        user: &str,
+        draft: &Draft,
+        once: Option<&Once>,
+        answer: fn(&Poll) -> String,
+    ) -> Result<Created> {
+        let _running = once.map(|once| Running::begin(&self.running, user, &once.key)).transpose()?;
+        if let Some(once) = once
             && let Some(created) = self.replay(user, once).await?
         {
             return Ok(created);
@@ -105,13 +113,13 @@ impl Polls {
         let letter = self.outbox.as_ref().map(|_| letter(&poll));
         let new = NewPoll {
             poll: &poll,
-            remember: once.as_ref().map(|once| (once.key, once.fingerprint, body.as_str())),
+            remember: once.map(|once| (once.key.as_str(), once.fingerprint.as_str(), body.as_str())),
             letter: letter.as_deref(),
         };
         if !self.db.add_poll(&new).await? {
             // Another process did it meanwhile.
             let once = once.ok_or(Fault::Internal)?;
-            return self.replay(user, &once).await?.ok_or(Fault::Internal);
+            return self.replay(user, once).await?.ok_or(Fault::Internal);
         }
         self.purge(&[TAG_LISTS]);
         if let Some(wake) = &self.outbox {
@@ -120,8 +128,8 @@ impl Polls {
         Ok(Created { id: poll.id, body, is_replay: false })
     }
 
-    async fn replay(&self, user: &str, once: &Once<'_>) -> Result<Option<Created>> {
-        let Some(remembered) = self.db.remembered(user, once.key).await? else { return Ok(None) };
+    async fn replay(&self, user: &str, once: &Once) -> Result<Option<Created>> {
+        let Some(remembered) = self.db.remembered(user, &once.key).await? else { return Ok(None) };
         if remembered.fingerprint != once.fingerprint {
             let breach = Breach::new("#", "is another request than the one that this Idempotency-Key was used for");
             return Err(Fault::Invalid(vec![breach]));
@@ -149,11 +157,15 @@ impl Polls {
     }
 
     /// Counts a vote.
-    pub async fn vote(&self, voter: &Identity, id: &str, option_id: i64) -> Result<()> {
-        let id = parse_id(id)?;
-        match self.db.vote(&id, voter.subject(), option_id).await? {
+    pub async fn vote(self: &Arc<Self>, voter: &Identity, id: &str, option_id: i64) -> Result<()> {
+        let (polls, id, voter) = (Arc::clone(self), parse_id(id)?, voter.subject().to_owned());
+        whole(async move { polls.vote_whole(&voter, &id, option_id).await }).await
+    }
+
+    async fn vote_whole(&self, voter: &str, id: &str, option_id: i64) -> Result<()> {
+        match self.db.vote(id, voter, option_id).await? {
             Voted::Counted(results) => {
-                self.purge(&[&tag(&id), TAG_LISTED_RESULTS]);
+                self.purge(&[&tag(id), TAG_LISTED_RESULTS]);
                 self.live.publish(results);
                 Ok(())
             }
@@ -167,25 +179,33 @@ impl Polls {
     }
 
     /// Closes a poll: its owner may, and an admin. One that is closed stays so.
-    pub async fn close(&self, caller: &Identity, id: &str) -> Result<Poll> {
+    pub async fn close(self: &Arc<Self>, caller: &Identity, id: &str) -> Result<Poll> {
         let poll = self.get(id).await?;
         self.owners.check(caller, &poll.author_id)?;
-        let (poll, results) = self.db.close_poll(&poll.id).await?.ok_or(NO_POLL)?;
-        self.purge(&[&tag(&poll.id), TAG_LISTS, TAG_LISTED_RESULTS]);
-        self.live.publish(results);
-        Ok(poll)
+        let polls = Arc::clone(self);
+        whole(async move {
+            let (poll, results) = polls.db.close_poll(&poll.id).await?.ok_or(NO_POLL)?;
+            polls.purge(&[&tag(&poll.id), TAG_LISTS, TAG_LISTED_RESULTS]);
+            polls.live.publish(results);
+            Ok(poll)
+        })
+        .await
     }
 
     /// Takes a poll away: its owner may, and an admin.
-    pub async fn delete(&self, caller: &Identity, id: &str) -> Result<()> {
+    pub async fn delete(self: &Arc<Self>, caller: &Identity, id: &str) -> Result<()> {
         let poll = self.get(id).await?;
         self.owners.check(caller, &poll.author_id)?;
-        if !self.db.delete_poll(&poll.id).await? {
-            return Err(NO_POLL);
-        }
-        self.purge(&[&tag(&poll.id), TAG_LISTS, TAG_LISTED_RESULTS]);
-        self.live.end(&poll.id);
-        Ok(())
+        let polls = Arc::clone(self);
+        whole(async move {
+            if !polls.db.delete_poll(&poll.id).await? {
+                return Err(NO_POLL);
+            }
+            polls.purge(&[&tag(&poll.id), TAG_LISTS, TAG_LISTED_RESULTS]);
+            polls.live.end(&poll.id);
+            Ok(())
+        })
+        .await
     }
 
     /// How a poll stands, and every change from now on.

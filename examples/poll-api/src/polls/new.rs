@@ -38,9 +38,11 @@ impl Draft {
     /// The poll, or everything that is wrong with it.
     pub fn check(&self, author: &User, now: i64) -> Result<Poll> {
         let mut breaches = Vec::new();
-        let has = |text: &str, most: usize| !text.trim().is_empty() && text.chars().count() <= most;
+        // Not every database can hold a NUL, which gRPC lets through.
+        let has =
+            |text: &str, most: usize| !text.trim().is_empty() && text.chars().count() <= most && !text.contains('\0');
         if !has(&self.question, 200) {
-            breaches.push(Breach::new("#/question", "must have 1 to 200 characters"));
+            breaches.push(Breach::new("#/question", "must have 1 to 200 characters, and no NUL"));
         }
         if !(2..=20).contains(&self.options.len()) {
             breaches.push(Breach::new("#/options", "must be 2 to 20"));
@@ -48,7 +50,7 @@ impl Draft {
         // Some more than are allowed, and no more: what is beyond is wrong in any case.
         for (at, option) in self.options.iter().enumerate().take(21) {
             if !has(option, 100) {
-                breaches.push(Breach::new(format!("#/options/{at}"), "must have 1 to 100 characters"));
+                breaches.push(Breach::new(format!("#/options/{at}"), "must have 1 to 100 characters, and no NUL"));
             } else if self.options.iter().take(at).any(|before| before == option) {
                 breaches.push(Breach::new(format!("#/options/{at}"), "stands there twice"));
             }
@@ -114,6 +116,7 @@ mod tests {
         // Characters count, not bytes.
         assert!(check(&"ä".repeat(200), &[&"ö".repeat(100), "no"], None).is_empty());
         assert_eq!(check(&"ä".repeat(201), &[&"ö".repeat(101), "no"], None), ["#/question", "#/options/0"]);
+        assert_eq!(check("a\0b", &["a", "b\0"], None), ["#/question", "#/options/1"]);
         let many: Vec<_> = (0..1000).map(|_| "x").collect();
         assert_eq!(check("Tabs?", &many, None).len(), 21);
     }

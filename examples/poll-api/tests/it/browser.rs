@@ -10,6 +10,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
+use sqlx::{AnyConnection, Connection as _, Executor as _};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -248,6 +249,56 @@ async fn a_page_that_was_open_for_days_goes_on() {
     browser.click("#vote").await;
     browser.says("Log in").await;
     browser.until("!document.getElementById('sign-in').hidden").await;
+    browser.no_breach().await;
+}
+
+#[tokio::test]
+async fn a_poll_that_is_gone_and_a_stream_that_is_refused_are_seen_to() {
+    let Some(browser) = Browser::start(&[]).await else { return };
+    let service = Service::start().await;
+    let (_, token) = service.user().await;
+    let poll = service.poll(&token).await;
+    // The first stream is refused, as by a proxy whose service is starting.
+    browser.open(&service.url("/")).await;
+    let refuse_once = "const real = EventSource; let left = 1;
+        EventSource = class extends real { constructor(url) { super(left-- > 0 ? '/v1/none' : url); } };";
+    browser.run(refuse_once).await;
+    browser.run(&format!("location.hash = '#/polls/{poll}'")).await;
+    browser.until("document.getElementById('total').textContent === '0 votes'").await;
+    service.vote(&token, &poll, 1).await.is(201);
+    browser.until("document.getElementById('total').textContent === '1 vote'").await;
+    service.with_token(Method::DELETE, &format!("/v1/polls/{poll}"), &token).await.is(204);
+    browser.says("This poll does not exist").await;
+    browser.until("document.getElementById('detail-title').textContent === ''").await;
+    // One that never was shows nothing of the one before.
+    browser.run("location.hash = '#/polls/0193b0c5-7a2e-7c3f-9e10-0123456789ab'").await;
+    browser.says("This poll does not exist").await;
+}
+
+#[tokio::test]
+async fn a_session_outlives_a_database_that_is_locked() {
+    let Some(browser) = Browser::start(&[]).await else { return };
+    let service = Service::start().await;
+    let (_, token) = service.user().await;
+    let poll = service.poll(&token).await;
+    browser.open(&service.url("/")).await;
+    browser.sign_in("ann", "#register").await;
+    browser.run(&format!("location.hash = '#/polls/{poll}'")).await;
+    browser.until("document.getElementById('total').textContent === '0 votes'").await;
+    let spoil = "const kept = JSON.parse(localStorage['polls.session']); kept.access = 'e30.e30.AAAA';
+        localStorage['polls.session'] = JSON.stringify(kept);";
+    browser.run(spoil).await;
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite:{}", service.database().display());
+    let mut other = AnyConnection::connect(&url).await.unwrap();
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    browser.click("#option-1").await;
+    browser.click("#vote").await;
+    browser.says("The server is busy").await;
+    assert_eq!(browser.run("return document.getElementById('who').textContent").await, "ann");
+    other.execute("ROLLBACK").await.unwrap();
+    browser.click("#vote").await;
+    browser.says("Your vote counts").await;
     browser.no_breach().await;
 }
 

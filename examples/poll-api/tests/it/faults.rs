@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::join_all;
+use http::Method;
 use sqlx::{AnyConnection, Connection as _, Executor as _};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
-use crate::support::{Service, Setup};
+use crate::support::{ADMIN_PASSWORD, PASSWORD, PATIENCE, Service, Setup};
 
 /// So many people vote that the built-in limits would stop them.
 const NO_LIMITS: &str = "[[rate_limit]]\nname = \"all\"\nquota = 1000000\nwindow = \"1m\"\n";
@@ -102,6 +105,59 @@ async fn a_locked_database_refuses_writes_serves_reads_and_recovers() {
     other.execute("ROLLBACK").await.unwrap();
     service.vote(&token, &poll, 1).await.is(201);
     assert_eq!(service.votes(&poll).await, [1, 0]);
+}
+
+/// Sends a request, and leaves when it is at work.
+async fn send_and_leave(service: &Service, admin: &str, request: &str) {
+    let in_flight = async || {
+        let state = service.with_token(Method::GET, "/v1/admin/state", admin).await.is(200).json();
+        state["load_shed"]["in_flight"].as_u64().unwrap()
+    };
+    let until = async |count: u64| {
+        let waiting = async { while in_flight().await != count {} };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("it never came to that");
+    };
+    let mut connection = TcpStream::connect(service.address).await.unwrap();
+    connection.write_all(request.as_bytes()).await.unwrap();
+    // Who asks is one of them.
+    until(2).await;
+    drop(connection);
+    until(1).await;
+}
+
+#[tokio::test]
+async fn what_is_written_is_told_though_its_sender_has_left() {
+    let service = Service::start().await;
+    let (name, token) = service.user().await;
+    let admin = service.token("admin", ADMIN_PASSWORD).await;
+    let poll = service.poll(&token).await;
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite:{}", service.database().display());
+    let mut other = AnyConnection::connect(&url).await.unwrap();
+
+    // Both wait for the database when their senders leave.
+    assert_eq!(service.votes(&poll).await, [0, 0]);
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    let body = r#"{"option_id":1}"#;
+    let vote = format!(
+        "POST /v1/polls/{poll}/votes HTTP/1.1\r\nhost: polls\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    send_and_leave(&service, &admin, &vote).await;
+    other.execute("ROLLBACK").await.unwrap();
+    let counted = async { while service.votes(&poll).await != [1, 0] {} };
+    tokio::time::timeout(PATIENCE, counted).await.expect("the cache was never told");
+
+    let leaving = service.token(&name, PASSWORD).await;
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    let logout = format!(
+        "POST /v1/auth/logout HTTP/1.1\r\nhost: polls\r\nauthorization: Bearer {leaving}\r\ncontent-length: 0\r\n\r\n"
+    );
+    send_and_leave(&service, &admin, &logout).await;
+    other.execute("ROLLBACK").await.unwrap();
+    let refused = async { while service.with_token(Method::GET, "/v1/polls", &leaving).await.status != 401 {} };
+    tokio::time::timeout(PATIENCE, refused).await.expect("the token is good for ever");
 }
 
 #[tokio::test]

@@ -53,8 +53,9 @@ async fn unauthenticated_writes_are_limited_for_each_address() {
     }
     let refused = service.post("/v1/auth/refresh", None, &body).await;
     refused.is_problem(429);
-    // Reading goes on.
+    // Reading goes on, and what reads there is none of them.
     service.get("/v1/polls").await.is(200);
+    service.get("/v1/auth/login").await.is(401);
 }
 
 #[tokio::test]

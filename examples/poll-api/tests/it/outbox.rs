@@ -31,6 +31,11 @@ impl Fake {
         Self { url: format!("http://{}", first.rsplit_once("//").unwrap().1), _child: child }
     }
 
+    /// As its state is shown.
+    fn name(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
     async fn ask(&self, method: Method, path: &str, body: &str) -> Value {
         let request = http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
@@ -148,16 +153,19 @@ async fn an_open_circuit_loses_nothing_and_asks_nobody() {
     let fake = Fake::start().await;
     let circuit = "[circuit_breaker]\nconsecutive_failures = 2\nopen_for = \"1s\"\nmax_open = \"1s\"\nprobes = 1\n\
                    [retry]\nattempts = 1\n";
+    let name = fake.name();
     let service = setup(&fake).config(circuit).start().await;
     let (_, token) = service.user().await;
     let admin = service.token("admin", ADMIN_PASSWORD).await;
     fake.mode("fail").await;
+    // It is there from the start, as the gateway's.
+    until_state(&service, &admin, |state| state["circuit_breaker"][name]["state"] == "closed").await;
     let (first, second) = (service.poll(&token).await, service.poll(&token).await);
-    let state = until_state(&service, &admin, |state| state["circuit_breaker"]["upstream"]["opened"] != 0).await;
+    let state = until_state(&service, &admin, |state| state["circuit_breaker"][name]["opened"] != 0).await;
     assert_eq!(state["outbox"]["pending"], 2, "{state}");
     // Whoever asks whether to send requests here is told, and told to.
     let ready = service.get("/readyz").await.is(200).json();
-    assert!(ready["circuit_breaker"]["upstream"].is_string(), "{ready}");
+    assert!(ready["circuit_breaker"][name].is_string(), "{ready}");
     // Nothing of it slows down who makes a poll.
     let third = service.poll(&token).await;
     fake.mode("ok").await;
@@ -166,21 +174,22 @@ async fn an_open_circuit_loses_nothing_and_asks_nobody() {
     for poll in [&first, &second, &third] {
         assert!(delivered.contains(&poll.as_str()), "{poll} of {delivered:?}");
     }
-    let closed = |state: &Value| state["circuit_breaker"]["upstream"]["state"] == "closed";
+    let closed = |state: &Value| state["circuit_breaker"][name]["state"] == "closed";
     let state = until_state(&service, &admin, |state| closed(state) && state["outbox"]["pending"] == 0).await;
-    assert_eq!(state["bulkhead"]["upstream"]["in_flight"], 0, "{state}");
+    assert_eq!(state["bulkhead"][name]["in_flight"], 0, "{state}");
 }
 
 #[tokio::test]
 async fn a_circuit_outlives_a_reload() {
     let fake = Fake::start().await;
+    let name = fake.name();
     let service =
         setup(&fake).config("[circuit_breaker]\nconsecutive_failures = 1\nopen_for = \"60s\"\n").start().await;
     let (_, token) = service.user().await;
     let admin = service.token("admin", ADMIN_PASSWORD).await;
     fake.mode("fail").await;
     service.poll(&token).await;
-    let is_open = |state: &Value| state["circuit_breaker"]["upstream"]["state"] == "open";
+    let is_open = |state: &Value| state["circuit_breaker"][name]["state"] == "open";
     until_state(&service, &admin, is_open).await;
     service.with_token(Method::POST, "/v1/admin/reload", &admin).await.is(204);
     let state = until_state(&service, &admin, |state| state["config"]["reloads"] == 1).await;

@@ -147,6 +147,18 @@ async fn a_password_is_made_up_for_the_first_admin_and_told_once() {
 }
 
 #[tokio::test]
+async fn a_start_that_fails_makes_up_no_password_that_nobody_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("bad.toml"), "[cache]\nbytes = \"1KiB\"\n").unwrap();
+    let mut starting = crate::support::command(directory.path());
+    starting.env_remove("POLL_ADMIN_PASSWORD").args(["--config", "bad.toml"]);
+    let output = starting.output().await.unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let service = Setup::new().no_admin_password().in_directory(directory).start().await;
+    assert!(service.banner.last().unwrap().starts_with("  admin"));
+}
+
+#[tokio::test]
 async fn the_first_admin_is_there_and_reads_the_state() {
     let service = Service::start().await;
     let (_, author) = service.user().await;
@@ -157,4 +169,5 @@ async fn the_first_admin_is_there_and_reads_the_state() {
     assert!(state["cache"]["entries"].is_number(), "{state}");
     assert!(state["rate_limit"]["write"]["keys"].is_number(), "{state}");
     assert!(state["rate_limit"]["login-failures"]["keys"].is_number(), "{state}");
+    assert_eq!(state["circuit_breaker"], json!({}), "there is no upstream");
 }
