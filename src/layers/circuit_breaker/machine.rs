@@ -303,8 +303,17 @@ impl Machine {
         self.sliding.as_ref().map_or_else(Totals::default, |sliding| sliding.totals(generation, now))
     }
 
-    pub(super) fn row(&self) -> u32 {
-        self.row.get(self.word().generation())
+    /// Whether it may be forgotten: it is closed and remembers no opening, or it has been free to be tried for as long as
+    /// it could have been open, and nobody came.
+    pub(super) fn may_go(&self, now: u64) -> bool {
+        let word = self.word();
+        let is_long_over = |end: u64| now >= end.saturating_add(self.terms.max_open);
+        match word.phase() {
+            Phase::Closed => self.terms.remembered(word.attempts(), now.saturating_sub(word.time())) == 0,
+            Phase::RampUp => is_long_over(word.time().saturating_add(self.terms.ramp)),
+            Phase::Open | Phase::ForcedOpen | Phase::Disabled => word.time() != NEVER && is_long_over(word.time()),
+            Phase::HalfOpen => self.leases.last_end(word.generation()).is_none_or(is_long_over),
+        }
     }
 
     /// What a call of this moment would meet.
