@@ -126,6 +126,17 @@ fn no_outage_is_so_long_that_nothing_counts_afterwards() {
 }
 
 #[test]
+fn what_was_asked_for_long_ago_is_forgotten() {
+    let (breaker, hand) = breaker();
+    let day = Some(Duration::from_secs(86_400));
+    breaker.admit().unwrap().verdict(Verdict::Overload { retry_after: day });
+    // As long as it could have been open for it.
+    hand.advance(ms(8000));
+    play(&breaker, "FFF");
+    assert_eq!(breaker.snapshot().opens_in, Some(ms(1000)));
+}
+
+#[test]
 fn it_closes_when_the_probes_have_succeeded_and_begins_anew() {
     let (breaker, hand) = breaker();
     play(&breaker, "FFFF");

@@ -170,7 +170,7 @@ impl Machine {
         }
     }
 
-    /// Hears what a call came to. `asked` is the time until which the other side wants to be left alone.
+    /// Hears what a call came to. `asked` is how long the other side wants to be left alone.
     #[inline]
     pub(super) fn hear(
         &self,
@@ -182,7 +182,9 @@ impl Machine {
         told: &mut impl FnMut(Change),
     ) -> Heard {
         if let Some(asked) = asked {
-            self.asked.fetch_max(asked, Ordering::Relaxed);
+            // No longer than it could be open for it: what was asked for once does not lengthen what comes much later.
+            let until = now().saturating_add(asked.min(self.terms.max_open));
+            self.asked.fetch_max(until, Ordering::Relaxed);
         }
         match ticket.kind {
             Kind::Counted => self.hear_counted(ticket.generation, outcome, slow, now, told),
@@ -266,7 +268,7 @@ impl Machine {
     pub(super) fn open(&self, word: Word, attempts: u32, now: u64) -> Word {
         let attempts = attempts.max(1);
         let until = now.saturating_add(self.terms.interval(attempts, self.roll()));
-        // The other side may ask for more, within the cap.
+        // The other side may have asked for more.
         let asked = self.asked.load(Ordering::Relaxed).min(now.saturating_add(self.terms.max_open));
         word.next(Phase::Open, attempts, until.max(asked).min(NEVER - 1))
     }
