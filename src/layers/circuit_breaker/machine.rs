@@ -164,8 +164,8 @@ impl Machine {
             Phase::Open | Phase::ForcedOpen => still_shut(word, now),
             Phase::HalfOpen => {
                 let is_free = word.free_slot(self.terms.probes).is_some();
-                let wait = self.leases.first_end(word).map(|end| end.saturating_sub(now));
-                (!is_free && wait != Some(0)).then_some(Shut { wait })
+                let wait = self.probes_wait(word, now);
+                (!is_free && wait != 0).then_some(Shut { wait: Some(wait) })
             }
         }
     }
