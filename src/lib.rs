@@ -56,7 +56,9 @@ pub use self::spine::{key, problem};
 
 /// What counts as failure, overload, or nothing.
 pub mod classify {
-    pub use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, asked_wait, classify_end, classify_head};
+    #[cfg(any(feature = "circuit-breaker", feature = "retry"))]
+    pub use crate::spine::classify::asked_wait;
+    pub use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_end, classify_head};
     pub use crate::spine::outcome::{ObserveEnd, ObservedBody};
 }
 

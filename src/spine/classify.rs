@@ -3,6 +3,8 @@
 //! A response is judged in two steps. Its head often settles it; a gRPC answer is settled by its trailers, and any
 //! answer can still fail while its body streams.
 
+#[cfg(any(feature = "circuit-breaker", feature = "retry"))]
+use std::time::SystemTime;
 use std::time::Duration;
 
 use http::{HeaderMap, Response, StatusCode, header};
@@ -49,7 +51,7 @@ pub enum BodyEnd<'a> {
 }
 
 /// Judges a response by its head. For gRPC the status counts that the head carries (trailers-only), else the trailers
-/// are awaited.
+/// are awaited. gRPC-web has its trailers in its body, where they are not looked for: a good head is a success.
 ///
 /// 408, 425 and the 5xx are failures, without 501 and 505, which say what a server can do and not how it is; 429 is
 /// overload.
@@ -59,6 +61,7 @@ pub fn classify_head<B>(response: &Response<B>) -> HeadVerdict {
     if Protocol::of_headers(headers) == Protocol::Grpc && response.status() == StatusCode::OK {
         return match headers.get(GRPC_STATUS) {
             Some(_) => HeadVerdict::Settled(classify_grpc(headers)),
+            None if is_grpc_web(headers) => HeadVerdict::Settled(Verdict::Success),
             None => HeadVerdict::AwaitsTrailers,
         };
     }
@@ -92,13 +95,15 @@ pub fn classify_end(head: HeadVerdict, end: BodyEnd<'_>) -> Verdict {
     }
 }
 
-/// The wait that a response asks for, whatever its status: `Retry-After` in seconds, or gRPC's pushback. An overloaded
-/// dependency says 429 with it, and one that is down for a while 503.
+/// The wait that a response asks for, whatever its status: `Retry-After` in seconds or as a date, or gRPC's pushback. An
+/// overloaded dependency says 429 with it, and one that is down for a while 503. `wall` is the time of day, for a date in
+/// an answer that has no `Date` of its own.
 ///
 /// Fields of a head serve, and trailers.
+#[cfg(any(feature = "circuit-breaker", feature = "retry"))]
 #[must_use]
-pub fn asked_wait(fields: &HeaderMap) -> Option<Duration> {
-    retry_after(fields).or_else(|| grpc_pushback(fields))
+pub fn asked_wait(fields: &HeaderMap, wall: impl Fn() -> SystemTime) -> Option<Duration> {
+    crate::spine::retry_after::retry_after(fields, wall).or_else(|| grpc_pushback(fields))
 }
 
 #[inline]
@@ -114,6 +119,15 @@ pub(crate) fn classify_status(status: StatusCode, headers: &HeaderMap) -> Verdic
 
 const GRPC_STATUS: &str = "grpc-status";
 
+const GRPC_WEB: &[u8] = b"application/grpc-web";
+
+/// Of what is gRPC: whether it is its form for browsers, which see no trailers.
+fn is_grpc_web(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes().split_at_checked(GRPC_WEB.len()));
+    matches!(content_type, Some(Some((prefix, rest)))
+        if prefix.eq_ignore_ascii_case(GRPC_WEB) && !rest.first().is_some_and(u8::is_ascii_alphanumeric))
+}
+
 /// Judges a gRPC status: unknown (2), deadline exceeded (4), internal (13), unavailable (14) and data loss (15) are
 /// failures, resource exhausted (8) is overload, the rest is the caller's affair. A status that is no number is a
 /// failure, and so is none at all.
@@ -127,7 +141,7 @@ fn classify_grpc(fields: &HeaderMap) -> Verdict {
     }
 }
 
-/// `Retry-After` in seconds (RFC 9110 section 10.2.3); a date is left to callers that have a clock.
+/// `Retry-After` in seconds (RFC 9110 section 10.2.3); a date is left to `asked_wait`, which knows the time.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     digits(headers, header::RETRY_AFTER.as_str()).map(Duration::from_secs)
 }

@@ -13,7 +13,7 @@ pub(crate) mod clock;
 #[cfg(feature = "validate")]
 pub(crate) mod coding;
 pub(crate) mod config;
-#[cfg(any(feature = "cache", feature = "retry"))]
+#[cfg(any(feature = "cache", feature = "circuit-breaker", feature = "retry"))]
 pub(crate) mod date;
 pub(crate) mod deadline;
 pub(crate) mod event;
@@ -33,6 +33,8 @@ pub mod problem;
 pub(crate) mod rejection;
 pub(crate) mod request;
 pub(crate) mod response;
+#[cfg(any(feature = "circuit-breaker", feature = "retry"))]
+pub(crate) mod retry_after;
 #[cfg(any(feature = "_auth", feature = "validate"))]
 pub(crate) mod route;
 #[cfg(feature = "cache")]

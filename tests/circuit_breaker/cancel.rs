@@ -197,6 +197,29 @@ fn a_call_that_was_slow_when_it_was_left_counts() {
     }
 }
 
+/// A permit without a service is a call from when it is given.
+#[test]
+fn a_permit_that_was_held_long_counts_when_it_is_left() {
+    for (policy, slow_call, passes, failures) in [
+        (None, None, 1999, 0),
+        (None, None, 2000, 1),
+        (None, Some(ms(1000)), 1000, 1),
+        (Some(OnCancel::FailAfter(ms(100))), None, 100, 1),
+        (Some(OnCancel::Ignore), None, 9000, 0),
+    ] {
+        let mut breaker = small().slow_call(slow_call);
+        if let Some(policy) = policy {
+            breaker = breaker.on_cancel(policy);
+        }
+        let (breaker, hand) = manual(breaker);
+        let handle = breaker.build().unwrap().handle();
+        let permit = handle.admit().unwrap();
+        hand.advance(ms(passes));
+        drop(permit);
+        assert_eq!(handle.snapshot().totals.failures, failures, "{policy:?} {passes}");
+    }
+}
+
 #[test]
 fn twenty_calls_cut_off_by_an_outer_timeout_open_it() {
     let (breaker, hand) = manual(small().failure_rate(None).consecutive_failures(3));

@@ -240,6 +240,43 @@ async fn churn_evicts_no_open_circuit_and_is_bounded() {
     assert!(layer.handle().overflowed() > 0);
 }
 
+/// Circuits that nobody comes back to, in whatever state, do not fill the table for good.
+#[tokio::test]
+async fn whoever_never_comes_again_makes_room() {
+    let header = http::HeaderName::from_static("x-tenant");
+    for (calls, keeps) in [(1, ms(0)), (4, ms(1000 + 8000))] {
+        for left_at_probe in [false, true] {
+            let (breaker, hand) = manual(small().consecutive_failures(4).per(HeaderKey::new(header.clone()), 8));
+            let layer = breaker.build().unwrap();
+            let service = layer.layer(Upstream::default());
+            let call = async |tenant: &str, status: u16| {
+                let request = Request::get(format!("http://a/{status}")).header("x-tenant", tenant);
+                let request = request.body(Empty::<Bytes>::new()).unwrap();
+                service.clone().oneshot(request).await.unwrap().status().as_u16()
+            };
+            for gone in 0..8 {
+                for _ in 0..calls {
+                    call(&format!("gone-{gone}"), 500).await;
+                }
+            }
+            if left_at_probe && calls == 4 {
+                hand.advance(ms(1000));
+                for gone in 0..8 {
+                    // One probe of two, and no more.
+                    assert_eq!(call(&format!("gone-{gone}"), 200).await, 200);
+                }
+                hand.advance(ms(5000));
+            }
+            hand.advance(keeps);
+            for new in 0..8 {
+                call(&format!("new-{new}"), 200).await;
+            }
+            let overflowed = layer.handle().overflowed();
+            assert_eq!(overflowed, 0, "{calls} {left_at_probe}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn requests_without_a_key_share_a_circuit() {
     let layer = small().per(HeaderKey::api_key(), 8).build().unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use tower_rampart::circuit_breaker::{CircuitBreaker, CircuitBreakerHandle, Permit, State, Window};
+use tower_rampart::circuit_breaker::{CircuitBreaker, CircuitBreakerHandle, OnCancel, Permit, State, Window};
 use tower_rampart::classify::Verdict;
 use tower_rampart::{Clock, ClockHand};
 
@@ -113,8 +113,7 @@ impl Model {
     fn open(&mut self, attempts: u32) {
         self.attempts = attempts.min(31);
         let interval = (0..self.attempts - 1).fold(self.terms.open_ms, |ms, _| (ms * 2).min(self.terms.max_ms));
-        let asked = self.asked.min(self.now + self.terms.max_ms);
-        self.go(Phase::Open { until: (self.now + interval).max(asked) });
+        self.go(Phase::Open { until: (self.now + interval).max(self.asked) });
     }
 
     fn admit(&mut self) -> Option<Held> {
@@ -162,7 +161,8 @@ impl Model {
 
     fn end(&mut self, held: Held, verdict: Verdict) {
         if let Verdict::Overload { retry_after: Some(wait) } = verdict {
-            self.asked = self.asked.max(self.now + wait.as_millis() as u64);
+            let wait = (wait.as_millis() as u64).min(self.terms.max_ms);
+            self.asked = self.asked.max(self.now + wait);
         }
         match held {
             Held::Uncounted => {}
@@ -262,6 +262,7 @@ impl Pair {
             .min_calls(terms.min_calls as u32)
             .consecutive_failures(terms.row)
             .slow_call(None)
+            .on_cancel(OnCancel::Ignore)
             .open_for(ms(terms.open_ms))
             .max_open(ms(terms.max_ms))
             .jitter(0.0)

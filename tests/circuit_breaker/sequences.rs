@@ -103,6 +103,39 @@ fn intervals_double_up_to_the_cap_and_are_forgotten_in_health() {
     assert_eq!((breaker.snapshot().attempts, breaker.snapshot().opens_in), (1, Some(ms(1000))));
 }
 
+/// Cells that were written before an outage are not taken for later ones after it, however long it was.
+#[test]
+fn no_outage_is_so_long_that_nothing_counts_afterwards() {
+    for (window, probes_failed) in [(Window::time(ms(10_000)), 300), (Window::calls(10), 70_000)] {
+        let (breaker, hand) = manual(small().window(window).probes(1).max_open(ms(1000)).consecutive_failures(20));
+        let breaker = breaker.build().unwrap().handle();
+        // Every bucket and every place was used.
+        for _ in 0..30 {
+            play(&breaker, "S");
+            hand.advance(ms(1000));
+        }
+        play(&breaker, &"F".repeat(20));
+        for _ in 0..probes_failed {
+            hand.advance(ms(1000));
+            assert_eq!((play(&breaker, "F"), state(&breaker)), (0, State::Open));
+        }
+        hand.advance(ms(1000));
+        assert_eq!((play(&breaker, "S"), state(&breaker)), (0, State::Closed));
+        assert_eq!((play(&breaker, "SSFF"), state(&breaker)), (0, State::Open), "{window:?}");
+    }
+}
+
+#[test]
+fn what_was_asked_for_long_ago_is_forgotten() {
+    let (breaker, hand) = breaker();
+    let day = Some(Duration::from_secs(86_400));
+    breaker.admit().unwrap().verdict(Verdict::Overload { retry_after: day });
+    // As long as it could have been open for it.
+    hand.advance(ms(8000));
+    play(&breaker, "FFF");
+    assert_eq!(breaker.snapshot().opens_in, Some(ms(1000)));
+}
+
 #[test]
 fn it_closes_when_the_probes_have_succeeded_and_begins_anew() {
     let (breaker, hand) = breaker();

@@ -1,7 +1,7 @@
 //! What responses, bodies and errors count as.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -104,6 +104,20 @@ async fn bodies_and_trailers() {
     assert_eq!(answered(grpc(), vec![data()], false).await.neutral, 1);
 }
 
+/// gRPC-web has its trailers in its body, where nobody looks for them.
+#[tokio::test]
+async fn grpc_web_has_no_trailers() {
+    for media in ["application/grpc-web", "application/grpc-web+proto", "application/GRPC-Web-text; charset=utf-8"] {
+        let web = || Response::builder().header("content-type", media);
+        assert_eq!(answered(web(), vec![data(), data()], true).await.successes, 1, "{media}");
+        assert_eq!(answered(web(), vec![data()], false).await.successes, 1, "{media}");
+        assert_eq!(answered(web(), vec![data(), Err("torn")], true).await.failures, 1, "{media}");
+        assert_eq!(answered(web().header("grpc-status", "14"), vec![], true).await.failures, 1, "{media}");
+    }
+    let like = Response::builder().header("content-type", "application/grpc-webby");
+    assert_eq!(answered(like, vec![data()], true).await.failures, 1, "gRPC by another name");
+}
+
 #[tokio::test]
 async fn errors_and_errors_of_readiness() {
     let layer = small().build().unwrap();
@@ -195,6 +209,52 @@ async fn retry_after_on_any_failure_makes_it_longer() {
     assert!((Duration::from_secs(29)..=Duration::from_secs(30)).contains(&wait), "{wait:?}");
 }
 
+/// RFC 9110 section 10.2.3: a delay in seconds or an HTTP-date, which is compared with the answer's own `Date`; where it
+/// has none, with our clock.
+#[tokio::test]
+async fn retry_after_may_be_a_date() {
+    for status in [429, 503] {
+        for has_date in [true, false] {
+            let (breaker, _hand) = manual(small().max_open(ms(60_000)));
+            let layer = breaker.build().unwrap();
+            for _ in 0..4 {
+                let inner = service_fn(move |_: Request<Body>| async move {
+                    let soon = SystemTime::now() + Duration::from_secs(30);
+                    let mut answer = Response::builder().status(status);
+                    if has_date {
+                        answer = answer.header("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+                        answer = answer.header("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT");
+                    } else {
+                        answer = answer.header("retry-after", httpdate::fmt_http_date(soon));
+                    }
+                    Ok::<_, Infallible>(answer.body(Body::new()).unwrap())
+                });
+                layer.layer(inner).oneshot(request("/")).await.unwrap();
+            }
+            let wait = layer.handle().snapshot().opens_in.unwrap();
+            assert!((Duration::from_secs(20)..=Duration::from_secs(30)).contains(&wait), "{status} {wait:?}");
+        }
+    }
+}
+
+/// A call that was made and took too long is no refusal, whoever cut it off.
+#[tokio::test]
+async fn a_deadline_further_in_counts_once_the_call_was_slow() {
+    for (took, failures) in [(10, 0), (2500, 1)] {
+        let (breaker, hand) = manual(small().slow_call(ms(2000)));
+        let layer = breaker.build().unwrap();
+        let inner = service_fn(|_: Request<Body>| {
+            hand.advance(ms(took));
+            async {
+                let late = Rejection::new(Origin::Deadline, Problem::new(ProblemKind::DeadlineExceeded));
+                Ok::<_, Infallible>(Response::builder().status(504).extension(late).body(Body::new()).unwrap())
+            }
+        });
+        layer.layer(inner).oneshot(request("/")).await.unwrap();
+        assert_eq!(counts(&layer.handle()).failures, failures, "{took}");
+    }
+}
+
 /// tonic's server says CANCELLED of its own timeout.
 #[tokio::test]
 async fn cancelled_after_a_long_time_is_a_timeout() {
@@ -228,6 +288,26 @@ async fn a_probe_that_streams_on_is_well() {
     assert!(handle.admit().is_err(), "its answer has only begun");
     hand.advance(ms(5000));
     assert!(handle.admit().is_ok(), "it goes on, and is well");
+}
+
+#[tokio::test]
+async fn a_probe_that_was_slow_to_begin_has_failed_however_long_it_streams() {
+    let (breaker, hand) = manual(small().slow_call(ms(2000)).probes(1));
+    let layer = breaker.build().unwrap();
+    let handle = layer.handle();
+    (0..4).for_each(|_| handle.admit().unwrap().failure());
+    hand.advance(ms(1000));
+    let endless = service_fn(|_: Request<Body>| {
+        hand.advance(ms(2000));
+        async {
+            let frames = stream::pending::<Result<Frame<Bytes>, Infallible>>();
+            Ok::<_, Infallible>(Response::new(StreamBody::new(frames)))
+        }
+    });
+    let _held = layer.layer(endless).oneshot(request("/")).await.unwrap();
+    hand.advance(ms(5000));
+    assert!(handle.admit().is_err());
+    assert_eq!(handle.snapshot().attempts, 2);
 }
 
 #[tokio::test]

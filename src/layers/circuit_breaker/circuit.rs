@@ -137,10 +137,9 @@ impl Circuit {
         self.machine.state(self.shared.now_ms())
     }
 
-    /// Whether nobody misses it: it is closed, and has not opened lately.
+    /// Whether nobody misses it.
     pub(super) fn may_go(&self) -> bool {
-        let word = self.machine.word();
-        word.is_closed() && self.machine.row() == 0
+        self.machine.may_go(self.shared.now_ms())
     }
 }
 

@@ -29,11 +29,13 @@ impl Machine {
                 self.settle(word, slot, outcome, Reason::ProbeExpired, now, told);
                 None
             }
-            None => {
-                let wait = self.leases.first_end(word).map(|end| end.saturating_sub(now));
-                Some(Err(Shut { wait }))
-            }
+            None => Some(Err(Shut { wait: Some(self.probes_wait(word, now)) })),
         }
+    }
+
+    /// How long until one of the probes hangs, if none answers before. A lease that nobody sees yet is beginning.
+    pub(super) fn probes_wait(&self, word: Word, now: u64) -> u64 {
+        self.leases.first_end(word).map_or(self.terms.lease, |end| end.saturating_sub(now))
     }
 
     /// A probe's answer has begun well.

@@ -169,7 +169,9 @@ impl CircuitBreakerHandle {
     /// The rejection, when the circuit is open.
     pub fn admit(&self) -> Result<Permit, Rejection> {
         let circuit = Arc::clone(&self.circuits.common);
-        super::service::admit(circuit).map_err(rejection)
+        let mut permit = super::service::admit(circuit).map_err(rejection)?;
+        permit.waits();
+        Ok(permit)
     }
 
     /// Sees every change of the circuit from now on, or the last of several.

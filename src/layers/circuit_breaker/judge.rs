@@ -1,6 +1,6 @@
 //! What a call came to, from what is known of it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
@@ -27,37 +27,48 @@ impl Judgement {
             Verdict::Neutral => Self::of(Outcome::Neutral),
         }
     }
+
+    /// With the wait that an answer asks for which is no success, where it is not known yet.
+    fn or_asked(mut self, fields: &HeaderMap, wall: impl Fn() -> SystemTime) -> Self {
+        if self.asked.is_none() && matches!(self.outcome, Outcome::Failure | Outcome::Overload) {
+            self.asked = asked_wait(fields, wall);
+        }
+        self
+    }
 }
 
 /// What a head settles by itself; `None` when the body has a say. `late` is whether a call that was cut off now would
-/// count.
+/// count, `wall` the time of day.
 #[inline]
-pub(super) fn of_head(head: HeadVerdict, fields: &HeaderMap, late: bool) -> Option<Judgement> {
+pub(super) fn of_head(
+    head: HeadVerdict,
+    fields: &HeaderMap,
+    late: bool,
+    wall: impl Fn() -> SystemTime,
+) -> Option<Judgement> {
     match head {
         HeadVerdict::AwaitsTrailers => None,
         HeadVerdict::Settled(Verdict::Success) => {
             (late && says_cancelled(fields)).then_some(Judgement::of(Outcome::Failure))
         }
-        HeadVerdict::Settled(Verdict::Failure) => {
-            Some(Judgement { outcome: Outcome::Failure, asked: asked_wait(fields) })
-        }
-        HeadVerdict::Settled(verdict) => Some(Judgement::of_verdict(verdict)),
+        HeadVerdict::Settled(verdict) => Some(Judgement::of_verdict(verdict).or_asked(fields, wall)),
     }
 }
 
 /// What an exchange came to at the end of its body.
 #[inline]
-pub(super) fn of_end(head: HeadVerdict, end: BodyEnd<'_>, late: bool) -> Judgement {
-    let mut judgement = Judgement::of_verdict(classify_end(head, end));
-    if let BodyEnd::Complete(Some(trailers)) = end {
-        if judgement.outcome == Outcome::Failure {
-            judgement.asked = asked_wait(trailers);
-        }
-        if late && says_cancelled(trailers) {
-            judgement.outcome = Outcome::Failure;
-        }
+pub(super) fn of_end(
+    head: HeadVerdict,
+    end: BodyEnd<'_>,
+    late: bool,
+    wall: impl Fn() -> SystemTime,
+) -> Judgement {
+    let judgement = Judgement::of_verdict(classify_end(head, end));
+    match end {
+        BodyEnd::Complete(Some(trailers)) if late && says_cancelled(trailers) => Judgement::of(Outcome::Failure),
+        BodyEnd::Complete(Some(trailers)) => judgement.or_asked(trailers, wall),
+        _ => judgement,
     }
-    judgement
 }
 
 /// gRPC's CANCELLED, which tonic's server says of its own timeout too.

@@ -193,8 +193,8 @@ impl<C> CircuitBreaker<C> {
     /// A circuit for each key, and so many at most: by [`AuthorityKey`](crate::key::AuthorityKey), route, tenant, or a
     /// closure.
     ///
-    /// At the bound, the one that was not used lately makes room, if it is closed and idle; where there is none,
-    /// newcomers share one circuit.
+    /// At the bound, the one that was not used lately makes room, if it is closed and idle, or could have been tried for
+    /// [`max_open`](Self::max_open) and was not; where there is none, newcomers share one circuit.
     pub fn per(mut self, key: impl KeyExtractor, max_keys: usize) -> Self {
         self.keys = Some((Box::new(key), max_keys));
         self

@@ -164,13 +164,13 @@ impl Machine {
             Phase::Open | Phase::ForcedOpen => still_shut(word, now),
             Phase::HalfOpen => {
                 let is_free = word.free_slot(self.terms.probes).is_some();
-                let wait = self.leases.first_end(word).map(|end| end.saturating_sub(now));
-                (!is_free && wait != Some(0)).then_some(Shut { wait })
+                let wait = self.probes_wait(word, now);
+                (!is_free && wait != 0).then_some(Shut { wait: Some(wait) })
             }
         }
     }
 
-    /// Hears what a call came to. `asked` is the time until which the other side wants to be left alone.
+    /// Hears what a call came to. `asked` is how long the other side wants to be left alone.
     #[inline]
     pub(super) fn hear(
         &self,
@@ -182,7 +182,9 @@ impl Machine {
         told: &mut impl FnMut(Change),
     ) -> Heard {
         if let Some(asked) = asked {
-            self.asked.fetch_max(asked, Ordering::Relaxed);
+            // No longer than it could be open for it: what was asked for once does not lengthen what comes much later.
+            let until = now().saturating_add(asked.min(self.terms.max_open));
+            self.asked.fetch_max(until, Ordering::Relaxed);
         }
         match ticket.kind {
             Kind::Counted => self.hear_counted(ticket.generation, outcome, slow, now, told),
@@ -266,7 +268,7 @@ impl Machine {
     pub(super) fn open(&self, word: Word, attempts: u32, now: u64) -> Word {
         let attempts = attempts.max(1);
         let until = now.saturating_add(self.terms.interval(attempts, self.roll()));
-        // The other side may ask for more, within the cap.
+        // The other side may have asked for more.
         let asked = self.asked.load(Ordering::Relaxed).min(now.saturating_add(self.terms.max_open));
         word.next(Phase::Open, attempts, until.max(asked).min(NEVER - 1))
     }
@@ -303,8 +305,17 @@ impl Machine {
         self.sliding.as_ref().map_or_else(Totals::default, |sliding| sliding.totals(generation, now))
     }
 
-    pub(super) fn row(&self) -> u32 {
-        self.row.get(self.word().generation())
+    /// Whether it may be forgotten: it is closed and remembers no opening, or it has been free to be tried for as long as
+    /// it could have been open, and nobody came.
+    pub(super) fn may_go(&self, now: u64) -> bool {
+        let word = self.word();
+        let is_long_over = |end: u64| now >= end.saturating_add(self.terms.max_open);
+        match word.phase() {
+            Phase::Closed => self.terms.remembered(word.attempts(), now.saturating_sub(word.time())) == 0,
+            Phase::RampUp => is_long_over(word.time().saturating_add(self.terms.ramp)),
+            Phase::Open | Phase::ForcedOpen | Phase::Disabled => word.time() != NEVER && is_long_over(word.time()),
+            Phase::HalfOpen => self.leases.last_end(word.generation()).is_none_or(is_long_over),
+        }
     }
 
     /// What a call of this moment would meet.

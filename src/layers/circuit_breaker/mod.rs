@@ -85,11 +85,11 @@
 //!   buckets. It is judged after each failure and slow call, at the call that makes `min_calls` full, and, by time, as
 //!   old calls leave it. It need not be full.
 //! - **Open.** For `open_for`, doubling each time in a row up to `max_open`, give or take `jitter`. What the dependency
-//!   asked for (`Retry-After` in seconds, `grpc-retry-pushback-ms`) makes it longer, up to `max_open`. Openings are
+//!   asked for (`Retry-After`, `grpc-retry-pushback-ms`) makes it longer, up to `max_open`. Openings are
 //!   forgotten one by one, for each `forget_after` of health.
 //! - **Half-open.** `probes` calls pass, and never one more. It closes when `probes_needed` have succeeded and opens as
-//!   soon as that is out of reach. A probe has a lease: one that hangs is a failure, one whose answer streams on is a
-//!   success. One that is left, or says nothing, gives its slot to the next.
+//!   soon as that is out of reach. A probe has a lease: one that hangs is a failure, one whose answer came in time
+//!   and streams on is a success. One that is left, or says nothing, gives its slot to the next.
 //! - A result counts only in the state in which its call began. It moves with calls, never by itself: no task, no timer.
 //!
 //! # What counts
@@ -100,12 +100,14 @@
 //! | 408, 425, other 5xx | failure |
 //! | 429; gRPC 8 | overload: counts in the rate and fails probes, but not in a row |
 //! | gRPC 2, 4, 13, 14, 15, in headers or trailers; no gRPC status at all | failure |
+//! | gRPC-web, whose status is in its body | success, but for a status in its head |
 //! | other gRPC statuses | success; CANCELLED after a slow call is a timeout, and a failure |
 //! | an error of the service, in `poll_ready` too | failure, unless [`classify_errors`](CircuitBreaker::classify_errors) says otherwise |
 //! | a body that breaks off | failure |
 //! | a panic | failure |
 //! | a call that is left, by an outer timeout say | failure when it was slow ([`OnCancel`]), else nothing |
-//! | a refusal by a layer further in | nothing |
+//! | a refusal by a layer further in, as a response; as an error with [`RefusalsAside`] | nothing |
+//! | a [`Rejection`](crate::Rejection) for a deadline that passed further in | as a call that is left |
 //! | a head that comes after `slow_call` | slow, beside the above; a slow probe has failed |
 //!
 //! Errors in `poll_ready` belong to no request, and so to no key.

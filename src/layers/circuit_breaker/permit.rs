@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{Method, Response};
 
@@ -14,6 +14,7 @@ use super::machine::{Heard, Outcome, Ticket};
 use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_head, classify_status};
 use crate::spine::event::{self, CircuitEvent};
 use crate::spine::outcome::ObserveEnd;
+use crate::spine::problem::ProblemKind;
 use crate::spine::rejection::Rejection;
 use crate::spine::response::ResponseView;
 
@@ -88,9 +89,13 @@ impl Permit {
     #[inline]
     pub(super) fn respond<B>(&mut self, response: &Response<B>, has_ended: bool) -> bool {
         self.note_slowness();
-        if response.extensions().get::<Rejection>().is_some() {
-            // A layer further in refused: the other side knows nothing of it.
-            self.hear(Judgement::of(Outcome::Neutral));
+        if let Some(rejection) = response.extensions().get::<Rejection>() {
+            match rejection.problem().kind() {
+                // The other side was waited for, perhaps: as when the call is cut off further out.
+                ProblemKind::DeadlineExceeded => self.left(false),
+                // A layer further in refused: the other side knows nothing of it.
+                _ => self.hear(Judgement::of(Outcome::Neutral)),
+            }
             return false;
         }
         let head = match &self.circuit.shared.judge_head {
@@ -98,7 +103,7 @@ impl Permit {
             None if self.flags.may_be_grpc => classify_head(response),
             None => HeadVerdict::Settled(classify_status(response.status(), response.headers())),
         };
-        if let Some(judgement) = judge::of_head(head, response.headers(), self.flags.is_slow) {
+        if let Some(judgement) = judge::of_head(head, response.headers(), self.flags.is_slow, || self.wall()) {
             self.hear(judgement);
             return false;
         }
@@ -108,7 +113,9 @@ impl Permit {
             self.ended_as(BodyEnd::Complete(None));
             return false;
         }
-        self.circuit.machine.answered(self.ticket);
+        if !self.flags.is_slow {
+            self.circuit.machine.answered(self.ticket);
+        }
         // The body ends at another time.
         self.seen = 0;
         true
@@ -120,7 +127,11 @@ impl Permit {
             true => HeadVerdict::AwaitsTrailers,
             false => HeadVerdict::Settled(Verdict::Success),
         };
-        self.hear(judge::of_end(head, end, self.flags.is_slow));
+        self.hear(judge::of_end(head, end, self.flags.is_slow, || self.wall()));
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.circuit.shared.time.clock().wall()
     }
 
     #[inline]
@@ -160,7 +171,7 @@ impl Permit {
         self.flags.is_heard = true;
         let Self { circuit, ticket, seen, flags, .. } = self;
         let now_ms = || if *seen == 0 { circuit.shared.now_ms() } else { *seen / NANOS_PER_MS };
-        let asked = judgement.asked.map(|wait| now_ms().saturating_add(millis(wait)));
+        let asked = judgement.asked.map(millis);
         let heard = circuit.machine.hear(*ticket, judgement.outcome, flags.is_slow, asked, now_ms, &mut |change| {
             circuit.tell(change);
         });

@@ -54,15 +54,25 @@ impl Leases {
         self.running(word).map(|(_, lease)| lease & MAX_END).min()
     }
 
+    /// When the last lease of a generation was or will be over; `None` when all were given back.
+    pub(super) fn last_end(&self, generation: u32) -> Option<u64> {
+        let leases = self.0.iter().map(|lease| lease.load(Ordering::Acquire));
+        leases.filter(|lease| is_of(*lease, generation)).map(|lease| lease & MAX_END).max()
+    }
+
     fn running(&self, word: Word) -> impl Iterator<Item = (u32, u64)> {
         let leases = (0u32..).zip(self.0.iter());
         leases
             .filter(move |(slot, _)| word.slot(*slot) == Slot::InFlight)
             .map(|(slot, lease)| (slot, lease.load(Ordering::Acquire)))
-            .filter(move |(_, lease)| *lease != 0 && lease >> GENERATION_SHIFT == u64::from(word.generation()))
+            .filter(move |(_, lease)| is_of(*lease, word.generation()))
     }
 
     fn of(&self, slot: u32) -> Option<&AtomicU64> {
         self.0.get(slot as usize)
     }
+}
+
+const fn is_of(lease: u64, generation: u32) -> bool {
+    lease != 0 && lease >> GENERATION_SHIFT == generation as u64
 }

@@ -76,10 +76,6 @@ impl Row {
             self.0.update(generation, |_| 0);
         }
     }
-
-    pub(super) fn get(&self, generation: u32) -> u32 {
-        self.0.get(generation)
-    }
 }
 
 /// The last calls, a bit for each, and how many are set.
@@ -162,19 +158,21 @@ impl Ring {
     }
 }
 
-/// A generation, a number of the bucket, and a count: `generation:10 | bucket:30 | count:24`.
+/// A number of the bucket, a generation, and a count: `bucket:26 | generation:10 | count:28`.
 #[derive(Debug, Default)]
 struct BucketCell(AtomicU64);
 
-const COUNT_BITS: u32 = 24;
+const COUNT_BITS: u32 = 28;
+/// As many as ten buckets can hold and be added up.
 const MAX_COUNT: u64 = (1 << COUNT_BITS) - 1;
-const NUMBER_BITS: u32 = 30;
-const MAX_NUMBER: u64 = (1 << NUMBER_BITS) - 1;
-const MAX_SHORT_GENERATION: u64 = (1 << 10) - 1;
+const GENERATION_BITS: u32 = 10;
+const MAX_SHORT_GENERATION: u64 = (1 << GENERATION_BITS) - 1;
+const MAX_NUMBER: u64 = (1 << (u64::BITS - COUNT_BITS - GENERATION_BITS)) - 1;
 
 impl BucketCell {
-    /// Counts one; says whether the bucket was begun by it. `None` when it has gone to a later one.
-    fn add(&self, stamp: Stamp) -> Option<bool> {
+    /// Counts one, and says the how-manieth it is: one more than there is room for where it is not counted. `None` when
+    /// the cell has gone to a later bucket.
+    fn add(&self, stamp: Stamp) -> Option<u64> {
         let mut current = self.0.load(Ordering::SeqCst);
         loop {
             let held = Stamp(current >> COUNT_BITS);
@@ -183,9 +181,12 @@ impl BucketCell {
                 return None;
             }
             let count = if is_begun { current & MAX_COUNT } else { 0 };
-            let next = (stamp.0 << COUNT_BITS) | (count + 1).min(MAX_COUNT);
+            if count == MAX_COUNT {
+                return Some(count + 1);
+            }
+            let next = (stamp.0 << COUNT_BITS) | (count + 1);
             match self.0.compare_exchange_weak(current, next, Ordering::SeqCst, Ordering::SeqCst) {
-                Ok(_) => return Some(!is_begun),
+                Ok(_) => return Some(count + 1),
                 Err(seen) => current = seen,
             }
         }
@@ -206,27 +207,32 @@ struct Stamp(u64);
 
 impl Stamp {
     fn new(generation: u32, number: u64) -> Self {
-        Self(((u64::from(generation) & MAX_SHORT_GENERATION) << NUMBER_BITS) | (number & MAX_NUMBER))
+        Self(((number & MAX_NUMBER) << GENERATION_BITS) | (u64::from(generation) & MAX_SHORT_GENERATION))
     }
 
     const fn generation(self) -> u64 {
-        self.0 >> NUMBER_BITS
+        self.0 & MAX_SHORT_GENERATION
     }
 
     const fn number(self) -> u64 {
-        self.0 & MAX_NUMBER
+        self.0 >> GENERATION_BITS
     }
 
-    /// Whether this was begun later, in numbers that begin anew.
+    /// Whether this was begun after what somebody still holds, a little after: whatever lies far ahead in numbers that
+    /// begin anew lies behind. By time first, since no generation is over before its time.
     const fn is_after(self, other: Self) -> bool {
-        let generations = self.generation().wrapping_sub(other.generation()) & MAX_SHORT_GENERATION;
-        if generations != 0 {
-            return generations <= MAX_SHORT_GENERATION / 2;
-        }
         let numbers = self.number().wrapping_sub(other.number()) & MAX_NUMBER;
-        numbers != 0 && numbers <= MAX_NUMBER / 2
+        if numbers != 0 {
+            return numbers <= NEAR_NUMBERS;
+        }
+        let generations = self.generation().wrapping_sub(other.generation()) & MAX_SHORT_GENERATION;
+        generations != 0 && generations <= NEAR_GENERATIONS
     }
 }
+
+/// How far apart the stamps are that threads of one moment write.
+const NEAR_NUMBERS: u64 = 4096;
+const NEAR_GENERATIONS: u64 = 8;
 
 /// A time window is divided so often: one bucket leaves it at a time.
 pub(super) const BUCKETS: u32 = 10;
@@ -260,14 +266,15 @@ impl Buckets {
     fn add(&self, generation: u32, call: Call, now_ms: u64) -> Option<bool> {
         let number = now_ms / self.width_ms;
         let (stamp, bucket) = (Stamp::new(generation, number), self.bucket(number)?);
-        let begun = bucket.calls.add(stamp)?;
-        if call.failed {
+        let count = bucket.calls.add(stamp)?;
+        // A bucket that is full keeps its shares.
+        if call.failed && count <= MAX_COUNT {
             bucket.failures.add(stamp);
         }
-        if call.slow {
+        if call.slow && count <= MAX_COUNT {
             bucket.slow.add(stamp);
         }
-        Some(begun)
+        Some(count == 1)
     }
 
     fn bucket(&self, number: u64) -> Option<&Bucket> {

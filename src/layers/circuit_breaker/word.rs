@@ -140,8 +140,12 @@ impl Word {
     }
 }
 
-/// Whether generation `a` comes after `b`, in numbers that begin anew.
+/// How far apart generations are that threads of one moment know.
+const NEAR: u32 = 64;
+
+/// Whether generation `a` comes after `b`, which somebody still holds: a little after, since in numbers that begin anew
+/// whatever lies far ahead lies behind, and was left long ago.
 pub(super) const fn is_later(a: u32, b: u32) -> bool {
-    let distance = a.wrapping_sub(b) & MAX_GENERATION;
-    distance != 0 && distance <= MAX_GENERATION / 2
+    let ahead = a.wrapping_sub(b) & MAX_GENERATION;
+    ahead != 0 && ahead <= NEAR
 }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode};
 
-use crate::spine::date;
 use crate::spine::request::Protocol;
+use crate::spine::retry_after::{is_digits, retry_after};
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
@@ -51,7 +51,7 @@ impl Signs {
             let is_sign = self.grpc_codes.iter().any(|sign| sign.to_string() == code);
             return is_sign.then(|| pushback.map_or(Asked::Freely, Asked::Exactly));
         }
-        let asked = retry_after(headers, wall).map(Asked::AtLeast);
+        let asked = retry_after(headers, || wall).map(Asked::AtLeast);
         if status == StatusCode::TOO_MANY_REQUESTS {
             return asked.filter(|_| self.too_many_requests);
         }
@@ -72,27 +72,6 @@ pub(super) fn pushback(headers: &HeaderMap) -> Option<Option<Duration>> {
         }
         (Some(_), Some(_)) => None,
     }
-}
-
-/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date, which is compared with the answer's own `Date`, since clocks
-/// differ. Of several lines the longest wait counts; what is neither says nothing.
-pub(super) fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
-    let lines = headers.get_all(header::RETRY_AFTER).iter();
-    lines.filter_map(|line| wait(line.as_bytes(), || date::of(headers, &header::DATE).unwrap_or(wall))).max()
-}
-
-fn wait(text: &[u8], now: impl FnOnce() -> SystemTime) -> Option<Duration> {
-    let text = text.trim_ascii();
-    if let Some(digits) = std::str::from_utf8(text).ok().filter(|text| is_digits(text)) {
-        // More seconds than a number holds are more than anybody waits.
-        return Some(digits.parse().map_or(Duration::MAX, Duration::from_secs));
-    }
-    let date = date::parse(text)?;
-    Some(date.duration_since(now()).unwrap_or_default())
-}
-
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ fn too_many_requests_with_a_wait_alone() {
 /// RFC 9110 section 10.2.3: a delay in seconds or an HTTP-date.
 #[test]
 fn retry_after_in_both_forms() {
-    let asked = |value: &str| retry_after(&headers(&[("retry-after", value)]), wall());
+    let asked = |value: &str| retry_after(&headers(&[("retry-after", value)]), wall);
     assert_eq!(asked("120"), Some(secs(120)));
     assert_eq!(asked("99999999999999999999999"), Some(Duration::MAX));
     for (date, wait) in [
@@ -68,7 +68,7 @@ fn retry_after_in_both_forms() {
 #[test]
 fn a_date_is_compared_with_the_servers_own() {
     let fields = [("date", "Sun, 06 Nov 1994 09:00:00 GMT"), ("retry-after", "Sun, 06 Nov 1994 09:00:05 GMT")];
-    assert_eq!(retry_after(&headers(&fields), wall()), Some(secs(5)));
+    assert_eq!(retry_after(&headers(&fields), wall), Some(secs(5)));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn of_several_lines_the_longest_counts() {
     for more in ["9", "soon", "1"] {
         fields.append("retry-after", HeaderValue::from_static(more));
     }
-    assert_eq!(retry_after(&fields, wall()), Some(secs(9)));
+    assert_eq!(retry_after(&fields, wall), Some(secs(9)));
 }
 
 const GRPC: (&str, &str) = ("content-type", "application/grpc");
@@ -124,6 +124,6 @@ proptest! {
 
     #[test]
     fn whole_seconds_are_seconds(seconds: u64) {
-        prop_assert_eq!(retry_after(&headers(&[("retry-after", &seconds.to_string())]), wall()), Some(secs(seconds)));
+        prop_assert_eq!(retry_after(&headers(&[("retry-after", &seconds.to_string())]), wall), Some(secs(seconds)));
     }
 }

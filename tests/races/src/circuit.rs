@@ -70,6 +70,19 @@ macro_rules! models {
                     assert_eq!(machine.word().count(Slot::InFlight), 2);
                 }
 
+                /// Who finds all slots taken knows when to look again, even as the last one is being taken.
+                pub(crate) fn whoever_waits_knows_how_long() {
+                    let machine = Arc::new(Machine::new(Terms { probes: 1, needed: 1, ..terms(Span::Calls(2), 2) }, 1, 0));
+                    open(&machine);
+                    let probe = {
+                        let machine = Arc::clone(&machine);
+                        thread::spawn(move || admit(&machine, 1000))
+                    };
+                    let refused = [machine.would_refuse(1000), machine.admit(|| 1000, &mut |_| {}).err()];
+                    assert!(refused.into_iter().flatten().all(|shut| shut.wait == Some(5000)));
+                    probe.join().unwrap();
+                }
+
                 /// A slot that is given back while another asks is lost to nobody.
                 pub(crate) fn a_slot_that_is_given_back_is_there() {
                     let machine = Arc::new(machine());
@@ -279,6 +292,7 @@ mod tests {
 
     holds! {
         as_many_probes_as_there_are,
+        whoever_waits_knows_how_long,
         a_slot_that_is_given_back_is_there,
         what_is_stale_changes_nothing,
         a_lease_ends_or_an_answer_comes,

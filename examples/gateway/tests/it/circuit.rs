@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -165,32 +164,48 @@ async fn grpc_failures_in_trailers_open_it_and_are_refused_in_kind() {
     assert_eq!(seen.count(), 4);
 }
 
-#[tokio::test]
-async fn stalls_that_clients_give_up_on_count_once_they_are_slow_and_others_do_not() {
-    let (address, connections) = raw_upstream(|mut stream| async move {
+/// An upstream that stalls, and how many have come to it.
+async fn stalling_upstream() -> (SocketAddr, Arc<AtomicUsize>) {
+    raw_upstream(|mut stream| async move {
         read_head(&mut stream).await;
         std::future::pending::<()>().await;
     })
-    .await;
-    let gateway = guarded(address, "slow_call = \"100ms\"\n").await;
-    // The gateway learns of it from the connection that the client closes.
-    let leave = async |after: Option<Duration>| {
-        let before = connections.load(Ordering::SeqCst);
-        let mut stream = TcpStream::connect(gateway.address).await.unwrap();
-        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-        eventually(async || connections.load(Ordering::SeqCst) > before).await;
-        if let Some(after) = after {
-            tokio::time::sleep(after).await;
-        }
-    };
+    .await
+}
+
+/// A client that leaves once its call has reached the upstream, or cannot. The gateway learns of it from the connection that
+/// closes.
+async fn leave(gateway: &Gateway, reached: &AtomicUsize) {
+    let before = reached.load(Ordering::SeqCst);
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    eventually(async || reached.load(Ordering::SeqCst) > before || state(gateway).await["state"] == "open").await;
+}
+
+#[tokio::test]
+async fn clients_that_leave_before_a_call_is_slow_count_for_nothing() {
+    let (address, reached) = stalling_upstream().await;
+    let gateway = guarded(address, "slow_call = \"1h\"\n").await;
     for _ in 0..6 {
-        leave(None).await;
+        leave(&gateway, &reached).await;
     }
-    assert_eq!(state(&gateway).await["state"], "closed");
-    for _ in 0..4 {
-        leave(Some(Duration::from_millis(150))).await;
-    }
-    becomes(&gateway, "open").await;
+    let line = format!("rampart_circuit_breaker_outcomes_total{{circuit=\"{address}\",outcome=\"neutral\"}} 6");
+    eventually(async || String::from_utf8_lossy(&gateway.admin("/-/metrics").await.body).contains(&line)).await;
+    let state = state(&gateway).await;
+    assert_eq!((&state["state"], &state["calls"]), (&"closed".into(), &0.into()));
+}
+
+#[tokio::test]
+async fn stalls_that_clients_give_up_on_count_once_they_are_slow() {
+    let (address, reached) = stalling_upstream().await;
+    // Any call that reaches the upstream and is left again has lasted so long, sooner or later.
+    let gateway = guarded(address, "slow_call = \"1ms\"\n").await;
+    eventually(async || {
+        leave(&gateway, &reached).await;
+        state(&gateway).await["state"] == "open"
+    })
+    .await;
+    assert!(reached.load(Ordering::SeqCst) >= 4);
 }
 
 #[tokio::test]
