@@ -23,7 +23,7 @@ use tower_rampart::deadline::{DeadlineService, Deadlines};
 use tower_rampart::key::GlobalKey;
 use tower_rampart::load_shed::{InFlight, LoadShed, LoadShedService};
 use tower_rampart::rate_limit::{HeaderStyle, Policy, Quota, RateLimit, RateLimitLayer, RateLimitService};
-use tower_rampart::retry::{ReplayBody, Retries, RetryLayer, RetryService};
+use tower_rampart::retry::{PeekedBody, ReplayBody, Retries, RetryLayer, RetryService};
 use tower_rampart::security_headers::{CspNonce, SecurityHeadersLayer, SecurityHeadersService};
 use tower_rampart::validate::{CheckedBody, Limits, Route, Schema, Validate, ValidateLayer, ValidateService};
 use tower_rampart::{ResponseBody, SharedBody};
@@ -353,6 +353,7 @@ fn upstream(_: Request<ReplayBody<Body>>) -> Handled {
 }
 
 type Repeated = RetryService<ServiceFn<Upstream>>;
+type Peeked = Option<Result<Response<PeekedBody<Body>>, Infallible>>;
 
 /// A client that has called before, and a request for it.
 fn repeated(body: &'static [u8]) -> (Repeated, Request<Body>) {
@@ -373,7 +374,7 @@ fn deadline((mut app, request): (Timed, Request<()>)) -> (Timed, Answer) {
 #[library_benchmark]
 #[bench::without_body(repeated(b""))]
 #[bench::with_body(repeated(b"hello"))]
-fn retry((mut client, request): (Repeated, Request<Body>)) -> (Repeated, Option<<Handled as Future>::Output>) {
+fn retry((mut client, request): (Repeated, Request<Body>)) -> (Repeated, Peeked) {
     let answer = black_box(&mut client).call(request).now_or_never();
     (client, answer)
 }

@@ -1,10 +1,40 @@
 //! Dropped wherever it has come to, a call leaves nothing behind and keeps nobody from going on.
 
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
+
 use proptest::prelude::*;
 use tower_rampart::bulkhead::Bulkhead;
 use tower_rampart::key::AuthorityKey;
 
 use crate::support::{Call, Fixture, ms, poll, status};
+
+/// A waker that holds a call of the same bulkhead: as the last one of a task does that is given up.
+struct Holding(#[allow(dead_code, reason = "it is held")] Mutex<Option<Call>>);
+
+impl Wake for Holding {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// Wakers are dropped outside of all locks: what they hold may want to take them.
+#[test]
+fn a_waker_may_hold_another_call() {
+    let mut fixture = Fixture::of(Bulkhead::new(1).queue(9, ms(100)));
+    let _running = fixture.start("/running");
+    let mut hold = || {
+        let held = fixture.start("/held");
+        Waker::from(Arc::new(Holding(Mutex::new(Some(held)))))
+    };
+    let (first, second, third) = (hold(), hold(), hold());
+    let mut waiting = fixture.start("/waiting");
+    // Each waker is replaced by the next one, which was the only one to hold it.
+    for waker in [first, second, third] {
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    assert_eq!(fixture.counts(), (1, 2));
+    drop(waiting);
+    assert_eq!(fixture.counts(), (1, 0));
+}
 
 #[derive(Debug, Clone, Copy)]
 enum Step {

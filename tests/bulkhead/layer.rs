@@ -86,6 +86,38 @@ fn a_handler_that_panics_gives_its_place_back() {
     }
 }
 
+/// A service that is never ready for a second call.
+#[derive(Clone, Default)]
+struct Once(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+impl tower::Service<Request<()>> for Once {
+    type Response = Response<Full<bytes::Bytes>>;
+    type Error = &'static str;
+    type Future = std::future::Pending<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let asked = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Poll::Ready(if asked < 2 { Ok(()) } else { Err("closed") })
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        std::future::pending()
+    }
+}
+
+/// Whoever has waited for its place and finds the service closed has given the place back by the time it says so.
+#[test]
+fn a_service_that_is_closed_holds_no_place() {
+    let (clock, _hand) = tower_rampart::Clock::manual();
+    let layer = Bulkhead::new(1).queue(1, ms(100)).with_clock(clock).build().unwrap();
+    let mut service = layer.layer(Once::default());
+    let running = Box::pin(start(&mut service, get("/a")));
+    let mut waiting = Box::pin(start(&mut service, get("/b")));
+    drop(running);
+    assert!(matches!(poll(waiting.as_mut()), Poll::Ready(Err("closed"))));
+    assert_eq!(layer.handle().snapshot().in_flight(), 0);
+}
+
 #[test]
 fn bounds_change_while_it_runs() {
     let mut fixture = Fixture::of(Bulkhead::new(1).queue(10, ms(1000)));
@@ -144,6 +176,7 @@ fn what_cannot_be_is_told_with_its_mend() {
     assert_eq!(told(Bulkhead::new(0)), "max_concurrent: `0` lets nothing through; write 1 to 2147483648");
     assert!(told(Bulkhead::new(usize::MAX)).contains("bounds nothing"));
     assert!(told(Bulkhead::new(1).queue(usize::MAX, ms(1))).starts_with("max_queued: "));
+    assert!(told(Bulkhead::new(1).max_queued_per_key(2)).starts_with("max_queued_per_key: `2` bounds nothing"));
     let per_key = Bulkhead::new(1).per_key(tower_rampart::key::GlobalKey, 0);
     assert!(told(per_key).starts_with("per_key, max_concurrent: `0`"));
 }

@@ -2,6 +2,8 @@
 #![cfg(feature = "bulkhead")]
 
 mod cancel;
+#[cfg(feature = "config")]
+mod config;
 mod keys;
 mod layer;
 mod leak;

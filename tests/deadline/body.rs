@@ -94,3 +94,56 @@ fn refusals_come_from_this_layer_too() {
     assert_eq!(at_once(layer.layer(handler).call(request(&[("grpc-timeout", "0S")]))).status(), 504);
     assert_eq!(at_once(layer.layer(handler).call(request(&[("grpc-timeout", "x")]))).status(), 400);
 }
+
+/// Says these frames, and does not know that the last one is.
+struct Frames(Vec<Result<Frame<Bytes>, io::Error>>);
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Poll::Ready((!self.0.is_empty()).then(|| self.0.remove(0)))
+    }
+}
+
+/// What has ended has ended: a reader that comes late to hear that there is no more is told so.
+#[test]
+fn a_body_that_ended_in_time_is_not_cut_off_afterwards() {
+    let data = || Ok(Frame::data(Bytes::from_static(b"x")));
+    let trailers =
+        || Ok(Frame::trailers([("grpc-status".parse().unwrap(), "0".parse().unwrap())].into_iter().collect()));
+    for request in [request(&[]), grpc(&[])] {
+        for (frames, polls) in [
+            (vec![data(), trailers()], 2),
+            (vec![data()], 2),
+            (vec![], 1),
+            (vec![data(), Err(io::Error::other("torn"))], 2),
+        ] {
+            let (clock, hand) = Clock::manual();
+            let mut frames = Some(frames);
+            let handler = service_fn(move |_: Request<()>| {
+                ready(Ok::<_, Infallible>(Response::new(Frames(frames.take().unwrap_or_default()))))
+            });
+            let layer = Deadlines::new().max(secs(5)).with_clock(clock).build_with_body().unwrap();
+            let mut body = Box::pin(at_once(layer.layer(handler).call(request.clone())).into_body());
+            (0..polls).for_each(|_| drop(poll(&mut body)));
+            hand.advance(secs(6));
+            assert!(matches!(poll(&mut body), Poll::Ready(None)));
+        }
+    }
+}
+
+/// Whoever can see that there is no more need not be told otherwise.
+#[test]
+fn a_body_at_its_end_is_not_cut_off() {
+    let (clock, hand) = Clock::manual();
+    let handler = service_fn(|_: Request<()>| {
+        ready(Ok::<_, Infallible>(Response::new(http_body_util::Full::new(Bytes::from_static(b"x")))))
+    });
+    let layer = Deadlines::new().max(secs(5)).with_clock(clock).build_with_body().unwrap();
+    let mut body = Box::pin(at_once(layer.layer(handler).call(request(&[]))).into_body());
+    assert!(matches!(poll(&mut body), Poll::Ready(Some(Ok(_)))));
+    hand.advance(secs(6));
+    assert!(body.is_end_stream() && matches!(poll(&mut body), Poll::Ready(None)));
+}

@@ -5,7 +5,7 @@ use tower_rampart::load_shed::LoadShed;
 use tower_rampart::problem::{Problem, ProblemKind};
 use tower_rampart::{Origin, Rejection};
 
-use crate::support::{End, Fixture, empty, get, ms, ok, status, trailers};
+use crate::support::{End, Fixture, empty, get, ms, ok, poll, status, trailers};
 
 /// A floor of one, so that each request makes use of the limit, and 20 to begin with.
 fn fixture(shed: LoadShed) -> Fixture {
@@ -67,18 +67,61 @@ fn work_done_in_time_lets_the_limit_grow() {
 
 #[test]
 fn want_of_capacity_shrinks_it() {
-    for code in [503, 504] {
-        assert!(shrinks(aimd, 10, || status(code)), "{code}");
-        assert!(shrinks(LoadShed::gradient2, 10, || status(code)), "{code}");
-        assert!(!shrinks(|| aimd().latency_only(), 10, || status(code)), "{code}");
-    }
-    for code in ["14", "4"] {
-        assert!(shrinks(aimd, 10, grpc(code)), "{code}");
-        assert!(shrinks(aimd, 10, grpc_head(code)), "{code}");
-        assert!(!shrinks(|| aimd().latency_only(), 10, grpc(code)), "{code}");
-    }
+    assert!(shrinks(aimd, 10, || status(503)));
+    assert!(shrinks(LoadShed::gradient2, 10, || status(503)));
+    assert!(!shrinks(|| aimd().latency_only(), 10, || status(503)));
+    assert!(shrinks(aimd, 10, grpc("14")));
+    assert!(shrinks(aimd, 10, grpc_head("14")));
+    assert!(!shrinks(|| aimd().latency_only(), 10, grpc("14")));
     assert!(shrinks(aimd, 60, ok));
-    assert!(shrinks(aimd, 10, refusal(ProblemKind::DeadlineExceeded)));
+}
+
+/// What ran out of time is overload where it has taken longer than it should. A deadline is the client's own word: whoever
+/// asks for an answer at once would else shut out everybody.
+#[test]
+fn what_is_late_counts_when_it_took_long() {
+    let late: [&dyn Fn() -> End; 4] =
+        [&|| status(504), &grpc("4"), &grpc_head("4"), &refusal(ProblemKind::DeadlineExceeded)];
+    for (at, end) in late.into_iter().enumerate() {
+        assert!(shrinks(aimd, 60, end), "{at}");
+        assert!(!shrinks(|| aimd().latency_only(), 60, end), "{at}");
+        assert!(!shrinks(aimd, 1, end), "{at}");
+        assert_eq!(limit_after(aimd(), 1, end), 1, "{at}: nor does it look like good times");
+    }
+    // By the latency that is expected, where one was learnt.
+    let mut fixture = Fixture::of(LoadShed::gradient2().min_limit(1).initial_limit(20).max_limit(20).window(ms(100)));
+    let mut limit_after = |rounds: usize, latency, end: &dyn Fn() -> End| {
+        for _ in 0..rounds {
+            let calls: Vec<_> = (0..20).map(|_| fixture.start(get("/"))).collect();
+            fixture.hand.advance(ms(latency));
+            for mut call in calls {
+                if poll(call.as_mut()).is_pending() {
+                    fixture.handler.end(end());
+                    assert!(poll(call.as_mut()).is_ready());
+                }
+            }
+        }
+        fixture.handle.snapshot().limit()
+    };
+    let late = refusal(ProblemKind::DeadlineExceeded);
+    assert_eq!(limit_after(200, 10, &ok), 20);
+    assert_eq!(limit_after(1000, 1, &late), 20);
+    assert!(limit_after(20, 100, &late) < 20);
+}
+
+/// A clock that does not move within a request, as coarse ones and those of tests do.
+#[test]
+fn answers_in_no_time_are_no_trap() {
+    let mut fixture = Fixture::of(LoadShed::gradient2().min_limit(1).initial_limit(8).window(ms(100)));
+    for _ in 0..100 {
+        let calls: Vec<_> = (0..8).map(|_| fixture.start(get("/"))).collect();
+        for mut call in calls {
+            fixture.handler.end(ok());
+            assert!(poll(call.as_mut()).is_ready());
+        }
+        fixture.hand.advance(ms(20));
+    }
+    assert!(fixture.handle.snapshot().limit() >= 8, "{}", fixture.handle.snapshot().limit());
 }
 
 /// Failures are quick. Taken for quick work they would let the limit grow while everything fails.

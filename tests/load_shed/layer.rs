@@ -135,6 +135,58 @@ fn a_request_is_in_flight_until_its_body_has_ended_or_its_head_is_there() {
     }
 }
 
+/// A gRPC stream is judged by its trailers, and is in flight no longer than any other.
+#[test]
+fn a_grpc_stream_is_in_flight_until_its_head_where_that_is_said() {
+    let mut fixture = Fixture::of(limited(1).until_head());
+    let mut call = fixture.start(get("/"));
+    fixture.handler.end(Ok(Response::builder().header("content-type", "application/grpc").body(endless()).unwrap()));
+    let Poll::Ready(Ok(streaming)) = poll(call.as_mut()) else { panic!("it has a head") };
+    assert_eq!(fixture.handle.snapshot().in_flight(), 0);
+    let next = fixture.start(get("/"));
+    assert_eq!(fixture.handle.snapshot().in_flight(), 1);
+    drop(streaming);
+    assert_eq!(fixture.handle.snapshot().in_flight(), 1, "it gave its place back once");
+    drop(next);
+    assert_eq!(fixture.handle.snapshot().in_flight(), 0);
+}
+
+/// While the expected latency is measured the limit is a third, and streams that idle may be more than that: then nobody gets
+/// in whose answer could end the measurement.
+#[test]
+fn a_measurement_ends_though_nobody_is_answered() {
+    let shed = LoadShed::gradient2().min_limit(1).initial_limit(30).max_limit(30).window(ms(100));
+    let mut fixture = Fixture::of(shed);
+    fixture.answer(200, ms(10), ok);
+    let streams: Vec<_> = (0..12)
+        .map(|_| {
+            let mut call = fixture.start(get("/"));
+            fixture.handler.end(Ok(Response::new(endless())));
+            let Poll::Ready(Ok(response)) = poll(call.as_mut()) else { panic!("it has a head") };
+            response
+        })
+        .collect();
+    for _ in 0..1000 {
+        if fixture.handle.snapshot().limit() == 10 {
+            break;
+        }
+        let calls: Vec<_> = (0..19).map(|_| fixture.start(get("/"))).collect();
+        fixture.hand.advance(ms(13));
+        for mut call in calls {
+            if poll(call.as_mut()).is_pending() {
+                fixture.handler.end(ok());
+                assert!(poll(call.as_mut()).is_ready());
+            }
+        }
+    }
+    assert_eq!(fixture.handle.snapshot().limit(), 10, "it is measured");
+    assert_eq!(admitted(&mut fixture, 1, || get("/")), 0);
+    fixture.hand.advance(ms(100 * 100));
+    assert_eq!(admitted(&mut fixture, 1, || get("/")), 1);
+    assert_eq!(fixture.handle.snapshot().limit(), 30);
+    drop(streams);
+}
+
 #[test]
 fn a_handler_that_panics_gives_its_place_back() {
     let (layer, handle) = {

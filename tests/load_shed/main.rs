@@ -1,6 +1,8 @@
 //! Load shedding, and the client's throttle.
 #![cfg(all(feature = "bulkhead", feature = "load-shed"))]
 
+#[cfg(feature = "config")]
+mod config;
 mod judgement;
 mod layer;
 mod overload;

@@ -8,3 +8,4 @@ mod config;
 mod policy;
 mod sockets;
 mod support;
+mod trailers;

@@ -278,3 +278,44 @@ async fn a_tonic_channel() {
         assert_eq!(counted.load(Ordering::Relaxed), calls, "{times} {pushback:?}");
     }
 }
+
+/// A health service that says so many times in trailers behind its head that it is not there.
+async fn failing_behind_its_head(times: usize) -> (Channel, Arc<AtomicUsize>) {
+    let (listener, address) = listen().await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = service_fn(move |_: Request<Incoming>| {
+            let is_there = counted.fetch_add(1, Ordering::Relaxed) >= times;
+            let status = if is_there { "0" } else { "14" };
+            let trailers =
+                Frame::trailers([("grpc-status".parse().unwrap(), status.parse().unwrap())].into_iter().collect());
+            // A message of two bytes: that it serves.
+            let message = is_there.then(|| Frame::data(Bytes::from_static(&[0, 0, 0, 0, 2, 8, 1])));
+            let frames = message.into_iter().chain([trailers]).map(Ok::<_, Infallible>);
+            let body = StreamBody::new(futures_util::stream::iter(frames));
+            let response = Response::builder().header("content-type", "application/grpc").body(body);
+            std::future::ready(response)
+        });
+        let builder = auto::Builder::new(TokioExecutor::new());
+        let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+    });
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    (patiently(endpoint.connect()).await.unwrap(), calls)
+}
+
+#[tokio::test]
+async fn a_tonic_channel_to_a_server_that_fails_behind_its_head() {
+    let serving = Ok(tonic_health::ServingStatus::Serving as i32);
+    for (times, retries, expected, calls) in [
+        (2, Retries::new().grpc_is_idempotent(), serving, 3),
+        (3, Retries::new().grpc_is_idempotent(), Err(Code::Unavailable), 3),
+        (1, Retries::new(), Err(Code::Unavailable), 1),
+    ] {
+        let (channel, counted) = failing_behind_its_head(times).await;
+        // The two frames may come one by one, however slow the machine is.
+        assert_eq!(check(channel, retries.trailers_within(Duration::from_secs(30))).await, expected, "{times}");
+        assert_eq!(counted.load(Ordering::Relaxed), calls, "{times}");
+    }
+}

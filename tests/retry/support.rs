@@ -11,7 +11,7 @@ use http::{Extensions, HeaderMap, Request, Response};
 use http_body_util::Full;
 use tower::{Layer, Service};
 use tower_rampart::client::ClientError;
-use tower_rampart::retry::{Attempt, Retries, RetryLayer, RetryPolicy, RetryService};
+use tower_rampart::retry::{Attempt, PeekedBody, Retries, RetryLayer, RetryPolicy, RetryService};
 use tower_rampart::{Clock, ClockHand, RequestView};
 
 pub(crate) const fn secs(seconds: u64) -> Duration {
@@ -173,7 +173,7 @@ pub(crate) fn retried(retries: Retries, says: impl IntoIterator<Item = Say>) -> 
     Retried { service, policy, script, clock, hand }
 }
 
-pub(crate) type Answer = Result<Response<Alive>, Error>;
+pub(crate) type Answer = Result<Response<PeekedBody<Alive>>, Error>;
 
 impl Retried {
     /// Begins a call.

@@ -133,6 +133,12 @@ impl State {
                 "in_flight": stats.in_flight,
             })
         });
+        let timeouts = pipeline.config.timeouts.as_ref().map(|timeouts| {
+            serde_json::json!({
+                "request_ms": timeouts.request().as_millis(),
+                "upstream_ms": timeouts.upstream().as_millis(),
+            })
+        });
         let retry = pipeline.config.retry.as_ref().map(|_| {
             let budget = pipeline.retry.budget();
             let upstream = pipeline.config.upstream.as_str();
@@ -185,6 +191,7 @@ impl State {
             "circuit_breaker": circuits,
             "rate_limit": rate_limit,
             "retry": retry,
+            "timeouts": timeouts,
             "config": {
                 "reloads": self.reloads.load(Ordering::Relaxed),
                 "failed_reloads": self.failed_reloads.load(Ordering::Relaxed),

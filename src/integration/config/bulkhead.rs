@@ -1,11 +1,13 @@
 //! `[bulkhead]`.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
+use toml::Spanned;
 
 use super::duration;
-use super::parse::carry;
+use super::parse::carry_from;
 use crate::layers::bulkhead::{Bulkhead, BulkheadLayer};
 use crate::spine::config::ConfigError;
 
@@ -30,14 +32,20 @@ use crate::spine::config::ConfigError;
 /// assert_eq!(layer.handle().snapshot().max_concurrent(), 32);
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BulkheadConfig {
-    #[serde(deserialize_with = "max_concurrent")]
     max_concurrent: usize,
     max_queued: usize,
-    #[serde(deserialize_with = "duration::deserialize")]
     max_wait: Duration,
+}
+
+/// What is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Table {
+    max_concurrent: Option<Spanned<usize>>,
+    max_queued: Option<Spanned<usize>>,
+    max_wait: Option<Spanned<String>>,
 }
 
 impl Default for BulkheadConfig {
@@ -46,24 +54,35 @@ impl Default for BulkheadConfig {
     }
 }
 
+impl<'de> Deserialize<'de> for BulkheadConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::check(&Table::deserialize(deserializer)?).map_err(|(place, error)| carry_from(place, &error))
+    }
+}
+
 impl BulkheadConfig {
+    fn check(table: &Table) -> Result<Self, (Range<usize>, ConfigError)> {
+        let default = Self::default();
+        let number = |written: &Option<Spanned<usize>>, default| written.as_ref().map_or(default, |it| *it.get_ref());
+        let config = Self {
+            max_concurrent: number(&table.max_concurrent, default.max_concurrent),
+            max_queued: number(&table.max_queued, default.max_queued),
+            max_wait: duration::written("max_wait", table.max_wait.as_ref(), default.max_wait)?,
+        };
+        // Found here, where the line is known.
+        let place = |setting: &str| {
+            let written = if setting == "max_queued" { &table.max_queued } else { &table.max_concurrent };
+            written.as_ref().map_or(0..0, Spanned::span)
+        };
+        config.to_layer("trial").map(|_| config).map_err(|error| (place(error.setting()), error))
+    }
+
     /// The layer that the table describes, by this name in metrics.
     ///
     /// # Errors
     ///
-    /// A bound that lets nothing through, or bounds nothing.
+    /// None that [`parse`](super::parse) lets through.
     pub fn to_layer(&self, name: &'static str) -> Result<BulkheadLayer, ConfigError> {
-        let bulkhead = Bulkhead::new(self.max_concurrent).named(name).queue(self.max_queued, self.max_wait);
-        bulkhead.build().map_err(|error| {
-            let setting = format!("bulkhead.{}", error.setting());
-            error.for_setting(setting)
-        })
-    }
-}
-
-fn max_concurrent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    match usize::deserialize(deserializer)? {
-        0 => Err(carry(&ConfigError::new("max_concurrent", 0, "lets nothing through", "write 1 or more"))),
-        requests => Ok(requests),
+        Bulkhead::new(self.max_concurrent).named(name).queue(self.max_queued, self.max_wait).build()
     }
 }

@@ -1,12 +1,12 @@
 //! Durations as people write them: `900ms`, `15m`, `2y`.
 
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+use std::ops::Range;
 use std::time::Duration;
 
 #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-use serde::{Deserialize, Deserializer};
+use toml::Spanned;
 
-#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-use super::parse::carry;
 use crate::spine::config::ConfigError;
 
 const UNITS: [(&str, u64); 7] = [
@@ -34,8 +34,12 @@ pub(super) fn parse(setting: &'static str, text: &str) -> Result<Duration, Confi
     })
 }
 
-/// The same for a field of a table.
+/// The same for a key of a table that may be left out; an error comes with its place.
 #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    parse("duration", &String::deserialize(deserializer)?).map_err(|error| carry(&error))
+pub(super) fn written(
+    setting: &'static str,
+    text: Option<&Spanned<String>>,
+    default: Duration,
+) -> Result<Duration, (Range<usize>, ConfigError)> {
+    text.map_or(Ok(default), |text| parse(setting, text.get_ref()).map_err(|error| (text.span(), error)))
 }

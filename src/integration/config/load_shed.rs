@@ -1,5 +1,6 @@
 //! `[load_shed]`.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -18,9 +19,10 @@ use crate::spine::path::PathPattern;
 /// | `algorithm` | how the limit is found: `gradient2`, or `aimd` | `gradient2` |
 /// | `never_shed` | paths that are neither shed nor counted | `["/healthz"]` |
 /// | `min_limit` | the floor | 4 |
-/// | `initial_limit` | the limit before anything is known | 20 |
+/// | `initial_limit` | the limit before anything is known | 20, within floor and cap |
 /// | `max_limit` | the cap | 1000 |
 /// | `latency_limit` | with `aimd`: the mean latency that must not be exceeded | `1s` |
+/// | `until_head` | whether requests are in flight until the head of the response alone: where bodies are streams that idle | `false` |
 ///
 /// ```
 /// use tower_rampart::config::{self, LoadShedConfig};
@@ -35,17 +37,28 @@ use crate::spine::path::PathPattern;
 /// assert_eq!(layer.handle().snapshot().limit(), 20);
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadShedConfig {
     algorithm: Algorithm,
-    #[serde(deserialize_with = "patterns")]
     never_shed: Vec<String>,
     min_limit: Option<usize>,
     initial_limit: Option<usize>,
     max_limit: Option<usize>,
-    #[serde(deserialize_with = "duration::deserialize")]
     latency_limit: Duration,
+    until_head: bool,
+}
+
+/// What is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Table {
+    algorithm: Algorithm,
+    never_shed: Option<Vec<Spanned<String>>>,
+    min_limit: Option<Spanned<usize>>,
+    initial_limit: Option<Spanned<usize>>,
+    max_limit: Option<Spanned<usize>>,
+    latency_limit: Option<Spanned<String>>,
+    until_head: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -65,16 +78,51 @@ impl Default for LoadShedConfig {
             initial_limit: None,
             max_limit: None,
             latency_limit: Duration::from_secs(1),
+            until_head: false,
         }
     }
 }
 
+/// An error, and where it stands in the file.
+type Fault = (Range<usize>, ConfigError);
+
+impl<'de> Deserialize<'de> for LoadShedConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::check(&Table::deserialize(deserializer)?).map_err(|(place, error)| carry_from(place, &error))
+    }
+}
+
 impl LoadShedConfig {
+    fn check(table: &Table) -> Result<Self, Fault> {
+        let default = Self::default();
+        if let (Algorithm::Gradient2, Some(limit)) = (table.algorithm, &table.latency_limit) {
+            const MEND: &str = "write `algorithm = \"aimd\"`, or leave it out";
+            let error = ConfigError::new("latency_limit", limit.get_ref(), "says nothing to `gradient2`", MEND);
+            return Err((limit.span(), error));
+        }
+        let number = |written: &Option<Spanned<usize>>| written.as_ref().map(|it| *it.get_ref());
+        let config = Self {
+            algorithm: table.algorithm,
+            min_limit: number(&table.min_limit),
+            initial_limit: number(&table.initial_limit),
+            max_limit: number(&table.max_limit),
+            latency_limit: duration::written("latency_limit", table.latency_limit.as_ref(), default.latency_limit)?,
+            until_head: table.until_head,
+            never_shed: match &table.never_shed {
+                Some(paths) => paths.iter().map(path).collect::<Result<_, _>>()?,
+                None => default.never_shed,
+            },
+        };
+        // What the settings are together is found here, where the line is known.
+        config.to_layer().map(|_| ()).map_err(|error| (place(table, error.setting()), error))?;
+        Ok(config)
+    }
+
     /// The layer that the table describes.
     ///
     /// # Errors
     ///
-    /// A floor of 0, limits that are not in order, no latency, a path that is no pattern.
+    /// None that [`parse`](super::parse) lets through.
     pub fn to_layer(&self) -> Result<LoadShedLayer, ConfigError> {
         let shed = match self.algorithm {
             Algorithm::Gradient2 => LoadShed::gradient2(),
@@ -87,19 +135,25 @@ impl LoadShedConfig {
         let shed = count(shed, self.min_limit, LoadShed::min_limit);
         let shed = count(shed, self.initial_limit, LoadShed::initial_limit);
         let shed = count(shed, self.max_limit, LoadShed::max_limit);
-        shed.never_shed(&self.never_shed).build().map_err(|error| {
-            let setting = format!("load_shed.{}", error.setting());
-            error.for_setting(setting)
-        })
+        let shed = if self.until_head { shed.until_head() } else { shed };
+        shed.never_shed(&self.never_shed).build()
     }
 }
 
-/// Path patterns, each checked where it stands.
-fn patterns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let written = Vec::<Spanned<String>>::deserialize(deserializer)?;
-    let check = |text: Spanned<String>| match text.get_ref().parse::<PathPattern>() {
-        Ok(_) => Ok(text.into_inner()),
-        Err(error) => Err(carry_from(text.span(), &error)),
+/// A pattern, which is checked where it stands.
+fn path(written: &Spanned<String>) -> Result<String, Fault> {
+    let checked = written.get_ref().parse::<PathPattern>();
+    checked.map(|_| written.get_ref().clone()).map_err(|error| (written.span(), error))
+}
+
+/// Where a setting stands in the file; where it was left out, the one that it does not go with.
+fn place(table: &Table, setting: &str) -> Range<usize> {
+    let limits = [&table.min_limit, &table.max_limit, &table.initial_limit];
+    let named = match setting {
+        "min_limit" => &table.min_limit,
+        "max_limit" => &table.max_limit,
+        "initial_limit" => &table.initial_limit,
+        _ => return table.latency_limit.as_ref().map_or(0..0, Spanned::span),
     };
-    written.into_iter().map(check).collect()
+    [named].into_iter().chain(limits).flatten().next().map_or(0..0, Spanned::span)
 }

@@ -53,6 +53,18 @@ impl TimeoutsConfig {
         Deadlines::new().max(self.request).build()
     }
 
+    /// How long a request may take.
+    #[must_use]
+    pub const fn request(&self) -> Duration {
+        self.request
+    }
+
+    /// How long each try may take.
+    #[must_use]
+    pub const fn upstream(&self) -> Duration {
+        self.upstream
+    }
+
     /// The layer for `upstream`.
     ///
     /// # Errors

@@ -14,6 +14,15 @@ pub(super) struct Compartment<W> {
     tickets: u64,
 }
 
+/// What becomes of one that gives up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GivenUp<W> {
+    /// It was waiting, and this would have woken it.
+    Waited(Option<W>),
+    /// It had come in meanwhile, and this one is to be woken for the place.
+    Left(Option<W>),
+}
+
 /// What becomes of one that would wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
@@ -54,11 +63,12 @@ impl<W> Compartment<W> {
         Entry::Queued(ticket)
     }
 
-    /// Whether whoever has this ticket is in by now; if not, it is woken when it is.
-    pub(super) fn look(&mut self, ticket: u64, wake: impl FnOnce() -> W) -> bool {
+    /// Whether whoever has this ticket is in by now; if not, it is woken when it is, and what would have woken it is handed
+    /// back.
+    pub(super) fn look(&mut self, ticket: u64, wake: &mut Option<W>) -> bool {
         match self.queue.get_mut(&ticket) {
             Some(waiting) => {
-                *waiting = Some(wake());
+                std::mem::swap(waiting, wake);
                 false
             }
             None => true,
@@ -72,8 +82,11 @@ impl<W> Compartment<W> {
     }
 
     /// Gives up waiting, or the place that the ticket has come to.
-    pub(super) fn give_up(&mut self, ticket: u64, places: usize) -> Option<W> {
-        if self.queue.remove(&ticket).is_some() { None } else { self.leave(places) }
+    pub(super) fn give_up(&mut self, ticket: u64, places: usize) -> GivenUp<W> {
+        match self.queue.remove(&ticket) {
+            Some(wake) => GivenUp::Waited(wake),
+            None => GivenUp::Left(self.leave(places)),
+        }
     }
 
     /// Lets in whoever a larger number of places has room for, and returns who is to be woken.

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
-use super::compartment::{Compartment, Entry};
+use super::compartment::{Compartment, Entry, GivenUp};
 
 /// What it is meant to do, with lists and no thought for cost.
 #[derive(Default)]
@@ -75,7 +75,7 @@ proptest! {
                         prop_assert!(model.inside.len() >= places && model.waiting.len() < MAX_WAITING);
                         model.waiting.push_back(name);
                         tickets.push((name, ticket));
-                        prop_assert!(!real.look(ticket, || name));
+                        prop_assert!(!real.look(ticket, &mut Some(name)));
                     }
                     Entry::Full => {
                         prop_assert!(model.inside.len() >= places && model.waiting.len() == MAX_WAITING);
@@ -94,14 +94,14 @@ proptest! {
                         continue;
                     }
                     let (name, ticket) = tickets.swap_remove(at % tickets.len());
-                    let woken = real.give_up(ticket, places);
+                    let given_up = real.give_up(ticket, places);
                     if let Some(at) = model.waiting.iter().position(|waiting| *waiting == name) {
                         model.waiting.remove(at);
-                        prop_assert_eq!(woken, None);
+                        prop_assert_eq!(given_up, GivenUp::Waited(Some(name)));
                     } else if let Some(at) = model.inside.iter().position(|inside| *inside == name) {
                         // It was called in, and never took its place.
                         model.inside.swap_remove(at);
-                        prop_assert_eq!(woken, model.settle(places).first().copied());
+                        prop_assert_eq!(given_up, GivenUp::Left(model.settle(places).first().copied()));
                     } else {
                         // It has left by another way already; undo what was taken for it.
                         prop_assert!(false, "a ticket of nobody");
@@ -117,7 +117,7 @@ proptest! {
             prop_assert_eq!(real.taken(), model.inside.len());
             prop_assert_eq!(real.is_idle(), model.inside.is_empty() && model.waiting.is_empty());
             for (name, ticket) in &tickets {
-                prop_assert_eq!(real.look(*ticket, || *name), model.inside.contains(name));
+                prop_assert_eq!(real.look(*ticket, &mut Some(*name)), model.inside.contains(name));
             }
         }
     }

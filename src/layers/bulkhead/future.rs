@@ -99,7 +99,10 @@ where
                     let Waiting { wait, service, request } = &mut **waiting;
                     match ready!(wait.poll(cx)) {
                         Ok(()) => {
-                            ready!(service.poll_ready(cx)).map_err(F::pass)?;
+                            if let Err(error) = ready!(service.poll_ready(cx)) {
+                                wait.permit = None;
+                                return Poll::Ready(Err(F::pass(error)));
+                            }
                             // It is taken once, and the state is another afterwards.
                             let Some(request) = request.take() else { return Poll::Pending };
                             State::Running { inner: service.call(request), permit: wait.permit.take() }

@@ -106,14 +106,19 @@ impl Bulkhead {
     ///
     /// # Errors
     ///
-    /// A bound of 0, which lets nothing through, or of more than two thousand million.
+    /// A bound of 0, which lets nothing through, or of more than two thousand million; a queue for each key, without keys.
     pub fn build(self) -> Result<BulkheadLayer, ConfigError> {
         let (max_queued, max_wait) = self.queue.unwrap_or_default();
         let max_concurrent = bound("max_concurrent", self.max_concurrent)?;
+        let has_keys = self.key.is_some();
         let max_concurrent_per_key = match self.key {
             Some((_, places)) => bound("per_key, max_concurrent", places)?,
             None => max_concurrent,
         };
+        if let Some(requests) = self.max_queued_per_key.filter(|_| !has_keys) {
+            const MEND: &str = "say by `per_key` what is told apart, or leave it out";
+            return Err(ConfigError::new("max_queued_per_key", requests, "bounds nothing without keys", MEND));
+        }
         if max_queued > MAX_BOUND {
             return Err(ConfigError::new("max_queued", max_queued, "bounds nothing", "write 2147483648 or less"));
         }

@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::PoisonError;
 use std::task::Waker;
 
-use super::compartment::{Compartment, Entry};
+use super::compartment::{Compartment, Entry, GivenUp};
 use super::sync::{Mutex, MutexGuard};
 
 /// The key of those who have none: they share the compartment that is always there.
@@ -67,17 +67,24 @@ impl Level {
 
     /// Whether whoever has this ticket is in by now; if not, `waker` is woken when it is.
     pub(super) fn look(&self, key: u64, ticket: u64, waker: &Waker) -> bool {
-        self.shard(key).compartment(key).look(ticket, || waker.clone())
+        // Wakers are cloned and dropped outside the lock: either may run anything, another wait's end too.
+        let mut waker = Some(waker.clone());
+        let is_in = self.shard(key).compartment(key).look(ticket, &mut waker);
+        drop(waker);
+        is_in
     }
 
     /// Gives a place back.
     pub(super) fn leave(&self, key: u64) {
-        self.change(key, |compartment, places| compartment.leave(places));
+        wake(self.change(key, Compartment::leave));
     }
 
     /// Gives up waiting, or the place that the ticket has come to.
     pub(super) fn give_up(&self, key: u64, ticket: u64) {
-        self.change(key, |compartment, places| compartment.give_up(ticket, places));
+        match self.change(key, |compartment, places| compartment.give_up(ticket, places)) {
+            GivenUp::Waited(waker) => drop(waker),
+            GivenUp::Left(next) => wake(next),
+        }
     }
 
     /// Changes how many places each compartment has. Nobody is put out.
@@ -116,16 +123,12 @@ impl Level {
         self.shards.iter().map(|shard| shard.lock().by_key.len()).sum()
     }
 
-    fn change(&self, key: u64, change: impl FnOnce(&mut Compartment<Waker>, usize) -> Option<Waker>) {
+    fn change<T>(&self, key: u64, change: impl FnOnce(&mut Compartment<Waker>, usize) -> T) -> T {
         let mut shard = self.shard(key);
         let places = shard.places;
-        let woken = change(shard.compartment(key), places);
+        let changed = change(shard.compartment(key), places);
         shard.tidy(key);
-        drop(shard);
-        // Outside the lock, since a waker may run anything.
-        if let Some(waker) = woken {
-            waker.wake();
-        }
+        changed
     }
 
     #[allow(clippy::indexing_slicing, reason = "the number of shards is a power of two, so the mask is below it")]
@@ -135,9 +138,16 @@ impl Level {
     }
 }
 
+/// Wakes whoever is next: outside the lock, since a waker may run anything.
+fn wake(next: Option<Waker>) {
+    if let Some(waker) = next {
+        waker.wake();
+    }
+}
+
 impl Padded {
     fn lock(&self) -> MutexGuard<'_, Shard> {
-        // Nothing under the lock panics but a waker's clone could, and that leaves the counts whole.
+        // Nothing panics under the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

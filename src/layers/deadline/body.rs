@@ -51,6 +51,10 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let mut this = self.project();
+        // What has ended in time is not cut off, however late its reader comes.
+        if this.body.as_ref().as_pin_ref().is_none_or(|body| body.is_end_stream()) {
+            *this.limit = None;
+        }
         // Asked each time: a body that always has something to say would never wait for it.
         if let Some(limit) = this.limit
             && limit.poll_passed(cx).is_ready()
@@ -63,10 +67,17 @@ where
                 Protocol::Http => Err(CutOff.into()),
             }));
         }
-        match this.body.as_mut().as_pin_mut() {
-            Some(body) => body.poll_frame(cx).map_err(Into::into),
-            None => Poll::Ready(None),
+        let Some(body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let polled = body.poll_frame(cx);
+        let is_over = match &polled {
+            Poll::Pending => false,
+            Poll::Ready(Some(Ok(frame))) => frame.is_trailers(),
+            Poll::Ready(None | Some(Err(_))) => true,
+        };
+        if is_over {
+            *this.limit = None;
         }
+        polled.map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -15,13 +15,16 @@ use crate::spine::classify::BodyEnd;
 use crate::spine::event;
 use crate::spine::outcome::ObserveEnd;
 
-/// A request in flight. It is one until the body of its response has ended, and what it came to is learnt from once.
+/// A request in flight. It is one until the body of its response has ended, or its head is there where that was said; and what
+/// it came to is learnt from once.
 pub struct InFlight {
     core: Arc<Core>,
     state: Arc<State>,
     started: u64,
     in_flight: usize,
     stage: Stage,
+    /// Whether it is among those in flight.
+    is_counted: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +41,14 @@ impl InFlight {
     /// A request that has come in as one of so many.
     pub(super) fn new(core: &Arc<Core>, state: &Arc<State>, in_flight: usize) -> Self {
         let started = state.nanos(core.clock.now());
-        Self { core: Arc::clone(core), state: Arc::clone(state), started, in_flight, stage: Stage::Running }
+        let (core, state) = (Arc::clone(core), Arc::clone(state));
+        Self { core, state, started, in_flight, stage: Stage::Running, is_counted: true }
+    }
+
+    fn leave(&mut self) {
+        if std::mem::take(&mut self.is_counted) {
+            self.state.leave();
+        }
     }
 
     fn now(&self) -> u64 {
@@ -65,6 +75,9 @@ impl Ticket for InFlight {
                 Stage::Settled
             }
         };
+        if self.core.until_head {
+            self.leave();
+        }
     }
 
     fn failed(&mut self) {
@@ -90,10 +103,10 @@ impl ObserveEnd for InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.state.leave();
+        self.leave();
         if self.stage == Stage::Running && !thread::panicking() {
             let now = self.now();
-            self.record(Outcome::Abandoned, now, now);
+            self.record(Outcome::CutOff, now, now);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a response says about load.
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 
 use super::sample::Outcome;
 use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_end, classify_head};
@@ -27,37 +27,43 @@ pub(super) enum Judgement {
 
 impl Judge {
     /// Judges by the head. Refusals of layers further in are quick and say nothing, but for one that is late.
+    ///
+    /// What is late counts by its latency alone: how much time there is may be the client's own word, and whoever has none
+    /// must not shut out everybody else.
     pub(super) fn head<B>(self, response: &Response<B>) -> Judgement {
         if let Some(rejection) = response.extensions().get::<Rejection>() {
             let late = rejection.problem().kind() == ProblemKind::DeadlineExceeded && !self.latency_only;
-            return Judgement::Settled(late.then_some(Outcome::Overloaded));
+            return Judgement::Settled(late.then_some(Outcome::CutOff));
         }
         match classify_head(response) {
             HeadVerdict::AwaitsTrailers => Judgement::AwaitsTrailers,
             HeadVerdict::Settled(verdict) => {
-                let grpc = response.headers().get(GRPC_STATUS).map(http::HeaderValue::as_bytes);
-                let gives_way = match response.status() {
-                    StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => true,
-                    status => status == StatusCode::OK && grpc.is_some_and(gives_way),
+                let failure = match response.status() {
+                    StatusCode::SERVICE_UNAVAILABLE => Some(Outcome::Overloaded),
+                    StatusCode::GATEWAY_TIMEOUT => Some(Outcome::CutOff),
+                    StatusCode::OK => response.headers().get(GRPC_STATUS).and_then(grpc_failure),
+                    _ => None,
                 };
-                Judgement::Settled(self.outcome(verdict, gives_way))
+                Judgement::Settled(self.outcome(verdict, failure))
             }
         }
     }
 
     /// Judges a gRPC answer by its trailers.
     pub(super) fn end(self, end: BodyEnd<'_>) -> Option<Outcome> {
-        let trailer =
-            |trailers: &HeaderMap| trailers.get(GRPC_STATUS).is_some_and(|status| gives_way(status.as_bytes()));
-        let gives_way = matches!(end, BodyEnd::Complete(Some(trailers)) if trailer(trailers));
-        self.outcome(classify_end(HeadVerdict::AwaitsTrailers, end), gives_way)
+        let failure = match end {
+            BodyEnd::Complete(Some(trailers)) => trailers.get(GRPC_STATUS).and_then(grpc_failure),
+            BodyEnd::Complete(None) | BodyEnd::Broken | BodyEnd::Abandoned => None,
+        };
+        self.outcome(classify_end(HeadVerdict::AwaitsTrailers, end), failure)
     }
 
-    fn outcome(self, verdict: Verdict, gives_way: bool) -> Option<Outcome> {
+    /// `failure` is what a failure says about load.
+    fn outcome(self, verdict: Verdict, failure: Option<Outcome>) -> Option<Outcome> {
         match verdict {
             Verdict::Success => Some(Outcome::Answered),
             Verdict::Overload { .. } if self.throttled_is_overload && !self.latency_only => Some(Outcome::Overloaded),
-            Verdict::Failure if gives_way && !self.latency_only => Some(Outcome::Overloaded),
+            Verdict::Failure if !self.latency_only => failure,
             // Failures are often quick; taken for quick answers they would let the limit grow while everything fails.
             Verdict::Overload { .. } | Verdict::Failure | Verdict::Neutral => None,
         }
@@ -67,6 +73,10 @@ impl Judge {
 const GRPC_STATUS: &str = "grpc-status";
 
 /// DEADLINE_EXCEEDED and UNAVAILABLE: what the statuses 504 and 503 say elsewhere.
-fn gives_way(grpc_status: &[u8]) -> bool {
-    matches!(grpc_status, b"4" | b"14")
+fn grpc_failure(status: &HeaderValue) -> Option<Outcome> {
+    match status.as_bytes() {
+        b"4" => Some(Outcome::CutOff),
+        b"14" => Some(Outcome::Overloaded),
+        _ => None,
+    }
 }

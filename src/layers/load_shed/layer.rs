@@ -34,6 +34,7 @@ use crate::spine::request::RequestView;
 pub struct LoadShed {
     algorithm: Algorithm,
     range: Range,
+    initial_limit: Option<usize>,
     window: Duration,
     spared: Spared,
     criticality: Option<Arc<CriticalityOf>>,
@@ -75,6 +76,7 @@ impl LoadShed {
         Self {
             algorithm,
             range: DEFAULT_RANGE,
+            initial_limit: None,
             window: DEFAULT_WINDOW,
             spared: Spared::default(),
             criticality: None,
@@ -87,9 +89,9 @@ impl LoadShed {
         }
     }
 
-    /// The limit before anything is known; 20 unless it is said.
+    /// The limit before anything is known; 20 unless it is said, or as near to it as floor and cap allow.
     pub const fn initial_limit(mut self, requests: usize) -> Self {
-        self.range.initial = requests;
+        self.initial_limit = Some(requests);
         self
     }
 
@@ -184,16 +186,18 @@ impl LoadShed {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        check(self.range)?;
+        let Range { min, initial, max } = self.range;
+        let range = Range { initial: self.initial_limit.unwrap_or(initial.max(min).min(max)), ..self.range };
+        check(range)?;
         let window_nanos = u64::try_from(self.window.as_nanos()).unwrap_or(u64::MAX);
         if window_nanos < 1_000_000 {
             let shown = format!("{}us", self.window.as_micros());
             return Err(ConfigError::new("window", shown, "is too short to learn from", "write 1 ms or more"));
         }
-        let state = State::new(self.algorithm, self.range, window_nanos, self.clock.now());
+        let state = State::new(self.algorithm, range, window_nanos, self.clock.now());
         let core = Core {
             algorithm: self.algorithm,
-            range: self.range,
+            range,
             window_nanos,
             spared: self.spared,
             criticality: self.criticality,

@@ -57,6 +57,10 @@ impl AdaptiveLimit {
             .clamp(self.range.min, self.range.max)
     }
 
+    pub(super) const fn is_measuring(&self) -> bool {
+        self.measuring.is_some()
+    }
+
     /// The latency that is expected, in nanoseconds, where the algorithm has such a thing.
     pub(super) fn expected(&self) -> Option<f64> {
         match &self.algorithm {
@@ -85,7 +89,7 @@ impl AdaptiveLimit {
     /// Takes a sample. `shed` tells, once a window is over, whether requests were turned away in it. Returns whether the
     /// limit may have changed.
     pub(super) fn record(&mut self, sample: &Sample, now: u64, shed: impl FnOnce() -> bool) -> bool {
-        if sample.outcome == Outcome::Abandoned && !self.is_slow(sample.latency()) {
+        if sample.outcome == Outcome::CutOff && !self.is_slow(sample.latency()) {
             return false;
         }
         if let Some(measurement) = self.measuring {
@@ -122,7 +126,12 @@ impl AdaptiveLimit {
         if (self.window.began..=measurement.counts_until).contains(&sample.started) {
             self.window.add(sample);
         }
-        let is_over = now >= measurement.ends;
+        self.end_measurement(now)
+    }
+
+    /// Ends a measurement whose time is up. Returns whether there was one.
+    pub(super) fn end_measurement(&mut self, now: u64) -> bool {
+        let is_over = self.measuring.is_some_and(|measurement| now >= measurement.ends);
         if is_over {
             let latency = self.window.mean_latency().filter(|_| self.window.samples() >= MIN_SAMPLES);
             if let (Algorithm::Gradient2(gradient), Some(latency)) = (&mut self.algorithm, latency) {
@@ -134,7 +143,7 @@ impl AdaptiveLimit {
         is_over
     }
 
-    /// Whether a request that was left after so long says something: what has already taken longer than it should.
+    /// Whether a request that was cut off after so long says something: what has already taken longer than it should.
     fn is_slow(&self, latency: u64) -> bool {
         let longest = match &self.algorithm {
             Algorithm::Aimd(aimd) => Some(aimd.latency_limit),

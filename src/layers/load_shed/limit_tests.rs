@@ -52,7 +52,7 @@ impl Naive {
 
     fn record(&mut self, sample: &Sample, now: u64, shed: bool) {
         let latency = (sample.answered - sample.started) as f64;
-        if sample.outcome == Outcome::Abandoned {
+        if sample.outcome == Outcome::CutOff {
             let knows = self.aimd || !self.first_means.is_empty();
             let longest = if self.aimd { LATENCY_LIMIT } else { self.expected * 2.0 };
             if !knows || latency <= longest {
@@ -161,7 +161,7 @@ fn agrees(aimd: bool, steps: &[Step]) -> Result<(), TestCaseError> {
         now += pause * MS;
         let outcome = match kind {
             0 | 1 => Outcome::Overloaded,
-            2 => Outcome::Abandoned,
+            2 => Outcome::CutOff,
             _ => Outcome::Answered,
         };
         let sample = Sample { started: now - latency * MS, answered: now, in_flight: *in_flight, outcome };

@@ -52,16 +52,19 @@
 //! * [`aimd`](LoadShed::aimd) adds one as long as the mean latency is below the one you say, and takes a tenth away when
 //!   it is not.
 //!
+//! A request is in flight until its response has ended. Streams that stay open for hours are, too, and when they are as many as
+//! the limit, nobody gets in from whose answers more could be learnt: for those take [`until_head`](LoadShed::until_head).
+//!
 //! A limit that is not made use of does not grow. Both shrink when more than a tenth of a window's answers say that there
 //! is no capacity:
 //!
 //! | answer | counts as |
 //! |---|---|
 //! | 2xx to 4xx but 408, 425, 429; gRPC codes of the same kind | work done, by its latency to the head |
-//! | 503, 504; gRPC 14 and 4; a deadline that a layer further in found passed | overload |
+//! | 503; gRPC 14 | overload |
 //! | 429, gRPC 8 | nothing, unless [`throttled_is_overload`](LoadShed::throttled_is_overload) |
 //! | other failures, broken bodies, errors, other refusals of layers further in | nothing: failures are quick, and must not look like good times |
-//! | left by its client before the head | its latency so far, if that is more than there should be; else nothing |
+//! | left by its client before the head; cut off by a deadline: 504, gRPC 4, a refusal by a layer further in | its latency so far, if that is more than there should be; else nothing: who has little time says nothing about the service |
 //!
 //! # What the client sees
 //!
@@ -101,8 +104,8 @@
 //!
 //! # Cost
 //!
-//! Two readings of the clock, two atomic steps and a short lock for each request; no allocation. A shed one reads no clock,
-//! and costs what its answer costs: a problem document, or nothing but a typed error.
+//! Two readings of the clock, two atomic steps and a short lock for each request; no allocation. A shed one reads no clock but
+//! during a measurement, and costs what its answer costs: a problem document, or nothing but a typed error.
 
 mod aimd;
 mod body;

@@ -5,10 +5,10 @@
 pub(super) enum Outcome {
     /// It was done, and took as long as it took.
     Answered,
-    /// It was turned away further in for want of capacity, or ran out of time.
+    /// It was turned away further in for want of capacity.
     Overloaded,
-    /// Its client left before the answer: it would have taken longer than it did.
-    Abandoned,
+    /// It was cut off before its answer, by its client or by a deadline: it would have taken longer than it did.
+    CutOff,
 }
 
 /// One request. Times are nanoseconds on one clock.
@@ -60,9 +60,9 @@ impl Window {
         self.answered + self.overloaded
     }
 
-    /// The mean latency; `None` when nothing was answered.
+    /// The mean latency; `None` when nothing was answered. It is never nothing, whatever a coarse clock says: it divides.
     pub(super) fn mean_latency(&self) -> Option<f64> {
-        (self.answered > 0).then(|| self.latency_sum as f64 / self.answered as f64)
+        (self.answered > 0).then(|| (self.latency_sum as f64 / self.answered as f64).max(1.0))
     }
 
     pub(super) const fn is_overloaded(&self) -> bool {

@@ -71,12 +71,18 @@ where
             return ResponseFuture::running(self.inner.call(request), None);
         };
         let criticality = core.criticality(view);
-        match self.state.enter(criticality) {
+        let entered = self.state.enter(criticality).or_else(|| {
+            let (from, to) = self.state.end_measurement(|| core.clock.now())?;
+            event::limit_moved(from, to);
+            self.state.enter(criticality)
+        });
+        match entered {
             Some(in_flight) => {
                 let ticket = InFlight::new(core, &self.state, in_flight);
                 ResponseFuture::running(self.inner.call(request), Some(ticket))
             }
             None => {
+                self.state.count_shed(criticality);
                 event::pressure(PressureEvent::Shed, criticality.name());
                 ResponseFuture::refused(F::refuse(&core.refuser, rejection(core), view))
             }

@@ -20,6 +20,8 @@ pub(super) struct State {
     shed: [AtomicU64; Criticality::COUNT],
     /// Whether anybody was shed since the engine last asked.
     shed_lately: AtomicBool,
+    /// Whether the limit is lower than it need be, for as long as a measurement lasts.
+    is_measuring: AtomicBool,
 }
 
 impl State {
@@ -32,6 +34,7 @@ impl State {
             engine: Mutex::new(engine),
             shed: Default::default(),
             shed_lately: AtomicBool::new(false),
+            is_measuring: AtomicBool::new(false),
         }
     }
 
@@ -46,13 +49,26 @@ impl State {
         let entered = self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |in_flight| {
             (in_flight < allowed).then_some(in_flight + 1)
         });
-        if entered.is_err() {
-            if let Some(shed) = self.shed.get(criticality.index()) {
-                shed.fetch_add(1, Ordering::Relaxed);
-            }
-            self.shed_lately.store(true, Ordering::Relaxed);
-        }
         entered.ok().map(|before| before + 1)
+    }
+
+    /// A request was turned away.
+    pub(super) fn count_shed(&self, criticality: Criticality) {
+        if let Some(shed) = self.shed.get(criticality.index()) {
+            shed.fetch_add(1, Ordering::Relaxed);
+        }
+        self.shed_lately.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends a measurement whose time is up, for those that it keeps out: when nobody gets in, no sample ends it. Returns the
+    /// limit before and after.
+    pub(super) fn end_measurement(&self, now: impl FnOnce() -> Instant) -> Option<(usize, usize)> {
+        if !self.is_measuring.load(Ordering::Relaxed) {
+            return None;
+        }
+        let now = self.nanos(now());
+        let mut engine = self.engine();
+        if engine.end_measurement(now) { self.publish(&engine) } else { None }
     }
 
     /// A request is no longer in flight.
@@ -85,6 +101,7 @@ impl State {
 
     fn publish(&self, engine: &AdaptiveLimit) -> Option<(usize, usize)> {
         let limit = engine.limit();
+        self.is_measuring.store(engine.is_measuring(), Ordering::Relaxed);
         let before = self.limit.swap(limit, Ordering::Relaxed);
         (before != limit).then_some((before, limit))
     }

@@ -44,19 +44,33 @@ impl Default for Signs {
 impl Signs {
     /// Whether to try again after this head, and when. `wall` is the time of day.
     pub(super) fn judge(&self, status: StatusCode, headers: &HeaderMap, wall: SystemTime) -> Option<Asked> {
-        let pushback = pushback(headers)?;
-        if status == StatusCode::OK && Protocol::of_headers(headers) == Protocol::Grpc {
-            // Once a head has come without a status, the call is committed (A6): its status comes in the trailers.
-            let code = headers.get(GRPC_STATUS)?.to_str().ok()?;
-            let is_sign = self.grpc_codes.iter().any(|sign| sign.to_string() == code);
-            return is_sign.then(|| pushback.map_or(Asked::Freely, Asked::Exactly));
+        if is_grpc(status, headers) {
+            return self.judge_grpc(headers);
         }
+        let pushback = pushback(headers)?;
         let asked = retry_after(headers, || wall).map(Asked::AtLeast);
         if status == StatusCode::TOO_MANY_REQUESTS {
             return asked.filter(|_| self.too_many_requests);
         }
         self.statuses.contains(&status).then(|| pushback.map(Asked::Exactly).or(asked).unwrap_or(Asked::Freely))
     }
+
+    /// The same by the fields that hold gRPC's status: those of a head (trailers-only), or trailers.
+    pub(super) fn judge_grpc(&self, fields: &HeaderMap) -> Option<Asked> {
+        let pushback = pushback(fields)?;
+        let code = fields.get(GRPC_STATUS)?.to_str().ok()?;
+        let is_sign = self.grpc_codes.iter().any(|sign| sign.to_string() == code);
+        is_sign.then(|| pushback.map_or(Asked::Freely, Asked::Exactly))
+    }
+
+    /// Whether a head leaves it to the trailers.
+    pub(super) fn awaits_trailers(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        !self.grpc_codes.is_empty() && is_grpc(status, headers) && !headers.contains_key(GRPC_STATUS)
+    }
+}
+
+fn is_grpc(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::OK && Protocol::of_headers(headers) == Protocol::Grpc
 }
 
 /// gRPC's pushback (A6): what is negative or cannot be understood asks for no further try, which is the outer `None`.

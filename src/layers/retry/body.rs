@@ -43,8 +43,6 @@ struct Reader<B> {
     shared: Arc<Mutex<Shared<B>>>,
     /// Which of the tries it is.
     number: u32,
-    /// How much of what is kept it has seen.
-    at: usize,
     trailers_told: bool,
 }
 
@@ -53,8 +51,12 @@ struct Shared<B> {
     body: Pin<Box<B>>,
     /// The try that may read on.
     turn: u32,
-    /// None, once the body is too long or nobody will ask for it again.
+    /// How much of what is kept that try has seen.
+    at: usize,
+    /// None, once the body is too long, or nobody will ask for it again.
     kept: Option<Kept>,
+    /// Whether no try will follow the one whose turn it is.
+    is_last: bool,
     end: Option<End>,
     /// Whom to tell that another try has taken over.
     waker: Option<Waker>,
@@ -65,17 +67,25 @@ enum End {
     Broken,
 }
 
-/// Another try reads on.
+/// Why a try gets nothing of the body.
 #[derive(Debug)]
-struct Superseded;
+enum Withheld {
+    /// Another try reads on.
+    Superseded,
+    /// Its beginning has passed and is not kept.
+    Gone,
+}
 
-impl fmt::Display for Superseded {
+impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body is sent again by another try")
+        f.write_str(match self {
+            Self::Superseded => "the body is sent again by another try",
+            Self::Gone => "the body cannot be sent again",
+        })
     }
 }
 
-impl Error for Superseded {}
+impl Error for Withheld {}
 
 impl<B> ReplayBody<B> {
     /// A body that is sent once.
@@ -91,8 +101,9 @@ impl<B> ReplayBody<B> {
         if body.is_end_stream() {
             return Self { kind: Kind::Empty };
         }
-        let shared = Shared { body: Box::pin(body), turn: 0, kept: Some(kept), end: None, waker: None };
-        let reader = Reader { shared: Arc::new(Mutex::new(shared)), number: 0, at: 0, trailers_told: false };
+        let body = Box::pin(body);
+        let shared = Shared { body, turn: 0, at: 0, kept: Some(kept), is_last: false, end: None, waker: None };
+        let reader = Reader { shared: Arc::new(Mutex::new(shared)), number: 0, trailers_told: false };
         Self { kind: Kind::Kept { reader } }
     }
 
@@ -105,7 +116,6 @@ impl<B> ReplayBody<B> {
                 reader: Reader {
                     shared: Arc::clone(&reader.shared),
                     number: reader.number.checked_add(1)?,
-                    at: 0,
                     trailers_told: false,
                 },
             },
@@ -140,16 +150,18 @@ impl<B> Reader<B> {
     }
 
     fn can_replay(&self) -> bool {
-        let shared = self.lock();
-        shared.kept.is_some() && !matches!(shared.end, Some(End::Broken))
+        self.lock().can_replay()
     }
 
     fn take_over(&self) -> bool {
         let mut shared = self.lock();
-        if shared.kept.is_none() || matches!(shared.end, Some(End::Broken)) {
+        if self.number <= shared.turn {
+            return self.number == shared.turn;
+        }
+        if !shared.can_replay() {
             return false;
         }
-        shared.turn = shared.turn.max(self.number);
+        (shared.turn, shared.at) = (self.number, 0);
         let waker = shared.waker.take();
         drop(shared);
         // Whoever sends the body for the try before is to notice that it has ended.
@@ -163,9 +175,28 @@ impl<B> Reader<B> {
 impl<B> Drop for Reader<B> {
     fn drop(&mut self) {
         let mut shared = self.lock();
-        // There will be no further try, so that nothing is kept for it.
         if self.number > shared.turn {
-            shared.kept = None;
+            shared.is_last = true;
+            shared.tidy();
+        }
+    }
+}
+
+impl<B> Shared<B> {
+    fn can_replay(&self) -> bool {
+        self.kept.is_some() && !self.is_last && !matches!(self.end, Some(End::Broken))
+    }
+
+    /// What this try gets of what is kept.
+    fn ahead(&self, number: u32) -> &[u8] {
+        let at = if number == self.turn { self.at } else { 0 };
+        self.kept.as_ref().map(|kept| kept.from(at)).unwrap_or_default()
+    }
+
+    /// When no try will follow, nothing is kept but what this one has still to send.
+    fn tidy(&mut self) {
+        if self.is_last && self.ahead(self.turn).is_empty() {
+            self.kept = None;
         }
     }
 }
@@ -195,6 +226,7 @@ where
             Poll::Ready(Some(Err(_))) => self.end = Some(End::Broken),
             Poll::Ready(None) => self.end = Some(End::Complete(None)),
         }
+        self.at = self.kept.as_ref().map_or(0, Kept::len);
         polled
     }
 }
@@ -206,13 +238,17 @@ where
 {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.number < shared.turn {
-            return Poll::Ready(Some(Err(Superseded.into())));
+        if self.number != shared.turn {
+            // Whoever sends a body has taken it over.
+            let withheld = if self.number < shared.turn { Withheld::Superseded } else { Withheld::Gone };
+            return Poll::Ready(Some(Err(withheld.into())));
         }
-        shared.turn = self.number;
-        if let Some(data) = shared.kept.as_ref().map(|kept| kept.from(self.at)).filter(|data| !data.is_empty()) {
-            self.at += data.len();
-            return Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(data)))));
+        let ahead = shared.ahead(self.number);
+        if !ahead.is_empty() {
+            let data = Bytes::copy_from_slice(ahead);
+            shared.at += data.len();
+            shared.tidy();
+            return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         match &shared.end {
             Some(End::Broken) => return Poll::Ready(None),
@@ -224,16 +260,15 @@ where
             None => {}
         }
         let frame = ready!(shared.poll_rest(cx));
-        self.at = shared.kept.as_ref().map_or(self.at, Kept::len);
         self.trailers_told = shared.end.is_some();
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
         let shared = self.lock();
-        let has_more = shared.kept.as_ref().is_some_and(|kept| !kept.from(self.at).is_empty());
         match &shared.end {
-            _ if has_more => false,
+            // Nobody whose turn it is not has come to the end.
+            _ if self.number != shared.turn || !shared.ahead(self.number).is_empty() => false,
             None => shared.body.is_end_stream(),
             Some(End::Complete(Some(_))) => self.trailers_told,
             Some(End::Complete(None) | End::Broken) => true,
@@ -242,7 +277,10 @@ where
 
     fn size_hint(&self) -> SizeHint {
         let shared = self.lock();
-        let ahead = shared.kept.as_ref().map_or(0, |kept| kept.from(self.at).len() as u64);
+        if self.number < shared.turn {
+            return SizeHint::default();
+        }
+        let ahead = shared.ahead(self.number).len() as u64;
         let rest = match &shared.end {
             None => shared.body.size_hint(),
             Some(_) => SizeHint::with_exact(0),

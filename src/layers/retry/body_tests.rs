@@ -157,6 +157,47 @@ fn when_nobody_will_ask_again_nothing_is_kept() {
     assert!(first.again().is_none());
 }
 
+/// The answer to a try may be there before its body was sent, and whoever asked may leave: the next try, which nobody will
+/// make, takes nothing along that this one has still to send.
+#[test]
+fn what_is_still_to_be_sent_outlives_the_next_try() {
+    let room = Room::of(10);
+    let script = Script { steps: [data("abcd"), data("ef"), Step::Trailers(trailers())].into(), tells_length: true };
+    let mut first = ReplayBody::kept(script, room.keep(10));
+    let mut second = first.again().unwrap();
+    assert!(poll(&mut first).is_ready() && second.take_over());
+    drop(second.again().unwrap());
+    assert!(second.again().is_none());
+    assert_eq!((second.size_hint().exact(), second.is_end_stream()), (Some(6), false));
+    assert!(poll(&mut second).is_ready());
+    // What was sent again is kept no more.
+    assert!(room.keep(10).add(&[0; 10]));
+    assert_eq!(drain(&mut second), (b"ef".to_vec(), Some(trailers()), false));
+}
+
+/// A try whose turn it is not says so, and never that it has sent the whole.
+#[test]
+fn nobody_sends_a_part_for_the_whole() {
+    let script = Script { steps: [data("ab"), data("cdef"), data("g")].into(), tells_length: true };
+    let mut first = ReplayBody::kept(script, Room::of(100).keep(4));
+    let mut second = first.again().unwrap();
+    assert!(poll(&mut first).is_ready() && second.take_over());
+    // The second sends more than is kept, to the end.
+    assert_eq!(drain(&mut second), (b"abcdefg".to_vec(), None, false));
+    assert!(second.is_end_stream() && !first.is_end_stream() && first.size_hint().upper().is_none());
+    assert!(is_error(&poll(&mut first)));
+
+    let mut first = body([data("abcd"), data("e")], 2);
+    let mut second = first.again().unwrap();
+    assert!(poll(&mut first).is_ready());
+    // Asked for nevertheless, by somebody who has not taken over.
+    assert!(!second.is_end_stream() && is_error(&poll(&mut second)));
+    assert_eq!(drain(&mut first), (b"e".to_vec(), None, false));
+    let mut third = body([data("ab"), Step::Fault], 6);
+    let mut fourth = third.again().unwrap();
+    assert!(drain(&mut third).2 && is_error(&poll(&mut fourth)));
+}
+
 #[test]
 fn an_empty_body_is_always_there_again() {
     let first = body([], 0);

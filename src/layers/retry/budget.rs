@@ -3,8 +3,9 @@
 //! When everything fails, retries multiply the load on what is down. A share keeps them an addition: of 100 requests in the
 //! window, 20 are tried again, and the next failure is told to its client.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
+
+use super::sync::{AtomicU64, Mutex, Ordering};
 
 /// Seconds that count as recent, the present one included.
 pub(super) const WINDOW_SECS: u64 = 10;
@@ -14,28 +15,30 @@ pub(super) const WINDOW_SECS: u64 = 10;
 pub(super) struct Budget {
     percent: u32,
     floor: u32,
-    seconds: [AtomicU64; WINDOW_SECS as usize],
+    pub(super) seconds: [AtomicU64; WINDOW_SECS as usize],
     /// Held by retries alone, so that two of them do not take the last place both. Requests count without it.
     taking: Mutex<()>,
 }
 
 /// What a word holds: which round of the window it counts in, requests, retries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Second {
-    round: u64,
-    requests: u64,
-    retries: u64,
+pub(super) struct Second {
+    pub(super) round: u64,
+    pub(super) requests: u64,
+    pub(super) retries: u64,
 }
 
 impl Second {
     const REQUESTS_BITS: u32 = 24;
     const RETRIES_BITS: u32 = 16;
-    const MOST_REQUESTS: u64 = (1 << Self::REQUESTS_BITS) - 1;
-    const MOST_RETRIES: u64 = (1 << Self::RETRIES_BITS) - 1;
+    pub(super) const MOST_REQUESTS: u64 = (1 << Self::REQUESTS_BITS) - 1;
+    pub(super) const MOST_RETRIES: u64 = (1 << Self::RETRIES_BITS) - 1;
     /// Five years of ten seconds each.
     const MOST_ROUNDS: u64 = 1 << (64 - Self::REQUESTS_BITS - Self::RETRIES_BITS);
+    /// A thread may come so many rounds late: a day.
+    const MOST_LATE: u64 = 8640;
 
-    const fn of(word: u64) -> Self {
+    pub(super) const fn of(word: u64) -> Self {
         Self {
             round: word >> (Self::REQUESTS_BITS + Self::RETRIES_BITS),
             requests: (word >> Self::RETRIES_BITS) & Self::MOST_REQUESTS,
@@ -43,7 +46,7 @@ impl Second {
         }
     }
 
-    const fn word(self) -> u64 {
+    pub(super) const fn word(self) -> u64 {
         (self.round << (Self::REQUESTS_BITS + Self::RETRIES_BITS))
             | (self.requests << Self::RETRIES_BITS)
             | self.retries
@@ -102,15 +105,14 @@ impl Budget {
     fn count(&self, second: u64, add: impl Fn(Second) -> Second) {
         let round = (second / WINDOW_SECS) % Second::MOST_ROUNDS;
         let Some(word) = self.seconds.get((second % WINDOW_SECS) as usize) else { return };
-        // The closure always returns `Some`, so the update cannot fail.
+        // Whoever comes so late that another round has begun is no longer recent, and leaves what is.
         let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
             let held = Second::of(word);
-            let held = if held.round == round { held } else { Second { round, ..Second::default() } };
-            Some(add(held).word())
+            match held.round.wrapping_sub(round) % Second::MOST_ROUNDS {
+                0 => Some(add(held).word()),
+                1..=Second::MOST_LATE => None,
+                _ => Some(add(Second { round, ..Second::default() }).word()),
+            }
         });
     }
 }
-
-#[cfg(test)]
-#[path = "budget_tests.rs"]
-mod tests;

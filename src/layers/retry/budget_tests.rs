@@ -1,6 +1,8 @@
+use std::sync::atomic::Ordering;
+
 use proptest::prelude::*;
 
-use super::*;
+use super::budget::{Budget, Recent, Second, WINDOW_SECS};
 
 /// Everything that ever happened, and when.
 #[derive(Default)]
@@ -99,6 +101,18 @@ fn counts_do_not_run_over() {
     budget.request(0);
     assert!(budget.take_retry(0));
     assert_eq!(Second::of(budget.seconds[0].load(Ordering::Relaxed)), full);
+}
+
+/// A thread that has looked at the clock and was then held up takes nothing away from those that came since.
+#[test]
+fn whoever_comes_late_spoils_nothing() {
+    let budget = Budget::new(0, 3);
+    assert!(budget.take_retry(25) && budget.take_retry(25));
+    budget.request(25);
+    for late in [5, 15] {
+        budget.request(late);
+        assert_eq!((budget.recent(25), budget.left(25)), (Recent { requests: 1, retries: 2 }, 1));
+    }
 }
 
 /// However many threads take at once, no more is taken than there is.

@@ -4,13 +4,16 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Body;
 use pin_project_lite::pin_project;
-use tower::retry::Policy;
 use tower::retry::future::ResponseFuture;
 use tower_service::Service;
 
 use super::body::ReplayBody;
+use super::errors::ViewError;
+use super::peek::{Peek, PeekedBody};
 use super::service::RetryPolicy;
 use crate::spine::clock::Sleep;
 
@@ -42,42 +45,48 @@ impl fmt::Debug for RetryWait {
 
 pin_project! {
     /// The future of [`RetryService`](super::RetryService).
-    pub struct RetryFuture<S, B, V>
+    pub struct RetryFuture<S, B, R, V>
     where
-        S: Service<Request<ReplayBody<B>>>,
-        RetryPolicy<V>: Policy<Request<ReplayBody<B>>, S::Response, S::Error>,
+        S: Service<Request<ReplayBody<B>>, Response = Response<R>>,
+        R: Body<Data = Bytes>,
+        V: ViewError<S::Error>,
     {
         #[pin]
-        tries: ResponseFuture<RetryPolicy<V>, S, Request<ReplayBody<B>>>,
+        tries: Tries<S, B, V>,
     }
 }
 
-impl<S, B, V> RetryFuture<S, B, V>
+type Tries<S, B, V> = ResponseFuture<RetryPolicy<V>, Peek<S>, Request<ReplayBody<B>>>;
+
+impl<S, B, R, V> RetryFuture<S, B, R, V>
 where
-    S: Service<Request<ReplayBody<B>>>,
-    RetryPolicy<V>: Policy<Request<ReplayBody<B>>, S::Response, S::Error>,
+    S: Service<Request<ReplayBody<B>>, Response = Response<R>>,
+    R: Body<Data = Bytes>,
+    V: ViewError<S::Error>,
 {
-    pub(super) const fn new(tries: ResponseFuture<RetryPolicy<V>, S, Request<ReplayBody<B>>>) -> Self {
+    pub(super) const fn new(tries: Tries<S, B, V>) -> Self {
         Self { tries }
     }
 }
 
-impl<S, B, V, R> Future for RetryFuture<S, B, V>
+impl<S, B, R, V> Future for RetryFuture<S, B, R, V>
 where
     S: Service<Request<ReplayBody<B>>, Response = Response<R>>,
-    RetryPolicy<V>: Policy<Request<ReplayBody<B>>, S::Response, S::Error>,
+    R: Body<Data = Bytes>,
+    V: ViewError<S::Error>,
 {
-    type Output = Result<Response<R>, S::Error>;
+    type Output = Result<Response<PeekedBody<R>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.project().tries.poll(cx)
     }
 }
 
-impl<S, B, V> fmt::Debug for RetryFuture<S, B, V>
+impl<S, B, R, V> fmt::Debug for RetryFuture<S, B, R, V>
 where
-    S: Service<Request<ReplayBody<B>>>,
-    RetryPolicy<V>: Policy<Request<ReplayBody<B>>, S::Response, S::Error>,
+    S: Service<Request<ReplayBody<B>>, Response = Response<R>>,
+    R: Body<Data = Bytes>,
+    V: ViewError<S::Error>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryFuture").finish_non_exhaustive()

@@ -32,6 +32,7 @@ pub struct Retries {
     budget_floor: u32,
     body_bytes: usize,
     buffer_bytes: usize,
+    trailers_within: Duration,
     signs: Signs,
     repeatable: Repeatable,
     clock: Clock,
@@ -50,6 +51,8 @@ const DEFAULT_BUDGET_FLOOR: u32 = 10;
 const DEFAULT_BODY_BYTES: usize = 64 << 10;
 /// What all calls together keep.
 const DEFAULT_BUFFER_BYTES: usize = 64 << 20;
+/// Long enough for trailers that were sent with the head, and short for a stream that has nothing to say yet.
+const DEFAULT_TRAILERS_WITHIN: Duration = Duration::from_millis(100);
 
 impl Retries {
     /// Three tries, within a budget of a fifth of recent requests and ten in ten seconds.
@@ -63,6 +66,7 @@ impl Retries {
             budget_floor: DEFAULT_BUDGET_FLOOR,
             body_bytes: DEFAULT_BODY_BYTES,
             buffer_bytes: DEFAULT_BUFFER_BYTES,
+            trailers_within: DEFAULT_TRAILERS_WITHIN,
             signs: Signs::default(),
             repeatable: Repeatable::default(),
             clock: Clock::system(),
@@ -136,6 +140,14 @@ impl Retries {
         self
     }
 
+    /// How long the head of a gRPC answer is held back for trailers right behind it; 100 ms unless it is said, and only where a
+    /// further try may take the answer's place. A stream that says nothing for so long goes on. With no time at all, what is
+    /// there together with the head counts.
+    pub const fn trailers_within(mut self, wait: Duration) -> Self {
+        self.trailers_within = wait;
+        self
+    }
+
     /// Says which requests may be made twice, beside those of idempotent methods and with an `Idempotency-Key`.
     ///
     /// ```
@@ -185,6 +197,7 @@ impl Retries {
             budget: Budget::new(self.budget_percent, self.budget_floor),
             body_bytes: self.body_bytes,
             room: Room::of(self.buffer_bytes),
+            trailers_within: self.trailers_within,
             random: Random::new(),
             begun: self.clock.now(),
             clock: self.clock,

@@ -62,14 +62,19 @@
 //! | 502, 503, 504 | yes, after `Retry-After` if there is one |
 //! | 429 with `Retry-After` | yes, after it |
 //! | 429 without, any other status | no |
-//! | gRPC `UNAVAILABLE` in the head (trailers-only) | yes |
+//! | gRPC `UNAVAILABLE` in the head (trailers-only), or in trailers right behind it | yes |
 //! | gRPC with a pushback (`grpc-retry-pushback-ms`) | after exactly so long; never, if it is negative or no number |
-//! | a status in gRPC's trailers, a body that breaks off | no: the answer has begun, and somebody may have seen it |
+//! | a status in gRPC's trailers behind a message, a body that breaks off | no: the answer has begun, and somebody may have seen it |
 //! | a [`Rejection`](crate::Rejection) of ours, in the response or as the error's cause | no, and it costs no budget |
 //!
 //! A retry is given up, and the last answer passed on, when there were enough of them, when the budget is spent, when the next
 //! try would come at the [`Deadline`](crate::Deadline) or later, when the server asks for a longer wait than
 //! [`max_wait`](Retries::max_wait), and when the body cannot be sent again.
+//!
+//! The head of a gRPC answer that says nothing of its status is held back until there is a frame behind it, for 100 ms at most
+//! ([`trailers_within`](Retries::trailers_within)): where that frame are the trailers, nobody has seen anything of the answer
+//! yet. The last try is not held back, nor what may not be made twice. By the letter of gRPC's retry design (A6) the head alone
+//! commits a call; with tower's own layer around the policy it does.
 //!
 //! # When
 //!
@@ -109,25 +114,31 @@
 //! # Cost
 //!
 //! One reading of the clock and one addition for each request. What may be made twice is cloned: head and extensions. A body
-//! that is kept takes two allocations, and the buffer that it is copied into as it passes.
+//! that is kept takes two allocations, and the buffer that it is copied into as it passes; a gRPC answer that is held back takes
+//! one, and a timer if there is something to wait for.
 
 mod asked;
 mod attempt;
 mod backoff;
 mod body;
 mod budget;
+#[cfg(test)]
+mod budget_tests;
 mod decide;
 mod errors;
 mod future;
 mod layer;
+mod peek;
 mod random;
 mod repeat;
 mod room;
 mod service;
+mod sync;
 
 pub use self::attempt::Attempt;
 pub use self::body::ReplayBody;
 pub use self::errors::{Boxed, Typed, ViewError};
 pub use self::future::{RetryFuture, RetryWait};
 pub use self::layer::{Retries, RetryLayer};
+pub use self::peek::PeekedBody;
 pub use self::service::{RetryBudget, RetryPolicy, RetryService};

@@ -12,6 +12,8 @@ pub(super) struct Room(Arc<AtomicUsize>);
 pub(super) struct Kept {
     room: Room,
     bytes: Vec<u8>,
+    /// How much of the room it has: what is allocated, and not what is in it.
+    taken: usize,
     most: usize,
 }
 
@@ -22,7 +24,7 @@ impl Room {
 
     /// Keeps nothing yet, and so many bytes at most.
     pub(super) fn keep(&self, most: usize) -> Kept {
-        Kept { room: self.clone(), bytes: Vec::new(), most }
+        Kept { room: self.clone(), bytes: Vec::new(), taken: 0, most }
     }
 
     #[cfg(test)]
@@ -37,9 +39,22 @@ impl Kept {
         if data.len() > self.most.saturating_sub(self.bytes.len()) {
             return false;
         }
-        let taken = self.room.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(data.len()));
-        if taken.is_ok() {
+        let needed = self.bytes.len() + data.len();
+        // Twice as much each time, so that small pieces are not copied over and over; or what is needed, where that is too much.
+        let doubled = self.taken.saturating_mul(2).clamp(needed, self.most);
+        let has_room = needed <= self.taken || self.grow(doubled) || self.grow(needed);
+        if has_room {
             self.bytes.extend_from_slice(data);
+        }
+        has_room
+    }
+
+    fn grow(&mut self, to: usize) -> bool {
+        let more = to - self.taken;
+        let taken = self.room.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(more));
+        if taken.is_ok() {
+            self.taken = to;
+            self.bytes.reserve_exact(to - self.bytes.len());
         }
         taken.is_ok()
     }
@@ -56,7 +71,7 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.room.0.fetch_add(self.bytes.len(), Ordering::AcqRel);
+        self.room.0.fetch_add(self.taken, Ordering::AcqRel);
     }
 }
 
@@ -75,5 +90,21 @@ mod tests {
         assert!(two.add(b"ef"));
         drop(two);
         assert_eq!(room.left(), 10);
+    }
+
+    /// What is allocated counts, though there is less in it.
+    #[test]
+    fn nobody_has_more_than_was_taken() {
+        let room = Room::of(100);
+        let mut kept = room.keep(40);
+        for (bytes, left) in [(1, 99), (3, 96), (1, 92), (10, 84), (2, 68), (23, 60)] {
+            assert!(kept.add(&vec![0; bytes]) && kept.bytes.capacity() <= 100 - room.left());
+            assert_eq!(room.left(), left);
+        }
+        assert!(!kept.add(b"x"));
+        // Where twice as much is not there, what is needed is enough.
+        let mut tight = room.keep(70);
+        assert!(tight.add(&[0; 40]) && tight.add(&[0; 15]) && room.left() == 5);
+        assert!(tight.add(&[0; 5]) && room.left() == 0 && !tight.add(b"x"));
     }
 }

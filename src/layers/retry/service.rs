@@ -20,6 +20,7 @@ use super::budget::Budget;
 use super::decide::{Bounds, Stop};
 use super::errors::{Boxed, Typed, ViewError};
 use super::future::{RetryFuture, RetryWait};
+use super::peek::{Peek, PeekedBody, Trailers};
 use super::random::Random;
 use super::repeat::Repeatable;
 use super::room::Room;
@@ -38,6 +39,7 @@ pub(super) struct Core {
     pub(super) budget: Budget,
     pub(super) body_bytes: usize,
     pub(super) room: Room,
+    pub(super) trailers_within: Duration,
     pub(super) random: Random,
     pub(super) begun: Instant,
     pub(super) clock: Clock,
@@ -158,7 +160,11 @@ impl<V> RetryPolicy<V> {
                 if extensions.get::<Rejection>().is_some() {
                     return None;
                 }
-                let asked = self.core.signs.judge(response.status(), response.headers(), self.core.clock.wall());
+                let signs = &self.core.signs;
+                let asked = match extensions.get::<Trailers>() {
+                    Some(Trailers(trailers)) => signs.judge_grpc(trailers),
+                    None => signs.judge(response.status(), response.headers(), self.core.clock.wall()),
+                };
                 // A try without an answer has failed in any protocol.
                 asked.or_else(|| extensions.get::<TimedOut>().map(|_| Asked::Freely))
             }
@@ -195,9 +201,12 @@ where
         if let Some(stopped) = stopped {
             self.report(stopped);
         }
-        // Where the first try was the last there is nothing to tell.
-        if let (Ok(response), Some(attempt)) = (result, Attempt::noted(RequestView::of(request))) {
-            response.extensions_mut().insert(attempt);
+        if let Ok(response) = result {
+            response.extensions_mut().remove::<Trailers>();
+            // Where the first try was the last there is nothing to tell.
+            if let Some(attempt) = Attempt::noted(RequestView::of(request)) {
+                response.extensions_mut().insert(attempt);
+            }
         }
         None
     }
@@ -245,28 +254,29 @@ impl<V> fmt::Debug for RetryPolicy<V> {
 /// The service of [`RetryLayer`](super::RetryLayer).
 #[derive(Debug, Clone)]
 pub struct RetryService<S, V = Typed> {
-    retry: Retry<RetryPolicy<V>, S>,
+    retry: Retry<RetryPolicy<V>, Peek<S>>,
     policy: RetryPolicy<V>,
 }
 
 impl<S, V> RetryService<S, V> {
     pub(super) fn new(inner: S, policy: RetryPolicy<V>) -> Self {
-        Self { retry: Retry::new(policy.clone(), inner), policy }
+        let peek = Peek { inner, core: Arc::clone(&policy.core) };
+        Self { retry: Retry::new(policy.clone(), peek), policy }
     }
 
     /// The inner service.
     pub fn get_ref(&self) -> &S {
-        self.retry.get_ref()
+        &self.retry.get_ref().inner
     }
 
     /// The inner service, to be changed.
     pub fn get_mut(&mut self) -> &mut S {
-        self.retry.get_mut()
+        &mut self.retry.get_mut().inner
     }
 
     /// The inner service, alone.
     pub fn into_inner(self) -> S {
-        self.retry.into_inner()
+        self.retry.into_inner().inner
     }
 
     /// How much may still be tried again.
@@ -280,11 +290,12 @@ impl<S, B, R, V> Service<Request<B>> for RetryService<S, V>
 where
     S: Service<Request<ReplayBody<B>>, Response = Response<R>> + Clone,
     B: Body<Data = Bytes>,
+    R: Body<Data = Bytes>,
     V: ViewError<S::Error>,
 {
-    type Response = Response<R>;
+    type Response = Response<PeekedBody<R>>;
     type Error = S::Error;
-    type Future = RetryFuture<S, B, V>;
+    type Future = RetryFuture<S, B, R, V>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Service::<Request<ReplayBody<B>>>::poll_ready(&mut self.retry, cx)

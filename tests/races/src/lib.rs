@@ -1,5 +1,6 @@
-//! The rate limiter's table, the cache's flights, the fetches of keys with the signal that they give, a bulkhead's places and
-//! the limit of load shedding, with the locks and atomics of a model checker in the place of the standard library's.
+//! The rate limiter's table, the cache's flights, the fetches of keys with the signal that they give, a bulkhead's places, the
+//! limit of load shedding and the budget of retries, with the locks and atomics of a model checker in the place of the standard
+//! library's.
 //!
 //! The engine's own files are compiled here, as they stand; only `sync` is another.
 #![allow(dead_code, reason = "not every part of an engine has to do with threads")]
@@ -10,6 +11,8 @@ mod agreement;
 mod aimd;
 #[path = "../../../src/layers/rate_limit/bucket.rs"]
 mod bucket;
+#[path = "../../../src/layers/retry/budget.rs"]
+mod budget;
 #[cfg(test)]
 mod circuit;
 #[path = "../../../src/layers/bulkhead/compartment.rs"]

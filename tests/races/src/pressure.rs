@@ -1,4 +1,5 @@
-//! Places that are taken, waited for, given up and moved, and a limit that changes under those who come in.
+//! Places that are taken, waited for, given up and moved, a limit that changes under those who come in, and a budget that many
+//! draw on.
 
 use std::future::poll_fn;
 use std::task::Waker;
@@ -10,6 +11,7 @@ use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::thread;
 
 use crate::aimd::Aimd;
+use crate::budget::{Budget, Recent};
 use crate::criticality::Criticality;
 use crate::limit::{Algorithm, Range};
 use crate::places::{Bounds, Permit, Places};
@@ -180,6 +182,52 @@ fn a_limit_that_finds_itself_is_never_exceeded_and_always_given_back() {
             };
             join([Outcome::Answered, Outcome::Overloaded, Outcome::Answered].map(spawn).into());
             assert_eq!(state.in_flight(), 0);
+        },
+        SCHEDULES,
+    );
+}
+
+/// Of a floor, and of a share of requests that come meanwhile.
+#[test]
+fn no_more_is_tried_again_than_the_budget_has() {
+    for (percent, floor, requests, most) in [(0, 2, 0, 2), (50, 1, 4, 3)] {
+        shuttle::check_random(
+            move || {
+                let (budget, taken) = (Arc::new(Budget::new(percent, floor)), Arc::new(AtomicUsize::new(0)));
+                let ask = Arc::clone(&budget);
+                let mut threads = vec![thread::spawn(move || (0..requests).for_each(|_| ask.request(7)))];
+                threads.extend((0..2).map(|_| {
+                    let (budget, taken) = (Arc::clone(&budget), Arc::clone(&taken));
+                    thread::spawn(move || {
+                        let took = (0..3).filter(|_| budget.take_retry(7)).count();
+                        taken.fetch_add(took, Ordering::SeqCst);
+                    })
+                }));
+                join(threads);
+                let taken = taken.load(Ordering::SeqCst) as u64;
+                assert_eq!(budget.recent(7), Recent { requests, retries: taken });
+                assert!(taken <= most && taken + budget.left(7) == most, "{taken}");
+            },
+            SCHEDULES,
+        );
+    }
+}
+
+/// A second begins while others still count in the one that had its place, ten seconds before.
+#[test]
+fn what_is_counted_now_survives_who_comes_late() {
+    shuttle::check_random(
+        || {
+            let budget = Arc::new(Budget::new(0, 3));
+            let count = |second| {
+                let budget = Arc::clone(&budget);
+                thread::spawn(move || {
+                    budget.request(second);
+                    budget.take_retry(second);
+                })
+            };
+            join([5, 15, 15, 25, 25].map(count).into());
+            assert_eq!((budget.recent(25), budget.left(25)), (Recent { requests: 2, retries: 2 }, 1));
         },
         SCHEDULES,
     );

@@ -17,7 +17,7 @@ use tower_rampart::classify::ObservedBody;
 use tower_rampart::deadline::{
     AsError, PropagateDeadlineLayer, PropagateDeadlineService, TryTimeoutLayer, TryTimeoutService,
 };
-use tower_rampart::retry::{ReplayBody, RetryLayer, RetryPolicy, RetryService};
+use tower_rampart::retry::{PeekedBody, ReplayBody, RetryLayer, RetryPolicy, RetryService};
 
 use super::Breaker;
 use super::sent::{Fate, Sent};
@@ -28,7 +28,7 @@ pub type Chain = RetryService<CircuitBreakerService<Try, ErrorVerdict<Failure>>>
 type Try = TryTimeoutService<BulkheadService<PropagateDeadlineService<Client>>, AsError>;
 
 /// The body of what comes out of it.
-pub type Body = ResponseBody<ObservedBody<TryBody, Permit>>;
+pub type Body = PeekedBody<ResponseBody<ObservedBody<TryBody, Permit>>>;
 type TryBody = ResponseBody<ObservedBody<ResponseBody<Incoming>, Held>>;
 
 /// The layers, as the configuration has them.

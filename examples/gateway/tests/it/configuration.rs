@@ -54,7 +54,7 @@ async fn errors_name_file_line_key_value_and_mend() {
         ),
         (
             "[bulkhead]\nmax_concurrent = 0\n",
-            "error: gateway.toml:2: bulkhead.max_concurrent: `0` lets nothing through; write 1 or more\n",
+            "error: gateway.toml:2: bulkhead.max_concurrent: `0` lets nothing through; write 1 to 2147483648\n",
         ),
         (
             "[load_shed]\nnever_shed = [\"/healthz\", \"readyz\"]\n",

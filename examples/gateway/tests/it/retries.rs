@@ -1,19 +1,21 @@
 //! `[retry]`, against an upstream that fails in every way there is on the wire.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Method, Request};
-use http_body_util::Full;
+use http::{Method, Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Answer, Gateway, answer, client_http2, gateway, nobody, patiently, toml};
+use crate::support::{Answer, Gateway, answer, client_http2, gateway, nobody, patiently, toml, upstream};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -263,5 +265,37 @@ async fn grpc_with_a_key() {
         let request = request.body(Full::new(Bytes::from_static(&[0; 5]))).unwrap();
         let _ = patiently(client_http2().request(request)).await.unwrap();
         assert_eq!(faulty.calls(), calls);
+    }
+}
+
+/// A status behind the head is as good as one within it, as long as there is nothing between them.
+#[tokio::test]
+async fn grpc_that_fails_behind_its_head() {
+    for (has_message, calls) in [(false, 2), (true, 1)] {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let (address, seen) = upstream(move |_| {
+            let status = if counted.fetch_add(1, Ordering::Relaxed) == 0 { "14" } else { "0" };
+            let message = has_message.then(|| Frame::data(Bytes::from_static(&[0; 5])));
+            async move {
+                let trailers =
+                    Frame::trailers([("grpc-status".parse().unwrap(), status.parse().unwrap())].into_iter().collect());
+                let frames = message.into_iter().chain([trailers]).map(Ok::<_, Infallible>);
+                let body = BodyExt::boxed(StreamBody::new(futures_util::stream::iter(frames)));
+                Response::builder().header("content-type", "application/grpc").body(body).unwrap()
+            }
+        })
+        .await;
+        let gateway = gateway(&toml(address, "upstream_http2 = true\n[retry]\n")).await;
+        let request = Request::post(format!("http://{}/polls.Polls/Get", gateway.address))
+            .version(http::Version::HTTP_2)
+            .header("content-type", "application/grpc")
+            .header("idempotency-key", "1")
+            .body(Full::new(Bytes::from_static(&[0; 5])))
+            .unwrap();
+        let response = patiently(client_http2().request(request)).await.unwrap();
+        let trailers = patiently(response.into_body().collect()).await.unwrap().trailers().cloned().unwrap();
+        assert_eq!(trailers["grpc-status"], if calls == 2 { "0" } else { "14" });
+        assert_eq!(seen.count(), calls);
     }
 }

@@ -151,6 +151,18 @@ async fn the_upstream_hears_that_nobody_waits_any_more() {
 }
 
 #[tokio::test]
+async fn the_state_shows_them() {
+    let (address, _) = hello().await;
+    let shown = async |tables: &str| {
+        let tables = format!("admin_listen = \"127.0.0.1:0\"\n{tables}");
+        gateway(&toml(address, &tables)).await.admin("/-/state").await.json()["timeouts"].clone()
+    };
+    let expected = serde_json::json!({ "request_ms": 30_000, "upstream_ms": 250 });
+    assert_eq!(shown("[timeouts]\nupstream = \"250ms\"\n").await, expected);
+    assert!(shown("").await.is_null());
+}
+
+#[tokio::test]
 async fn what_is_no_time_is_an_error_before_anybody_is_let_in() {
     let (address, _) = hello().await;
     for (table, message) in [
