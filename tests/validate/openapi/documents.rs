@@ -127,13 +127,37 @@ fn references_stay_inside() {
         for described in [in_parameter, in_path] {
             assert!(read(&described).is_err(), "{described}");
         }
-        // A schema that leads to itself says nothing, and no more than that.
-        if reference != "#/components/schemas/Loop" {
-            let error = read(&in_schema).unwrap_err();
-            assert!(error.contains("/schema/$ref: the reference"), "{error}");
-        }
+        let error = read(&in_schema).unwrap_err();
+        assert!(error.contains("/schema") && error.contains(": the reference"), "{error}");
     }
     std::fs::remove_file(&file).unwrap();
+}
+
+/// A schema that is nothing but a way back to itself would let everything through. One that contains itself is another thing.
+#[test]
+fn schemas_that_lead_round_in_a_circle_are_faults() {
+    let of = |version: fn(Value) -> Value, schemas: Value| {
+        let schema = json!({ "properties": { "a": { "$ref": "#/components/schemas/A" } } });
+        let mut error = None;
+        for schema in [json!({ "$ref": "#/components/schemas/A" }), schema] {
+            let content = json!({ "application/json": { "schema": schema } });
+            let mut described = version(json!({ "/": { "post": { "requestBody": { "content": content } } } }));
+            described["components"] = json!({ "schemas": schemas });
+            error = read(&described).map(|_| ()).err();
+            assert_eq!(error.is_some(), schemas["C"].is_null(), "{described}");
+        }
+        error
+    };
+    let to = |name: &str| format!("#/components/schemas/{name}");
+    for (version, schemas) in [
+        (document as fn(Value) -> Value, json!({ "A": { "$ref": to("A") } })),
+        (document, json!({ "A": { "$ref": to("B") }, "B": { "$ref": to("A"), "description": "d" } })),
+        (document_30, json!({ "A": { "$ref": to("B"), "type": "object" }, "B": { "$ref": to("A") } })),
+    ] {
+        assert!(of(version, schemas).unwrap().contains("the reference leads round in a circle"));
+    }
+    let sound = json!({ "A": { "$ref": to("B") }, "B": { "$ref": to("C") }, "C": { "properties": { "a": { "$ref": to("A") } } } });
+    assert_eq!(of(document, sound), None);
 }
 
 /// What judges in JSON Schema and is none of 3.0 would be passed over, and let everything through.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use super::keywords::{self, Kind};
 use crate::spine::json::Json;
 
 /// A description, as it was read.
@@ -31,6 +32,7 @@ pub(super) struct Faults {
 const MAX_TOLD: usize = 200;
 /// References that lead to references, one after another.
 const MAX_HOPS: usize = 16;
+const CIRCLE: &str = "the reference leads round in a circle";
 
 impl Faults {
     pub(super) fn add(&mut self, at: &str, what: impl Into<String>) {
@@ -118,6 +120,29 @@ impl Document {
         if self.at(&pointer).is_none() { Err("the reference leads nowhere") } else { Ok(pointer) }
     }
 
+    /// Where a schema stands that another one is nothing but a reference to.
+    fn meant(&self, at: &str) -> Option<String> {
+        let Json::Object(members) = self.at(at)? else { return None };
+        let (_, reference) = members.iter().find(|(name, _)| name == "$ref")?;
+        // In 3.0 nothing beside a reference counts.
+        let is_alone = self.version == Version::V30
+            || members.iter().all(|(name, _)| name == "$ref" || keywords::kind(name, self.version) == Some(Kind::Words));
+        self.target(reference.text().filter(|_| is_alone)?).ok()
+    }
+
+    /// Where a schema stands once its references are followed. One that leads round to itself says nothing, and would let
+    /// everything through.
+    pub(super) fn schema_at(&self, at: &str) -> Result<String, &'static str> {
+        let mut place = at.to_owned();
+        for _ in 0..MAX_HOPS {
+            match self.meant(&place) {
+                Some(next) => place = next,
+                None => return Ok(place),
+            }
+        }
+        Err(CIRCLE)
+    }
+
     /// Follows references until something else stands there.
     pub(super) fn resolve(&self, at: &str, faults: &mut Faults) -> Option<(String, &Json<'static>)> {
         let mut place = at.to_owned();
@@ -136,7 +161,7 @@ impl Document {
                 }
             }
         }
-        faults.add(at, "the reference leads round in a circle");
+        faults.add(at, CIRCLE);
         None
     }
 }
