@@ -95,6 +95,9 @@ fn headers_and_cookies_have_styles_too() {
         ("header", false, "R,100,G,200", json!({ "R": 100, "G": 200 })),
         ("header", true, "R=100, G=200", json!({ "R": 100, "G": 200 })),
         ("header", false, "a%20b, c", json!("a%20b, c")),
+        // Nothing of a field is escaped, names of members neither.
+        ("header", false, "R%41,1", json!({ "R%41": 1 })),
+        ("header", true, "100%=1", json!({ "100%": 1 })),
         ("header", false, "7", json!(7)),
         ("cookie", false, "a=1; q=blue,black; b=2", json!(["blue", "black"])),
         ("cookie", true, "q=blue;q=black", json!(["blue", "black"])),
