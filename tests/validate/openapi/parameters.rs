@@ -343,6 +343,9 @@ fn all_that_is_wrong_is_told_up_to_a_bound_and_can_be_reported() {
     let answer = get(&with_parameters("/", json!(parameters)), "/");
     assert_eq!((answer.status, errors(&answer).len()), (400, 16));
     assert_eq!(answer.json()["truncated"], true);
+    // What is not described comes on top, and is no more than the bound.
+    let answer = get(&with_parameters("/", json!(parameters[..16])), "/?unknown=1");
+    assert_eq!((errors(&answer).len(), &answer.json()["truncated"]), (16, &json!(true)));
     let described = document(json!({ "/": { "get": { "parameters": parameters } } }));
     let reporting = Validate::new().openapi(read(&described).unwrap()).report(Check::Parameters).build().unwrap();
     assert_eq!(get(&reporting, "/").status, 200);
