@@ -124,12 +124,12 @@ impl Route {
     }
 
     /// What tells it from others with the same segments; the narrower ones are greater.
-    fn mixture(&self) -> usize {
+    fn mixture(&self) -> (usize, usize) {
         #[cfg(feature = "openapi")]
         if let Some(described) = &self.described {
-            return described.template.mixed.len();
+            return described.template.mixture();
         }
-        0
+        (0, 0)
     }
 
     fn is_mixed_like(&self, other: &Self) -> bool {
