@@ -240,6 +240,7 @@ fn yaml_is_the_same() {
         ("openapi: 3.1.0\nopenapi: 3.1.0\n", "twice"),
         ("openapi: [", "cannot be read"),
         ("openapi: .nan", "cannot be read"),
+        ("a: &a {required: [b]}\nb: {<<: *a}\n", "`<<` merges nothing"),
         ("? [a]\n: 1", "cannot be read"),
         ("openapi: 3.1.0\npaths: {a: {}}", "#/paths/a: the path does not begin"),
     ] {
