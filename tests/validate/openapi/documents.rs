@@ -133,6 +133,27 @@ fn references_stay_inside() {
     std::fs::remove_file(&file).unwrap();
 }
 
+/// Where nothing is judged by it, a reference that leads out is wrong as well. What only looks like one is data.
+#[test]
+fn all_references_are_looked_at() {
+    let bad = json!({ "$ref": "http://169.254.169.254/" });
+    let response = json!({ "default": { "content": { "application/json": { "schema": { "items": bad } } } } });
+    let error = read(&document(json!({ "/": { "get": { "responses": response } } }))).unwrap_err();
+    assert!(
+        error.contains("#/paths/~1/get/responses/default/content/application~1json/schema/items/$ref: "),
+        "{error}"
+    );
+    let mut described = document(json!({}));
+    described["components"] = json!({ "schemas": { "A": { "properties": { "default": bad } } } });
+    let error = read(&described).unwrap_err();
+    assert!(error.contains("#/components/schemas/A/properties/default/$ref: "), "{error}");
+    described["components"] = json!({ "schemas": { "A": {
+        "default": bad, "example": { "a": bad }, "examples": [bad], "enum": [bad], "const": bad, "x-own": bad,
+        "properties": { "$ref": { "type": "string" } },
+    } } });
+    assert!(read(&described).is_ok());
+}
+
 /// A schema that is nothing but a way back to itself would let everything through. One that contains itself is another thing.
 #[test]
 fn schemas_that_lead_round_in_a_circle_are_faults() {
@@ -175,6 +196,25 @@ fn newer_keywords_are_faults_in_3_0() {
         let described = document_30(json!({ "/": { "post": { "requestBody": { "content": content } } } }));
         assert!(read(&described).is_err(), "{schema}");
     }
+}
+
+/// What 3.2 adds and means something else here is not passed over.
+#[test]
+fn what_3_2_adds_is_told() {
+    let of = |media: Value| {
+        let mut described =
+            document(json!({ "/": { "post": { "requestBody": { "content": { "application/json": media } } } } }));
+        described["openapi"] = json!("3.2.0");
+        read(&described)
+    };
+    let chosen = json!({ "oneOf": [], "discriminator": { "propertyName": "kind", "defaultMapping": "Cat" } });
+    let error = of(json!({ "schema": chosen })).unwrap_err();
+    assert!(error.contains("/schema/discriminator/defaultMapping: is not followed here"), "{error}");
+    let api = of(json!({ "itemSchema": { "type": "string" } })).unwrap();
+    assert!(
+        api.warnings().all(|warning| warning.contains("/itemSchema: items of a sequence"))
+            && api.warnings().count() == 1
+    );
 }
 
 #[test]

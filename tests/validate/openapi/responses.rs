@@ -177,13 +177,16 @@ impl CloneAll for Vec<Result<Frame<Bytes>, &'static str>> {
 #[test]
 fn what_is_wrong_with_descriptions_of_responses_is_told_when_the_layer_is_built() {
     let described = document(json!({ "/": { "get": { "responses": {
-        "ok": {}, "200": { "content": { "application/json": { "schema": { "type": "strin" } } } }, "404": { "$ref": "#/nowhere" },
+        "ok": {}, "201": { "headers": { "X-A": { "required": true } } }, "200": { "content": { "application/json": { "schema": { "type": "strin" } } } }, "404": { "$ref": "#/components/responses/a" },
     } } } }));
+    let mut described = described;
+    described["components"] = json!({ "responses": { "a": { "$ref": "#/components/responses/a" } } });
     let error = ValidateResponses::new(read(&described).unwrap()).build().unwrap_err().to_string();
     for place in [
         "responses/ok: is no status",
         "200/content/application~1json/schema/type: ",
-        "404/$ref: the reference leads nowhere",
+        "responses/404: the reference leads round in a circle",
+        "201/headers/X-A: has either a `schema` or a `content`",
     ] {
         assert!(error.contains(place), "{place}: {error}");
     }

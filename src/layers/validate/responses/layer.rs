@@ -11,7 +11,7 @@ use super::super::route::Routes;
 use super::service::ValidateResponsesService;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
-use crate::spine::event::Sampler;
+use crate::spine::event::{self, Sampler};
 use crate::spine::json::JsonLimits;
 use crate::spine::rejection::{Refuser, RenderRejection};
 
@@ -117,7 +117,7 @@ impl ValidateResponses {
         }
         let routes = Routes::build(self.api.routes()?)?;
         let operations: Vec<_> = routes.operations().collect();
-        let responses = self.api.responses(&operations)?;
+        let responses = self.api.responses(&operations, event::description_not_judged)?;
         let shared = Shared {
             routes,
             responses,
