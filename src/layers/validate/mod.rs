@@ -49,7 +49,7 @@
 //! | `application/json`, `application/*+json` | read before the service is called: UTF-8 without a mark, no member twice (after unescaping), nothing after the value, no lone surrogate, no NUL, bounded in depth, items, strings, names and numbers | [`Route::json`], [`Route::schema`](#json-schema) |
 //! | `application/x-www-form-urlencoded` | read as well: bounded in fields, and text once decoded | [`Route::form`] |
 //! | `multipart/form-data` | followed while it streams through: parts bounded in number and length, boundaries, names and types that everybody reads alike, no form within a form | [`Route::multipart`] |
-//! | `application/grpc*` | followed as well: each message bounded, none compressed unless that is said | [`Route::grpc`] |
+//! | `application/grpc*`, but for gRPC-Web's base64 | followed as well: each message bounded, none compressed unless that is said | [`Route::grpc`] |
 //! | any other | streams through, bounded in length and time | [`Route::any_body`] |
 //!
 //! A route takes its own type and refuses others (415); [`Route::any_body`] takes all and looks into none. A body where none
