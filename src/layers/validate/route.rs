@@ -213,6 +213,16 @@ impl Route {
         self.schema.as_ref().map(Schema::compiled)
     }
 
+    /// Whether the value of its body is handed on, where one can be made.
+    #[cfg(feature = "json-schema")]
+    pub(super) fn hands_on(&self) -> bool {
+        #[cfg(feature = "openapi")]
+        if let Some(described) = &self.described {
+            return described.operation.expects_body().is_some();
+        }
+        self.schema.is_some() || self.is_parsed
+    }
+
     /// Bytes of its body, instead of what the layer's limits say.
     pub fn body_bytes(mut self, bytes: usize) -> Self {
         self.body_bytes = Some(bytes);

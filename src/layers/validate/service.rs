@@ -16,6 +16,10 @@ use super::future::{Reading, ResponseFuture, Watched};
 use super::inside::Inside;
 use super::judge::Plan;
 use super::layer::Shared;
+#[cfg(feature = "json-schema")]
+use super::parsed::ParsedJson;
+#[cfg(feature = "json-schema")]
+use super::route::Route;
 use crate::spine::body::ResponseBody;
 use crate::spine::request::{RequestFacts, RequestView};
 
@@ -61,7 +65,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[cfg_attr(not(feature = "openapi"), allow(unused_mut, reason = "nothing is handed on"))]
+    #[cfg_attr(not(feature = "json-schema"), allow(unused_mut, reason = "nothing is handed on"))]
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let shared = &self.shared;
         if shared.is_empty {
@@ -70,7 +74,7 @@ where
         let view = RequestView::of(&request);
         let declared = view.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let has_body = !request.body().is_end_stream() && declared != Some(0);
-        #[cfg_attr(not(feature = "openapi"), allow(unused_variables, reason = "nothing is handed on"))]
+        #[cfg_attr(not(feature = "json-schema"), allow(unused_variables, reason = "nothing is handed on"))]
         let (plan, route) = match shared.judge(view, has_body, declared) {
             Err(rejection) => {
                 return ResponseFuture::refused(Arc::clone(shared), *rejection, RequestFacts::of(view));
@@ -80,6 +84,10 @@ where
         #[cfg(feature = "openapi")]
         if let Some(described) = route.and_then(|route| route.described.as_ref()) {
             request.extensions_mut().insert(described.name.clone());
+        }
+        #[cfg(feature = "json-schema")]
+        if route.is_some_and(Route::hands_on) && !matches!(plan, Plan::Read { .. }) {
+            ParsedJson::hand_on_nothing(request.extensions_mut());
         }
         match plan {
             Plan::Pass => ResponseFuture::passed(self.inner.call(request.map(CheckedBody::passed)), None),

@@ -67,15 +67,21 @@ pub(super) fn one(field: &Field, raw: &str, escapes: Escapes, limits: &JsonLimit
         (Shape::List(types), Style::Pipe, _) => list(cut(body, &["|", "%7C", "%7c"]), *types, escapes, limits),
         (Shape::List(types), Style::Label, true) => list(body.split('.').collect(), *types, escapes, limits),
         (Shape::List(types), ..) => list(body.split(',').collect(), *types, escapes, limits),
-        (Shape::Object(members), Style::Label, true) => object(named(body.split('.'), escapes)?, members, escapes, limits),
+        (Shape::Object(members), Style::Label, true) => {
+            object(named(body.split('.'), escapes)?, members, escapes, limits)
+        }
         (Shape::Object(members), Style::Space, _) => {
             object(alternating(cut(body, &["%20", "+"]), escapes)?, members, escapes, limits)
         }
         (Shape::Object(members), Style::Pipe, _) => {
             object(alternating(cut(body, &["|", "%7C", "%7c"]), escapes)?, members, escapes, limits)
         }
-        (Shape::Object(members), Style::Simple, true) => object(named(body.split(','), escapes)?, members, escapes, limits),
-        (Shape::Object(members), ..) => object(alternating(body.split(',').collect(), escapes)?, members, escapes, limits),
+        (Shape::Object(members), Style::Simple, true) => {
+            object(named(body.split(','), escapes)?, members, escapes, limits)
+        }
+        (Shape::Object(members), ..) => {
+            object(alternating(body.split(',').collect(), escapes)?, members, escapes, limits)
+        }
     }
 }
 
