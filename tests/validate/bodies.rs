@@ -107,6 +107,17 @@ fn a_body_that_turns_out_too_long_is_refused_read_or_streaming() {
     }
 }
 
+/// Servers see to it that nothing comes where nothing was said to come. Where one does not, nothing comes unseen.
+#[test]
+fn a_body_that_says_it_is_empty_is() {
+    let empty = |parts: Vec<Bytes>| {
+        let request = Request::post("/").header("content-type", "application/json").header("content-length", "0");
+        send(&small().build().unwrap(), request.body(pieces(parts)).unwrap()).status
+    };
+    assert_eq!((empty(vec![]), empty(vec![Bytes::new()])), (200, 200));
+    assert_eq!(empty(vec![Bytes::from_static(b"[1,")]), 413);
+}
+
 #[test]
 fn a_body_over_the_limit_that_is_only_reported_goes_on_whole() {
     let layer = small().report(Check::BodyBytes).build().unwrap();
