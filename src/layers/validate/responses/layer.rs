@@ -18,8 +18,10 @@ use crate::spine::rejection::{Refuser, RenderRejection};
 /// Makes a [`ValidateResponsesLayer`].
 ///
 /// Responses whose status, JSON body and header fields are described must be as they are described; others are answered
-/// 500, with nothing of what they held. It stands inside compression, and belongs next to the service: a cache further out
-/// then keeps what was judged.
+/// 500, with nothing of what they held. A body that breaks off while it is read is 502. It belongs next to the service: a
+/// cache further out then keeps what was judged. With feature `decompression`, bodies in `gzip`, `deflate` and `br` are judged
+/// by what comes out, and go on as they came; others that are encoded are not as described, so that compression stands further
+/// out. What layers further in refuse passes as it is.
 ///
 /// ```
 /// use tower_rampart::validate::{OpenApi, ValidateResponses};
