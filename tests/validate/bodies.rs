@@ -178,6 +178,20 @@ async fn all_bodies_together_are_bounded_and_give_back_what_they_held() {
     }
 }
 
+/// A route whose bodies have no room would be answered 503 for ever. What streams through is not held.
+#[test]
+fn a_body_of_a_route_has_room() {
+    let build = |route: Route| Validate::new().limits(Limits::new().buffer_bytes(1 << 20)).add_route(route).build();
+    let long = || Route::new(Method::POST, "/long").body_bytes((1 << 20) + 1);
+    assert!(build(long().any_body()).is_ok() && build(long().multipart()).is_ok());
+    for route in [long().json(), long().form()] {
+        let error = build(route).unwrap_err();
+        assert_eq!(error.setting(), "buffer_bytes");
+        assert!(error.to_string().contains("does not hold one body of POST /long"), "{error}");
+    }
+    assert!(build(Route::new(Method::POST, "/").json().body_bytes(1 << 20)).is_ok());
+}
+
 #[test]
 fn trailers_come_through() {
     for content_type in ["application/json", "image/png"] {

@@ -104,6 +104,19 @@ impl Route {
         route
     }
 
+    /// A body that is read must have room, or it is answered 503 for ever.
+    pub(super) fn check_room(&self, buffer_bytes: usize) -> Result<(), ConfigError> {
+        match (self.body, self.body_bytes) {
+            (Expected::Json | Expected::Form, Some(bytes)) if bytes > buffer_bytes => {
+                const MEND: &str =
+                    "write at least the longest body of a route, times the requests that are looked at at once";
+                let breach = format!("does not hold one body of {} {}", self.method, self.path);
+                Err(ConfigError::new("buffer_bytes", buffer_bytes, breach, MEND))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The segments of its path.
     fn segments(&self) -> Result<Box<[Segment]>, ConfigError> {
         #[cfg(feature = "openapi")]
