@@ -97,6 +97,10 @@ impl<'de> Visitor<'de> for Node<'_> {
                 Json::Flag(flag) => flag.to_string(),
                 _ => return Err(A::Error::custom("a name is none that JSON has")),
             };
+            // YAML 1.1 had such a key; whoever writes one means that its members count.
+            if name == "<<" {
+                return Err(A::Error::custom("`<<` merges nothing: it is none of YAML 1.2"));
+            }
             if !names.insert(name.clone()) {
                 return Err(A::Error::custom("an object has a member twice"));
             }

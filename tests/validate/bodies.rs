@@ -107,6 +107,17 @@ fn a_body_that_turns_out_too_long_is_refused_read_or_streaming() {
     }
 }
 
+/// Servers see to it that nothing comes where nothing was said to come. Where one does not, nothing comes unseen.
+#[test]
+fn a_body_that_says_it_is_empty_is() {
+    let empty = |parts: Vec<Bytes>| {
+        let request = Request::post("/").header("content-type", "application/json").header("content-length", "0");
+        send(&small().build().unwrap(), request.body(pieces(parts)).unwrap()).status
+    };
+    assert_eq!((empty(vec![]), empty(vec![Bytes::new()])), (200, 200));
+    assert_eq!(empty(vec![Bytes::from_static(b"[1,")]), 413);
+}
+
 #[test]
 fn a_body_over_the_limit_that_is_only_reported_goes_on_whole() {
     let layer = small().report(Check::BodyBytes).build().unwrap();
@@ -165,6 +176,20 @@ async fn all_bodies_together_are_bounded_and_give_back_what_they_held() {
     for _ in 0..100 {
         assert_eq!(send(&layer, json("[]")).status, 200);
     }
+}
+
+/// A route whose bodies have no room would be answered 503 for ever. What streams through is not held.
+#[test]
+fn a_body_of_a_route_has_room() {
+    let build = |route: Route| Validate::new().limits(Limits::new().buffer_bytes(1 << 20)).add_route(route).build();
+    let long = || Route::new(Method::POST, "/long").body_bytes((1 << 20) + 1);
+    assert!(build(long().any_body()).is_ok() && build(long().multipart()).is_ok());
+    for route in [long().json(), long().form()] {
+        let error = build(route).unwrap_err();
+        assert_eq!(error.setting(), "buffer_bytes");
+        assert!(error.to_string().contains("does not hold one body of POST /long"), "{error}");
+    }
+    assert!(build(Route::new(Method::POST, "/").json().body_bytes(1 << 20)).is_ok());
 }
 
 #[test]

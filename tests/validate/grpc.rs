@@ -58,6 +58,15 @@ fn a_grpc_route_is_for_grpc() {
     let mut request = post("application/json", "{}");
     *request.uri_mut() = "/pkg.Service/Method".parse().unwrap();
     assert_eq!(send(&layer(small()), request).status, 415);
+    // Of gRPC-Web the binary form; the other one is base64, whose messages nobody follows here.
+    for (content_type, is_taken) in [("application/grpc-web+proto", true), ("application/grpc-web-text", false)] {
+        let mut request = post(content_type, body(&[(0, 1)]));
+        *request.uri_mut() = "/pkg.Service/Method".parse().unwrap();
+        let answer = send(&layer(small()), request);
+        assert_eq!(answer.headers.contains_key("grpc-status"), !is_taken, "{content_type}");
+        let told = answer.headers.get("grpc-message").map(|told| told.to_str().unwrap().to_owned());
+        assert!(is_taken || told.unwrap().contains("content type"), "{content_type}");
+    }
 }
 
 proptest! {

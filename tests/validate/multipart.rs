@@ -241,14 +241,16 @@ fn is_sound(body: &str) -> bool {
         let (mut names, mut types) = (0, 0);
         for line in head.split("\r\n") {
             let Some((name, value)) = line.split_once(':') else { return false };
-            let is_token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            let is_token =
+                |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
             // A boundary is one in a head, too.
-            if !is_token || line.starts_with("--") || line.contains(['\r', '\n']) {
+            if !is_token(name) || line.starts_with("--") || line.contains(['\r', '\n']) {
                 return false;
             }
             match (name, value.trim()) {
                 ("content-disposition", "form-data; name=\"a\"") => names += 1,
-                ("content-type", "text/plain") => types += 1,
+                // What stands behind it may make another type of it: `text/plain--b`.
+                ("content-type", value) if value.strip_prefix("text/").is_some_and(is_token) => types += 1,
                 ("content-disposition" | "content-type", _) => return false,
                 _ => {}
             }

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use serde::Deserialize;
 use serde_json::Value;
 use tower::{Layer as _, ServiceExt as _, service_fn};
-use tower_rampart::validate::{Check, CheckedBody, ParsedJson, Route, Schema, Validate, ValidateLayer};
+use tower_rampart::validate::{Check, CheckedBody, Limits, ParsedJson, Route, Schema, Validate, ValidateLayer};
 
 use crate::support::json;
 
@@ -127,5 +127,32 @@ mod axum {
         assert_eq!(ask(Validate::new().build().unwrap(), "{}").await.0, 500);
         let reporting = described(super::post().schema(schema())).report_all().build().unwrap();
         assert_eq!(ask(reporting, "not json").await.0, 400);
+        // However it comes that there is none.
+        let small = Limits::new().body_bytes(5);
+        let reporting = described(super::post().schema(schema())).limits(small).report_all().build().unwrap();
+        assert_eq!(ask(reporting.clone(), "{\"question\":\"Tea?\"}").await.0, 400);
+        assert_eq!(ask(reporting, "").await.0, 400);
+    }
+
+    /// A body that may be left out, or be a form, is none of a value.
+    #[cfg(feature = "openapi")]
+    #[tokio::test]
+    async fn bodies_that_are_described_and_have_no_value() {
+        let document = r#"{"openapi":"3.1.0","paths":{"/":{"post":{"requestBody":{"content":{
+            "application/json":{"schema":{"type":"object"}},
+            "application/x-www-form-urlencoded":{"schema":{"type":"object"}}
+        }}}}}}"#;
+        let api = tower_rampart::validate::OpenApi::from_json(document).unwrap();
+        let layer = Validate::new().openapi(api).build().unwrap();
+        let handler = |Validated(poll): Validated<Poll>| async move { poll.question };
+        let app = Router::new().route("/", post(handler)).layer(layer);
+        for (content_type, body, status) in [
+            ("application/json", "{\"question\":\"Tea?\"}", 200),
+            ("application/json", "", 400),
+            ("application/x-www-form-urlencoded", "question=Tea", 400),
+        ] {
+            let request = Request::post("/").header("content-type", content_type).body(Body::from(body)).unwrap();
+            assert_eq!(app.clone().oneshot(request).await.unwrap().status(), status, "{content_type}: {body}");
+        }
     }
 }

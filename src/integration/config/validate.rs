@@ -21,7 +21,7 @@ use crate::spine::config::ConfigError;
 /// | `uri_bytes` | the longest target | `8KiB` |
 /// | `body_bytes` | the longest body | `64KiB` |
 /// | `body_timeout` | how long a body may take to arrive | `10s` |
-/// | `buffer_bytes` | all bodies that are read together; beyond, 503 | `64MiB` |
+/// | `buffer_bytes` | all bodies that are read together, and as much for those of responses; beyond, 503 | `64MiB` |
 /// | `json_depth` | objects and lists within each other | 32 |
 /// | `json_items` | elements and members of a document | 10000 |
 /// | `json_string_bytes` | the longest string | `16KiB` |
@@ -62,7 +62,7 @@ pub struct ValidateConfig {
     uri_bytes: Option<Size>,
     body_bytes: Option<Size>,
     body_timeout: Option<Time>,
-    buffer_bytes: Option<Size>,
+    pub(super) buffer_bytes: Option<Size>,
     json_depth: Option<usize>,
     json_items: Option<usize>,
     json_string_bytes: Option<Size>,
@@ -83,7 +83,7 @@ pub struct ValidateConfig {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Size(usize);
+pub(super) struct Size(pub(super) usize);
 
 #[derive(Debug, Clone, Copy)]
 struct Time(Duration);

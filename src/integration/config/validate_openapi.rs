@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::validate::ValidateConfig;
 #[cfg(feature = "openapi")]
-use super::validate::{Responses, UnknownParameters};
+use super::validate::{Responses, Size, UnknownParameters};
 use crate::layers::validate::Validate;
 #[cfg(feature = "openapi")]
 use crate::layers::validate::{OpenApi, UnknownQuery, ValidateResponses, ValidateResponsesLayer};
@@ -25,7 +25,11 @@ impl ValidateConfig {
             const MEND: &str = "name the document that describes them as `openapi`";
             return Err(ConfigError::new("validate.responses", "", "are described nowhere", MEND));
         };
-        let responses = ValidateResponses::new(api);
+        const BODY_BYTES: usize = 1 << 20;
+        let responses = match self.buffer_bytes {
+            Some(Size(bytes)) => ValidateResponses::new(api).buffer_bytes(bytes).body_bytes(BODY_BYTES.min(bytes)),
+            None => ValidateResponses::new(api),
+        };
         let responses = if self.responses == Responses::Report { responses.report() } else { responses };
         responses.build().map_err(|error| self.of_file(&error))
     }
@@ -36,7 +40,13 @@ impl ValidateConfig {
         base: &Path,
         has_auth: bool,
     ) -> Result<Validate, ConfigError> {
-        let Some(api) = self.read_openapi(base)? else { return Ok(validate) };
+        let Some(api) = self.read_openapi(base)? else {
+            const MEND: &str = "name the document whose paths it stands before as `openapi`, or take it away";
+            return match &self.base_path {
+                Some(path) => Err(ConfigError::new("validate.base_path", path, "stands before no paths", MEND)),
+                None => Ok(validate),
+            };
+        };
         let api = match (self.ignore_security, has_auth) {
             (true, _) => api.dangerous_ignore_security(),
             (false, true) => api.all_security_bound(),

@@ -226,9 +226,14 @@ where
                     let Some(pending) = reading else { return Poll::Pending };
                     let done = ready!(pending.poll_read(cx));
                     let Some(reading) = reading.take() else { return Poll::Pending };
-                    let Reading { mut service, parts, body, shared, mut read, trailers, held, .. } = *reading;
+                    let Reading { mut service, mut parts, body, shared, mut read, trailers, held, wanted, .. } =
+                        *reading;
                     match done {
                         Ok(done) => {
+                            #[cfg(feature = "json-schema")]
+                            if shared.hands_on(wanted) {
+                                super::parsed::ParsedJson::hand_on_nothing(&mut parts.extensions);
+                            }
                             let body = match done {
                                 Done::Whole => CheckedBody::held(read.take(), trailers, held),
                                 Done::Unread => CheckedBody::resumed(read.take(), body),

@@ -229,15 +229,14 @@ impl Shared {
         let judge = route.judged_by(of.media);
         if kind == BodyKind::Json && (judge.is_some() || route.is_parsed) {
             // One reading serves all.
-            let (value, breach) = match JsonValue::read(body, &self.limits.json(body.len())) {
+            return match JsonValue::read(body, &self.limits.json(body.len())) {
                 Ok(value) => {
                     let breach = judge.and_then(|judge| schema::check(judge, &value, body.len(), self.schema_errors));
-                    (Some(value), breach)
+                    ParsedJson::hand_on(value, handed);
+                    breach
                 }
-                Err(stop) => (None, Some(content::no_json(stop.fault, stop.pointer()))),
+                Err(stop) => Some(content::no_json(stop.fault, stop.pointer())),
             };
-            ParsedJson::hand_on(value, handed);
-            return breach;
         }
         let breach = content::check(kind, body, &self.limits);
         #[cfg(feature = "openapi")]
@@ -251,6 +250,12 @@ impl Shared {
     #[cfg(not(feature = "json-schema"))]
     fn check_body(&self, wanted: Wanted, body: &[u8], _: &mut Extensions) -> Option<Breach> {
         content::check(wanted.kind, body, &self.limits)
+    }
+
+    /// Whether the value of a body is handed on, where one can be made.
+    #[cfg(feature = "json-schema")]
+    pub(super) fn hands_on(&self, wanted: Wanted) -> bool {
+        wanted.of.and_then(|of| self.routes.get(of.route)).is_some_and(Route::hands_on)
     }
 
     fn inspected(&self, part: Part<'_>) -> Result<(), Refusal> {

@@ -214,7 +214,7 @@ impl Validate {
     ///
     /// # Errors
     ///
-    /// Limits that let nothing through, a path that is no template, two routes for one method and path, unknown paths that
+    /// Limits that let nothing through, bodies for which there is no room, a path that is no template, two routes for one method and path, unknown paths that
     /// are refused where none is known, operations of an OpenAPI document that ask for credentials which nothing is said to
     /// check.
     pub fn build(mut self) -> Result<ValidateLayer, ConfigError> {
@@ -230,6 +230,7 @@ impl Validate {
             const MEND: &str = "describe requests with `add_route`, or let unknown paths pass";
             return Err(ConfigError::new("unknown_paths", "refuse", "refuses everything", MEND));
         }
+        self.routes.iter().try_for_each(|route| route.check_room(self.limits.buffer_bytes))?;
         let routes = Routes::build(std::mem::take(&mut self.routes))?;
         Ok(self.share(routes, bodies, false))
     }

@@ -167,11 +167,17 @@ fn kind(essence: &str, headers: &HeaderMap) -> BodyKind {
         BodyKind::Form
     } else if is("multipart/form-data") {
         BodyKind::Multipart
-    } else if Protocol::of_headers(headers) == Protocol::Grpc {
+    } else if Protocol::of_headers(headers) == Protocol::Grpc && !is_grpc_text(essence) {
         BodyKind::Grpc
     } else {
         BodyKind::Other
     }
+}
+
+/// gRPC-Web's other way of writing messages: base64, in which no length stands where it is looked for.
+fn is_grpc_text(essence: &str) -> bool {
+    const TEXT: &str = "application/grpc-web-text";
+    essence.get(..TEXT.len()).is_some_and(|start| start.eq_ignore_ascii_case(TEXT))
 }
 
 /// Whether a body is encoded in a way that is taken (RFC 9110 section 8.4): as it is, unless more is said, and never twice.

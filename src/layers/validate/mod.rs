@@ -49,7 +49,7 @@
 //! | `application/json`, `application/*+json` | read before the service is called: UTF-8 without a mark, no member twice (after unescaping), nothing after the value, no lone surrogate, no NUL, bounded in depth, items, strings, names and numbers | [`Route::json`], [`Route::schema`](#json-schema) |
 //! | `application/x-www-form-urlencoded` | read as well: bounded in fields, and text once decoded | [`Route::form`] |
 //! | `multipart/form-data` | followed while it streams through: parts bounded in number and length, boundaries, names and types that everybody reads alike, no form within a form | [`Route::multipart`] |
-//! | `application/grpc*` | followed as well: each message bounded, none compressed unless that is said | [`Route::grpc`] |
+//! | `application/grpc*`, but for gRPC-Web's base64 | followed as well: each message bounded, none compressed unless that is said | [`Route::grpc`] |
 //! | any other | streams through, bounded in length and time | [`Route::any_body`] |
 //!
 //! A route takes its own type and refuses others (415); [`Route::any_body`] takes all and looks into none. A body where none
@@ -108,8 +108,8 @@
 //! # OpenAPI
 //!
 //! With feature `openapi` a document of version 3.0, 3.1 or, where it means the same, 3.2 describes all requests of an API.
-//! It is compiled when it is read, and everything that is wrong with it is told at once, each with its JSON pointer.
-//! References lead to places of the document itself.
+//! It is compiled when it is read, and everything that is wrong with it is told at once, each with its JSON pointer; what it
+//! says of responses, when those are to be judged. References lead to places of the document itself.
 //!
 #![cfg_attr(feature = "openapi", doc = "```")]
 #![cfg_attr(not(feature = "openapi"), doc = "```ignore")]
@@ -145,7 +145,7 @@
 //!   formats are ranges, formats of texts are judged where they are known, and told by [`OpenApi::warnings`] where not.
 //! - **Responses** are judged by a layer of their own, [`ValidateResponses`], if you put it there.
 //!
-//! What is not followed: `$id`, anchors and dynamic references, other dialects, `in: querystring`. Patterns that take more than
+//! What is not followed: `$id`, anchors and dynamic references, other dialects, `in: querystring`, `defaultMapping`. Patterns that take more than
 //! linear time are errors, as elsewhere. XML and multipart bodies are not judged by schemas.
 //!
 //! # Memory

@@ -38,7 +38,7 @@ pub struct ParsedJson(Arc<JsonValue>);
 #[non_exhaustive]
 pub struct NotOfType;
 
-/// In the stead of a value: the body could not be read, and was let through with a report.
+/// In the stead of a value: there is no body, or one that is no JSON, or one that was let through with a report.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NotParsed;
 
@@ -53,10 +53,14 @@ impl ParsedJson {
     }
 
     /// Leaves what a body was read into for those behind.
-    pub(super) fn hand_on(value: Option<JsonValue>, extensions: &mut Extensions) {
-        match value {
-            Some(value) => drop(extensions.insert(Self(Arc::new(value)))),
-            None => drop(extensions.insert(NotParsed)),
+    pub(super) fn hand_on(value: JsonValue, extensions: &mut Extensions) {
+        let _ = extensions.insert(Self(Arc::new(value)));
+    }
+
+    /// Says that there is no value, if there is none.
+    pub(super) fn hand_on_nothing(extensions: &mut Extensions) {
+        if extensions.get::<Self>().is_none() {
+            let _ = extensions.insert(NotParsed);
         }
     }
 }

@@ -104,6 +104,19 @@ impl Route {
         route
     }
 
+    /// A body that is read must have room, or it is answered 503 for ever.
+    pub(super) fn check_room(&self, buffer_bytes: usize) -> Result<(), ConfigError> {
+        match (self.body, self.body_bytes) {
+            (Expected::Json | Expected::Form, Some(bytes)) if bytes > buffer_bytes => {
+                const MEND: &str =
+                    "write at least the longest body of a route, times the requests that are looked at at once";
+                let breach = format!("does not hold one body of {} {}", self.method, self.path);
+                Err(ConfigError::new("buffer_bytes", buffer_bytes, breach, MEND))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The segments of its path.
     fn segments(&self) -> Result<Box<[Segment]>, ConfigError> {
         #[cfg(feature = "openapi")]
@@ -124,12 +137,12 @@ impl Route {
     }
 
     /// What tells it from others with the same segments; the narrower ones are greater.
-    fn mixture(&self) -> usize {
+    fn mixture(&self) -> (usize, usize) {
         #[cfg(feature = "openapi")]
         if let Some(described) = &self.described {
-            return described.template.mixed.len();
+            return described.template.mixture();
         }
-        0
+        (0, 0)
     }
 
     fn is_mixed_like(&self, other: &Self) -> bool {
@@ -211,6 +224,16 @@ impl Route {
             return described.operation.schema(_media);
         }
         self.schema.as_ref().map(Schema::compiled)
+    }
+
+    /// Whether the value of its body is handed on, where one can be made.
+    #[cfg(feature = "json-schema")]
+    pub(super) fn hands_on(&self) -> bool {
+        #[cfg(feature = "openapi")]
+        if let Some(described) = &self.described {
+            return described.operation.expects_body().is_some();
+        }
+        self.schema.is_some() || self.is_parsed
     }
 
     /// Bytes of its body, instead of what the layer's limits say.

@@ -16,6 +16,10 @@ use super::future::{Reading, ResponseFuture, Watched};
 use super::inside::Inside;
 use super::judge::Plan;
 use super::layer::Shared;
+#[cfg(feature = "json-schema")]
+use super::parsed::ParsedJson;
+#[cfg(feature = "json-schema")]
+use super::route::Route;
 use crate::spine::body::ResponseBody;
 use crate::spine::request::{RequestFacts, RequestView};
 
@@ -61,7 +65,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[cfg_attr(not(feature = "openapi"), allow(unused_mut, reason = "nothing is handed on"))]
+    #[cfg_attr(not(feature = "json-schema"), allow(unused_mut, reason = "nothing is handed on"))]
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let shared = &self.shared;
         if shared.is_empty {
@@ -70,7 +74,7 @@ where
         let view = RequestView::of(&request);
         let declared = view.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let has_body = !request.body().is_end_stream() && declared != Some(0);
-        #[cfg_attr(not(feature = "openapi"), allow(unused_variables, reason = "nothing is handed on"))]
+        #[cfg_attr(not(feature = "json-schema"), allow(unused_variables, reason = "nothing is handed on"))]
         let (plan, route) = match shared.judge(view, has_body, declared) {
             Err(rejection) => {
                 return ResponseFuture::refused(Arc::clone(shared), *rejection, RequestFacts::of(view));
@@ -81,7 +85,13 @@ where
         if let Some(described) = route.and_then(|route| route.described.as_ref()) {
             request.extensions_mut().insert(described.name.clone());
         }
+        #[cfg(feature = "json-schema")]
+        if route.is_some_and(Route::hands_on) && !matches!(plan, Plan::Read { .. }) {
+            ParsedJson::hand_on_nothing(request.extensions_mut());
+        }
         match plan {
+            // It says that it is empty, and whoever believes that never looks at it.
+            Plan::Pass if !request.body().is_end_stream() => self.watch(request, None, 0),
             Plan::Pass => ResponseFuture::passed(self.inner.call(request.map(CheckedBody::passed)), None),
             Plan::Watch { inside, max_bytes } => self.watch(request, inside, max_bytes),
             Plan::Read { wanted, max_bytes } => {

@@ -145,6 +145,59 @@ fn a_form_is_an_object() {
     assert!(!String::from_utf8_lossy(&answer.body).contains("s3cret"));
 }
 
+/// Nothing says whether a field without a type is a number: what reads it as text must find it as described, too.
+#[test]
+fn fields_of_no_type_are_judged_as_text_too() {
+    let of = |schema: Value| layer(&media(json!({ "application/x-www-form-urlencoded": { "schema": schema } }), true));
+    let ask = |layer: &ValidateLayer, body: &str| post(layer, "application/x-www-form-urlencoded", body).status;
+    for (schema, good, bad) in [
+        (json!({ "properties": { "a": { "pattern": "^[a-z]+$" } } }), "a=true", "a=12345"),
+        (json!({ "properties": { "a": { "maxLength": 3 } } }), "a=123", "a=12345"),
+        (json!({ "properties": { "a": { "minimum": 5 } } }), "a=5", "a=4"),
+        (json!({ "properties": { "a": { "items": { "maxLength": 2 } } } }), "a=12&a=1", "a=123&a=1"),
+        (json!({ "additionalProperties": { "type": "integer" } }), "a=5", "a=x"),
+        (json!({ "additionalProperties": { "type": "string", "maxLength": 2 } }), "a=12", "a=123"),
+        (json!({ "patternProperties": { "^a": { "type": "string" } } }), "a=12", "a=1&a=2"),
+    ] {
+        let layer = of(schema.clone());
+        assert_ne!(ask(&layer, bad), 200, "{schema}");
+        assert_eq!(ask(&layer, good), 200, "{schema}");
+    }
+}
+
+/// A form falls under ranges as well, and is read by the members that they describe.
+#[test]
+fn forms_of_wider_types_and_lists_that_are_json() {
+    let members = json!({ "properties": { "a": { "type": "integer" } }, "additionalProperties": false });
+    for range in ["application/*", "*/*"] {
+        let api = read(&media(json!({ range: { "schema": members } }), true)).unwrap();
+        assert!(api.warnings().any(|warning| warning.contains("JSON and forms alone")), "{range}");
+        let layer = Validate::new().openapi(api).build().unwrap();
+        for (body, status) in [("a=5", 200), ("a=x", 422), ("b=5", 422)] {
+            assert_eq!(post(&layer, "application/x-www-form-urlencoded", body).status, status, "{range} {body}");
+        }
+    }
+    let list = json!({ "properties": { "a": { "type": "array", "items": { "type": "integer" } } } });
+    let encoding = json!({ "a": { "contentType": "application/json" } });
+    let content = json!({ "application/x-www-form-urlencoded": { "schema": list, "encoding": encoding } });
+    let layer = layer(&media(content, true));
+    for (body, status) in [("a=%5B1,2%5D", 200), ("a=%5B%22x%22%5D", 422), ("a=1", 422), ("a=%5B", 400)] {
+        assert_eq!(post(&layer, "application/x-www-form-urlencoded", body).status, status, "{body}");
+    }
+}
+
+/// Nobody chooses by the parameters of a type.
+#[test]
+fn a_type_that_is_described_twice_is_told() {
+    let of = |kind: &str| json!({ "schema": { "type": kind } });
+    let content = json!({ "application/json": of("string"), "application/json; v=2": of("integer") });
+    let api = read(&media(content, true)).unwrap();
+    let warnings: Vec<_> = api.warnings().collect();
+    assert!(
+        matches!(warnings[..], [warning] if warning.contains("application~1json; v=2: the type is described before"))
+    );
+}
+
 #[test]
 fn statuses_and_reports() {
     let described = media(json!({ "application/json": { "schema": { "type": "string" } } }), true);

@@ -76,6 +76,7 @@ fn mistakes_are_named_with_their_file() {
         ("openapi = \"none.json\"", "validate.openapi: `none.json` cannot be read"),
         ("openapi = \"bad.json\"", "validate.openapi: `bad.json` has 2 problems:\n  #/paths/a: "),
         ("openapi = \"api.json\"\nignore_security = true\nbase_path = \"v1\"", "base_path: `v1` is no path"),
+        ("base_path = \"/v1\"", "validate.base_path: `/v1` stands before no paths"),
     ] {
         let error = parse(table).to_layer(&dir.0).unwrap_err().to_string();
         assert!(error.contains(message), "{table}: {error}");
@@ -86,6 +87,8 @@ fn mistakes_are_named_with_their_file() {
         let error = config::parse::<Config>(&format!("[validate]\n{table}\n"), "app.toml").unwrap_err().to_string();
         assert!(error.contains("app.toml:2") && error.contains(value), "{error}");
     }
-    assert!(parse("openapi = \"api.json\"\nresponses = \"report\"").to_responses_layer(&dir.0).is_ok());
+    let api = "openapi = \"api.json\"\nresponses = \"report\"\n";
+    assert!(parse(api).to_responses_layer(&dir.0).is_ok());
+    assert!(parse(&format!("{api}body_bytes = \"1KiB\"\nbuffer_bytes = \"2KiB\"")).to_responses_layer(&dir.0).is_ok());
     assert!(parse("openapi = \"bad.json\"\nresponses = \"off\"").to_responses_layer(&dir.0).is_ok());
 }

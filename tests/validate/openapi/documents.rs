@@ -127,13 +127,58 @@ fn references_stay_inside() {
         for described in [in_parameter, in_path] {
             assert!(read(&described).is_err(), "{described}");
         }
-        // A schema that leads to itself says nothing, and no more than that.
-        if reference != "#/components/schemas/Loop" {
-            let error = read(&in_schema).unwrap_err();
-            assert!(error.contains("/schema/$ref: the reference"), "{error}");
-        }
+        let error = read(&in_schema).unwrap_err();
+        assert!(error.contains("/schema") && error.contains(": the reference"), "{error}");
     }
     std::fs::remove_file(&file).unwrap();
+}
+
+/// Where nothing is judged by it, a reference that leads out is wrong as well. What only looks like one is data.
+#[test]
+fn all_references_are_looked_at() {
+    let bad = json!({ "$ref": "http://169.254.169.254/" });
+    let response = json!({ "default": { "content": { "application/json": { "schema": { "items": bad } } } } });
+    let error = read(&document(json!({ "/": { "get": { "responses": response } } }))).unwrap_err();
+    assert!(
+        error.contains("#/paths/~1/get/responses/default/content/application~1json/schema/items/$ref: "),
+        "{error}"
+    );
+    let mut described = document(json!({}));
+    described["components"] = json!({ "schemas": { "A": { "properties": { "default": bad } } } });
+    let error = read(&described).unwrap_err();
+    assert!(error.contains("#/components/schemas/A/properties/default/$ref: "), "{error}");
+    described["components"] = json!({ "schemas": { "A": {
+        "default": bad, "example": { "a": bad }, "examples": [bad], "enum": [bad], "const": bad, "x-own": bad,
+        "properties": { "$ref": { "type": "string" } },
+    } } });
+    assert!(read(&described).is_ok());
+}
+
+/// A schema that is nothing but a way back to itself would let everything through. One that contains itself is another thing.
+#[test]
+fn schemas_that_lead_round_in_a_circle_are_faults() {
+    let of = |version: fn(Value) -> Value, schemas: Value| {
+        let schema = json!({ "properties": { "a": { "$ref": "#/components/schemas/A" } } });
+        let mut error = None;
+        for schema in [json!({ "$ref": "#/components/schemas/A" }), schema] {
+            let content = json!({ "application/json": { "schema": schema } });
+            let mut described = version(json!({ "/": { "post": { "requestBody": { "content": content } } } }));
+            described["components"] = json!({ "schemas": schemas });
+            error = read(&described).map(|_| ()).err();
+            assert_eq!(error.is_some(), schemas["C"].is_null(), "{described}");
+        }
+        error
+    };
+    let to = |name: &str| format!("#/components/schemas/{name}");
+    for (version, schemas) in [
+        (document as fn(Value) -> Value, json!({ "A": { "$ref": to("A") } })),
+        (document, json!({ "A": { "$ref": to("B") }, "B": { "$ref": to("A"), "description": "d" } })),
+        (document_30, json!({ "A": { "$ref": to("B"), "type": "object" }, "B": { "$ref": to("A") } })),
+    ] {
+        assert!(of(version, schemas).unwrap().contains("the reference leads round in a circle"));
+    }
+    let sound = json!({ "A": { "$ref": to("B") }, "B": { "$ref": to("C") }, "C": { "properties": { "a": { "$ref": to("A") } } } });
+    assert_eq!(of(document, sound), None);
 }
 
 /// What judges in JSON Schema and is none of 3.0 would be passed over, and let everything through.
@@ -151,6 +196,25 @@ fn newer_keywords_are_faults_in_3_0() {
         let described = document_30(json!({ "/": { "post": { "requestBody": { "content": content } } } }));
         assert!(read(&described).is_err(), "{schema}");
     }
+}
+
+/// What 3.2 adds and means something else here is not passed over.
+#[test]
+fn what_3_2_adds_is_told() {
+    let of = |media: Value| {
+        let mut described =
+            document(json!({ "/": { "post": { "requestBody": { "content": { "application/json": media } } } } }));
+        described["openapi"] = json!("3.2.0");
+        read(&described)
+    };
+    let chosen = json!({ "oneOf": [], "discriminator": { "propertyName": "kind", "defaultMapping": "Cat" } });
+    let error = of(json!({ "schema": chosen })).unwrap_err();
+    assert!(error.contains("/schema/discriminator/defaultMapping: is not followed here"), "{error}");
+    let api = of(json!({ "itemSchema": { "type": "string" } })).unwrap();
+    assert!(
+        api.warnings().all(|warning| warning.contains("/itemSchema: items of a sequence"))
+            && api.warnings().count() == 1
+    );
 }
 
 #[test]
@@ -216,6 +280,7 @@ fn yaml_is_the_same() {
         ("openapi: 3.1.0\nopenapi: 3.1.0\n", "twice"),
         ("openapi: [", "cannot be read"),
         ("openapi: .nan", "cannot be read"),
+        ("a: &a {required: [b]}\nb: {<<: *a}\n", "`<<` merges nothing"),
         ("? [a]\n: 1", "cannot be read"),
         ("openapi: 3.1.0\npaths: {a: {}}", "#/paths/a: the path does not begin"),
     ] {

@@ -95,6 +95,9 @@ fn headers_and_cookies_have_styles_too() {
         ("header", false, "R,100,G,200", json!({ "R": 100, "G": 200 })),
         ("header", true, "R=100, G=200", json!({ "R": 100, "G": 200 })),
         ("header", false, "a%20b, c", json!("a%20b, c")),
+        // Nothing of a field is escaped, names of members neither.
+        ("header", false, "R%41,1", json!({ "R%41": 1 })),
+        ("header", true, "100%=1", json!({ "100%": 1 })),
         ("header", false, "7", json!(7)),
         ("cookie", false, "a=1; q=blue,black; b=2", json!(["blue", "black"])),
         ("cookie", true, "q=blue;q=black", json!(["blue", "black"])),
@@ -340,6 +343,9 @@ fn all_that_is_wrong_is_told_up_to_a_bound_and_can_be_reported() {
     let answer = get(&with_parameters("/", json!(parameters)), "/");
     assert_eq!((answer.status, errors(&answer).len()), (400, 16));
     assert_eq!(answer.json()["truncated"], true);
+    // What is not described comes on top, and is no more than the bound.
+    let answer = get(&with_parameters("/", json!(parameters[..16])), "/?unknown=1");
+    assert_eq!((errors(&answer).len(), &answer.json()["truncated"]), (16, &json!(true)));
     let described = document(json!({ "/": { "get": { "parameters": parameters } } }));
     let reporting = Validate::new().openapi(read(&described).unwrap()).report(Check::Parameters).build().unwrap();
     assert_eq!(get(&reporting, "/").status, 200);

@@ -9,7 +9,9 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use serde_json::json;
 use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower_rampart::problem::{Problem, ProblemKind};
 use tower_rampart::validate::{OpenApi, ValidateResponses, ValidateResponsesLayer};
+use tower_rampart::{Origin, Refuser, Rejection, RequestFacts, RequestView};
 
 use super::{document, read, request};
 
@@ -24,6 +26,7 @@ fn api() -> OpenApi {
         "responses": {
             "200": { "$ref": "#/components/responses/User" },
             "204": { "description": "d" },
+            "304": { "$ref": "#/components/responses/Unchanged" },
             "2XX": { "description": "d", "content": { "text/*": {} } },
             "default": { "description": "d", "content": { "application/problem+json": { "schema": { "required": ["title"] } } } },
         },
@@ -31,7 +34,7 @@ fn api() -> OpenApi {
     described["components"] = json!({
         "securitySchemes": { "bearer": {} },
         "schemas": { "User": user },
-        "responses": { "User": {
+        "responses": { "Unchanged": { "description": "d", "content": { "application/json": {} } }, "User": {
             "description": "d",
             "headers": { "X-Count": { "required": true, "schema": { "type": "integer" } } },
             "content": { "application/json": { "schema": { "$ref": "#/components/schemas/User" } } },
@@ -87,6 +90,10 @@ fn what_is_as_described_passes_and_what_is_not_is_answered_500() {
         (response(200, &[COUNT], USER), 500),
         (response(200, &[JSON, COUNT, ("content-encoding", "gzip")], USER), 500),
         (response(500, &[("content-type", "text/plain")], "s3cret trace"), 500),
+        // Nothing is no JSON, and no type at all.
+        (response(200, &[JSON, COUNT], ""), 500),
+        (response(200, &[COUNT], ""), 500),
+        (response(304, &[], ""), 304),
         (response(404, &[("content-type", "application/problem+json")], "{}"), 500),
     ] {
         let (status, body, headers) = answered(&enforcing, Method::GET, "/users/1", given.clone());
@@ -115,6 +122,60 @@ fn what_is_not_described_passes() {
     assert_eq!(answered(&layer, Method::HEAD, "/users/1", response(200, &[JSON], "")).0, 500);
     // A part is no whole.
     assert_eq!(answered(&layer, Method::GET, "/users/1", response(206, &[JSON], "{")).0, 206);
+}
+
+/// What a layer further in refuses is no answer of the service that is described, and keeps its status and fields.
+#[test]
+fn refusals_of_layers_further_in_pass() {
+    let layer = ValidateResponses::new(api()).build().unwrap();
+    let handler = service_fn(|request: Request<Full<Bytes>>| {
+        let wait = std::time::Duration::from_secs(7);
+        let rejection =
+            Rejection::new(Origin::Custom("proxy"), Problem::new(ProblemKind::Unavailable)).retry_after(wait);
+        let facts = RequestFacts::of(RequestView::of(&request));
+        std::future::ready(Ok::<_, Infallible>(Refuser::new().refuse::<Full<Bytes>>(rejection, &facts)))
+    });
+    let answer =
+        layer.layer(handler).oneshot(request(Method::GET, "/users/1", &[], "")).now_or_never().unwrap().unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers()["retry-after"].to_str().unwrap()), (503, "7"));
+}
+
+/// Clients ask services for compressed answers: they are judged by what comes out, and go on as they came.
+#[cfg(feature = "decompression")]
+#[test]
+fn compressed_answers_are_judged_too() {
+    use std::io::Write as _;
+    let gzip = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(text.as_bytes()).unwrap();
+        Bytes::from(encoder.finish().unwrap())
+    };
+    let answer = |layer: &ValidateResponsesLayer, coding: &str, body: &Bytes| {
+        let response = response(200, &[JSON, COUNT, ("content-encoding", coding)], "").map(|_| Full::new(body.clone()));
+        let (status, body, _) = answered(layer, Method::GET, "/users/1", response);
+        (status, body)
+    };
+    let layer = ValidateResponses::new(api()).body_bytes(100).build().unwrap();
+    let sound = gzip(USER);
+    assert_eq!(answer(&layer, "gzip", &sound), (200, sound.clone()));
+    let long = gzip(&format!("{USER}{}", " ".repeat(100)));
+    assert!(long.len() < 100, "{}", long.len());
+    for (coding, body) in [
+        ("gzip", &gzip(r#"{"id":1,"name":"a","password":"s3cret"}"#)),
+        ("gzip", &long),
+        ("gzip", &sound.slice(..20)),
+        ("deflate", &sound),
+        ("zstd", &sound),
+        ("gzip, gzip", &sound),
+    ] {
+        assert_eq!(answer(&layer, coding, body).0, 500, "{coding}");
+        let reporting = ValidateResponses::new(api()).body_bytes(100).report().build().unwrap();
+        assert_eq!(answer(&reporting, coding, body), (200, body.clone()), "{coding}");
+    }
+    // What comes out is held as well, for as long as it is looked at.
+    let full = ValidateResponses::new(api()).body_bytes(100).buffer_bytes(100);
+    assert_eq!(answer(&full.clone().build().unwrap(), "gzip", &gzip(&format!("{USER}{}", " ".repeat(70)))).0, 503);
+    assert_eq!(answer(&full.report().build().unwrap(), "gzip", &gzip(&format!("{USER}{}", " ".repeat(70)))).0, 200);
 }
 
 #[test]
@@ -155,6 +216,7 @@ fn bodies_are_bounded_and_come_through_in_their_pieces() {
     assert_eq!((reported.0, reported.1), (200, Bytes::from_static(USER.as_bytes())));
     let broken = vec![Ok(Frame::data(Bytes::from_static(b"{"))), Err("broken")];
     assert_eq!(stream(broken)(&layer).0, 502);
+    assert_eq!(stream(vec![])(&layer).0, 500, "nothing is no JSON, whether it is known before or not");
     let error = ValidateResponses::new(api()).buffer_bytes(1).build().unwrap_err();
     assert_eq!(error.setting(), "buffer_bytes");
 }
@@ -177,13 +239,16 @@ impl CloneAll for Vec<Result<Frame<Bytes>, &'static str>> {
 #[test]
 fn what_is_wrong_with_descriptions_of_responses_is_told_when_the_layer_is_built() {
     let described = document(json!({ "/": { "get": { "responses": {
-        "ok": {}, "200": { "content": { "application/json": { "schema": { "type": "strin" } } } }, "404": { "$ref": "#/nowhere" },
+        "ok": {}, "201": { "headers": { "X-A": { "required": true } } }, "200": { "content": { "application/json": { "schema": { "type": "strin" } } } }, "404": { "$ref": "#/components/responses/a" },
     } } } }));
+    let mut described = described;
+    described["components"] = json!({ "responses": { "a": { "$ref": "#/components/responses/a" } } });
     let error = ValidateResponses::new(read(&described).unwrap()).build().unwrap_err().to_string();
     for place in [
         "responses/ok: is no status",
         "200/content/application~1json/schema/type: ",
-        "404/$ref: the reference leads nowhere",
+        "responses/404: the reference leads round in a circle",
+        "201/headers/X-A: has either a `schema` or a `content`",
     ] {
         assert!(error.contains(place), "{place}: {error}");
     }

@@ -30,6 +30,8 @@ fn polls() -> Value {
         "/polls/{id}/votes": { "post": { "parameters": [number("id")] } },
         "/reports/{name}.{format}": { "get": { "parameters": [text("name"), number("format")] } },
         "/reports/{name}": { "get": { "parameters": [number("name")] } },
+        // It is written behind a wider one.
+        "/reports/{name}.~a": { "get": { "parameters": [number("name")] } },
         "/caf%C3%A9": { "get": {} },
         "/": { "get": {} },
         "/docs/": { "get": {} },
@@ -64,6 +66,8 @@ fn paths_are_matched_the_concrete_first() {
         ("/reports/7", 200),
         ("/reports/x", 400),
         ("/reports/.7", 400),
+        ("/reports/7.~a", 200),
+        ("/reports/a.~a", 400),
         ("/caf%C3%A9", 200),
         ("/caf%c3%a9", 200),
         ("/", 200),

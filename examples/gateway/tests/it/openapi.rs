@@ -8,8 +8,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
-    Answer, Gateway, Seen, answer, client_http2, command, full, gateway_in, patiently, raw, toml, upstream, wait_for,
-    write,
+    Answer, Gateway, Seen, answer, client_http2, command, full, gateway_in, nobody, patiently, raw, toml, upstream,
+    wait_for, write,
 };
 
 const DOCUMENT: &str = include_str!("../../polls.openapi.json");
@@ -262,4 +262,41 @@ async fn responses_are_judged_if_that_is_asked_for() {
     wait_for(&mut gateway.log, "response_validation_fail").await;
     let (Answer { status, .. }, _) = get(started(leaking(wrong).await, "off").await).await;
     assert_eq!(status, 200);
+}
+
+/// An upstream that cannot be reached has answered nothing that a document describes: its 502 stays one.
+#[tokio::test]
+async fn what_the_gateway_answers_by_itself_is_not_judged() {
+    let described = r#"{"openapi":"3.1.0","paths":{"/a":{"get":{"responses":{
+        "default":{"content":{"application/json":{"schema":{"required":["ok"]}}}}
+    }}}}}"#;
+    let rest = "[validate]\nopenapi = \"polls.openapi.json\"\nresponses = \"enforce\"\n";
+    let dir = directory(nobody().await, rest);
+    write(dir.path(), "polls.openapi.json", described);
+    let gateway = gateway_in(dir).await;
+    assert_eq!(ask(&gateway, "GET", "/a", "", "").await.0, 502);
+    let (address, _) = echo().await;
+    let dir = directory(address, rest);
+    write(dir.path(), "polls.openapi.json", described);
+    assert_eq!(ask(&gateway_in(dir).await, "GET", "/a", "", "").await.0, 500, "of the echo, nothing is no JSON");
+}
+
+/// The table of the manual, with everything that it may say.
+#[tokio::test]
+async fn all_keys_at_once() {
+    let table = "[validate]\nopenapi = \"polls.openapi.json\"\nunknown_paths = \"pass\"\nbody_bytes = \"64KiB\"\nuri_bytes = \"8KiB\"\n\
+        json_depth = 32\njson_string_bytes = \"16KiB\"\njson_items = 10000\nbody_timeout = \"10s\"\nschema_errors = \"422\"\n\
+        mode = \"enforce\"\nbase_path = \"/v9\"\nunknown_query = \"refuse\"\nignore_security = true\nform_fields = 1000\n\
+        multipart_parts = 100\nmultipart_part_bytes = \"1MiB\"\nbuffer_bytes = \"64MiB\"\ncontent_encodings = [\"identity\"]\n\
+        decoded_bytes = \"1MiB\"\nresponses = \"report\"\n";
+    let (address, _) = echo().await;
+    let gateway = gateway_in(directory(address, table)).await;
+    assert_eq!(ask(&gateway, "GET", "/v9/v1/polls?limit=0", "", "").await.0, 400);
+    assert_eq!(ask(&gateway, "POST", "/v9/v1/polls", JSON, "{}").await.0, 422);
+    assert_eq!(ask(&gateway, "POST", "/v9/v1/polls", JSON, POLL).await.0, 200);
+    // Elsewhere, bytes and paths alone count.
+    assert_eq!(ask(&gateway, "POST", "/elsewhere", "", "not json").await.0, 200);
+    assert_eq!(ask(&gateway, "POST", "/elsewhere", "", &"x".repeat(65537)).await.0, 413);
+    assert_eq!(ask(&gateway, "GET", "/elsewhere/%2e%2e/x", "", "").await.0, 400);
+    assert_eq!(ask(&gateway, "GET", &format!("/{}", "x".repeat(8192)), "", "").await.0, 414);
 }

@@ -64,9 +64,6 @@ pub(super) type Members = Vec<(Cow<'static, str>, Json<'static>)>;
 /// Definitions that are compiled for one description, each time that one is: far more than those in use need.
 const MAX_DEFINITIONS: usize = 200_000;
 
-/// The longest place that a chain of references leads to.
-const MAX_PLACE: usize = 4096;
-
 /// Compiles the schema at a place; what is wrong with it is told.
 pub(super) fn compiled(
     document: &Document,
@@ -75,14 +72,13 @@ pub(super) fn compiled(
     notes: &mut Notes,
 ) -> Option<Arc<CompiledSchema>> {
     // Many places name the same schema.
-    let mut place = at.to_owned();
-    while let Some(Json::Object(members)) = document.at(&place) {
-        let [(name, Json::Text(reference))] = &members[..] else { break };
-        match document.target(reference) {
-            Ok(target) if *name == "$ref" && target != place && place.len() < MAX_PLACE => place = target,
-            _ => break,
+    let place = match document.schema_at(at) {
+        Ok(place) => place,
+        Err(what) => {
+            notes.faults.add(at, what);
+            return None;
         }
-    }
+    };
     let key = (direction, place);
     if let Some(known) = notes.compiled.get(&key) {
         return known.clone();

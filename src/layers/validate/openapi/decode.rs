@@ -3,6 +3,7 @@
 //! What stands between separators is cut before it is decoded, so that an escaped separator is data.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::shape::{Member, Members, Shape, Types};
 use crate::spine::json::{Build, JsonLimits, read_as};
@@ -66,15 +67,21 @@ pub(super) fn one(field: &Field, raw: &str, escapes: Escapes, limits: &JsonLimit
         (Shape::List(types), Style::Pipe, _) => list(cut(body, &["|", "%7C", "%7c"]), *types, escapes, limits),
         (Shape::List(types), Style::Label, true) => list(body.split('.').collect(), *types, escapes, limits),
         (Shape::List(types), ..) => list(body.split(',').collect(), *types, escapes, limits),
-        (Shape::Object(members), Style::Label, true) => object(named(body.split('.'))?, members, escapes, limits),
+        (Shape::Object(members), Style::Label, true) => {
+            object(named(body.split('.'), escapes)?, members, escapes, limits)
+        }
         (Shape::Object(members), Style::Space, _) => {
-            object(alternating(cut(body, &["%20", "+"]))?, members, escapes, limits)
+            object(alternating(cut(body, &["%20", "+"]), escapes)?, members, escapes, limits)
         }
         (Shape::Object(members), Style::Pipe, _) => {
-            object(alternating(cut(body, &["|", "%7C", "%7c"]))?, members, escapes, limits)
+            object(alternating(cut(body, &["|", "%7C", "%7c"]), escapes)?, members, escapes, limits)
         }
-        (Shape::Object(members), Style::Simple, true) => object(named(body.split(','))?, members, escapes, limits),
-        (Shape::Object(members), ..) => object(alternating(body.split(',').collect())?, members, escapes, limits),
+        (Shape::Object(members), Style::Simple, true) => {
+            object(named(body.split(','), escapes)?, members, escapes, limits)
+        }
+        (Shape::Object(members), ..) => {
+            object(alternating(body.split(',').collect(), escapes)?, members, escapes, limits)
+        }
     }
 }
 
@@ -89,10 +96,10 @@ fn matrix(field: &Field, body: &str, escapes: Escapes, limits: &JsonLimits) -> R
             let items = body.split(';').map(own).collect::<Result<_, _>>()?;
             list(items, *types, escapes, limits)
         }
-        (Shape::Object(members), true) => object(named(body.split(';'))?, members, escapes, limits),
+        (Shape::Object(members), true) => object(named(body.split(';'), escapes)?, members, escapes, limits),
         (Shape::List(types), false) => list(own(body)?.split(',').collect(), *types, escapes, limits),
         (Shape::Object(members), false) => {
-            object(alternating(own(body)?.split(',').collect())?, members, escapes, limits)
+            object(alternating(own(body)?.split(',').collect(), escapes)?, members, escapes, limits)
         }
         (Shape::Scalar(types), _) => Ok(scalar(text(own(body)?, escapes)?, *types, limits)),
         (Shape::Json, _) => json(&text(own(body)?, escapes)?, limits),
@@ -123,24 +130,20 @@ pub(super) fn object(
     if pairs.len() > limits.max_values {
         return Err(Fault::Malformed);
     }
-    let mut lists: Vec<(Cow<'_, str>, Vec<SchemaValue>)> = Vec::new();
-    let mut made: Vec<(Cow<'_, str>, SchemaValue)> = Vec::new();
+    // Names are the sender's, and may be thousands.
+    let mut lists: HashMap<Cow<'_, str>, Vec<SchemaValue>> = HashMap::new();
+    let mut made: HashMap<Cow<'_, str>, SchemaValue> = HashMap::new();
     for (name, raw) in pairs {
         let Member { types, is_list, .. } = members.get(&name);
         let value = scalar(text(raw, escapes)?, types, limits);
-        if !is_list {
-            if made.iter().any(|(held, _)| *held == name) {
-                return Err(Fault::Repeated);
-            }
-            made.push((name, value));
-        } else if let Some((_, items)) = lists.iter_mut().find(|(held, _)| *held == name) {
-            items.push(value);
-        } else {
-            lists.push((name, vec![value]));
+        if is_list {
+            lists.entry(name).or_default().push(value);
+        } else if made.insert(name, value).is_some() {
+            return Err(Fault::Repeated);
         }
     }
-    made.extend(lists.into_iter().map(|(name, items)| (name, SchemaValue::list(items))));
-    Ok(SchemaValue::object(made))
+    let lists = lists.into_iter().map(|(name, items)| (name, SchemaValue::list(items)));
+    Ok(SchemaValue::object(made.into_iter().chain(lists).collect()))
 }
 
 impl Members {
@@ -153,20 +156,20 @@ impl Members {
 }
 
 /// `R=100`, `G=200`.
-fn named<'a>(parts: impl Iterator<Item = &'a str>) -> Result<Vec<(Cow<'a, str>, &'a str)>, Fault> {
+fn named<'a>(parts: impl Iterator<Item = &'a str>, escapes: Escapes) -> Result<Vec<(Cow<'a, str>, &'a str)>, Fault> {
     let pair = |part: &'a str| {
         let (name, value) = part.split_once('=').ok_or(Fault::Malformed)?;
-        Ok((text(name, Escapes::Percent)?, value))
+        Ok((text(name, escapes)?, value))
     };
     parts.map(pair).collect()
 }
 
 /// `R`, `100`, `G`, `200`.
-fn alternating(parts: Vec<&str>) -> Result<Vec<(Cow<'_, str>, &str)>, Fault> {
+fn alternating(parts: Vec<&str>, escapes: Escapes) -> Result<Vec<(Cow<'_, str>, &str)>, Fault> {
     let mut pairs = Vec::with_capacity(parts.len() / 2);
     for pair in parts.chunks(2) {
         let [name, value] = *pair else { return Err(Fault::Malformed) };
-        pairs.push((text(name, Escapes::Percent)?, value));
+        pairs.push((text(name, escapes)?, value));
     }
     Ok(pairs)
 }

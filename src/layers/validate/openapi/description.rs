@@ -16,8 +16,10 @@ use crate::spine::key::RouteTemplate;
 
 /// A description of an API: an OpenAPI document of version 3.0 or 3.1, or one of 3.2 that means the same.
 ///
-/// It is compiled as a whole when it is read, and everything that is wrong with it is told at once, each with its JSON
-/// pointer. References lead to places of the document itself; nothing is fetched.
+/// What it says of requests is compiled when it is read, and everything that is wrong with that is told at once, each with
+/// its JSON pointer; so are references anywhere that lead nowhere. What it says of responses is compiled by
+/// [`ValidateResponses`](super::ValidateResponses), where they are to be judged. References lead to places of the document
+/// itself; nothing is fetched.
 ///
 /// ```
 /// use tower_rampart::validate::{OpenApi, Validate};
@@ -118,6 +120,7 @@ impl OpenApi {
         let mut notes = Notes::default();
         let document = Document::of(root, &mut notes.faults);
         let operations: Vec<_> = paths::compile(&document, &mut notes).into_iter().map(Arc::new).collect();
+        document.check_references(&mut notes.faults);
         if !notes.faults.is_empty() {
             return Err(ConfigError::new("openapi", "", notes.faults.text(), MEND));
         }
@@ -167,15 +170,20 @@ impl OpenApi {
         self.compiled.warnings.iter().map(String::as_str)
     }
 
-    /// What an operation may be answered.
+    /// What operations may be answered. `tell` hears what is said of that and not judged by.
     pub(in crate::layers::validate) fn responses(
         &self,
         operations: &[&Operation],
+        tell: impl Fn(&str),
     ) -> Result<Vec<Responses>, ConfigError> {
         let mut notes = Notes::default();
         let compile = |operation: &&Operation| Responses::compile(&self.compiled.document, &operation.at, &mut notes);
         let all = operations.iter().map(compile).collect();
-        if notes.faults.is_empty() { Ok(all) } else { Err(ConfigError::new("openapi", "", notes.faults.text(), MEND)) }
+        if !notes.faults.is_empty() {
+            return Err(ConfigError::new("openapi", "", notes.faults.text(), MEND));
+        }
+        notes.warnings.iter().for_each(|warning| tell(warning));
+        Ok(all)
     }
 
     /// The template of an operation's path, with what stands before it.

@@ -22,6 +22,10 @@ pub(super) fn write(bundler: &mut Bundler<'_>, at: &str, schema: &Json<'static>,
         bundler.fault(&place, "has no `propertyName`");
         return;
     };
+    if discriminator.get("defaultMapping").is_some() {
+        bundler.fault(&below(&place, "defaultMapping"), "is not followed here");
+        return;
+    }
     let branches = match alternatives {
         Some((name, parts)) => match named(bundler, &below(at, name), parts) {
             Some(branches) => branches,

@@ -1,8 +1,10 @@
 //! A document, and what its references lead to: places in itself, and nowhere else.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use super::keywords::{self, Kind};
 use crate::spine::json::Json;
 
 /// A description, as it was read.
@@ -31,6 +33,7 @@ pub(super) struct Faults {
 const MAX_TOLD: usize = 200;
 /// References that lead to references, one after another.
 const MAX_HOPS: usize = 16;
+const CIRCLE: &str = "the reference leads round in a circle";
 
 impl Faults {
     pub(super) fn add(&mut self, at: &str, what: impl Into<String>) {
@@ -88,6 +91,47 @@ impl Document {
         &self.root
     }
 
+    /// Tells of all references that lead nowhere or out, whether anything is judged by them or not.
+    pub(super) fn check_references(&self, faults: &mut Faults) {
+        let mut sound = HashSet::new();
+        for part in ["paths", "components"] {
+            let held = self.root.get(part).into_iter();
+            held.for_each(|held| self.check_references_in(held, &below("#", part), &mut sound, faults));
+        }
+    }
+
+    fn check_references_in<'d>(
+        &'d self,
+        json: &'d Json<'static>,
+        at: &str,
+        sound: &mut HashSet<&'d str>,
+        faults: &mut Faults,
+    ) {
+        match json {
+            Json::Object(members) => {
+                for (name, value) in members {
+                    let place = below(at, name);
+                    match (&**name, value) {
+                        ("$ref", Json::Text(reference)) if sound.contains(&**reference) => {}
+                        ("$ref", Json::Text(reference)) => match self.target(reference) {
+                            Ok(_) => drop(sound.insert(reference)),
+                            Err(what) => faults.add(&place, what),
+                        },
+                        // Data, which may look like anything.
+                        ("default" | "enum" | "const" | "example" | "examples", _) if !has_own_names(at) => {}
+                        (name, _) if name.starts_with("x-") => {}
+                        _ => self.check_references_in(value, &place, sound, faults),
+                    }
+                }
+            }
+            Json::List(items) => {
+                let each = items.iter().enumerate();
+                each.for_each(|(index, value)| self.check_references_in(value, &item(at, index), sound, faults));
+            }
+            _ => {}
+        }
+    }
+
     /// What stands at a pointer such as `#/components/schemas/Poll`.
     pub(super) fn at(&self, pointer: &str) -> Option<&Json<'static>> {
         let path = pointer.strip_prefix('#')?;
@@ -118,6 +162,31 @@ impl Document {
         if self.at(&pointer).is_none() { Err("the reference leads nowhere") } else { Ok(pointer) }
     }
 
+    /// Where a schema stands that another one is nothing but a reference to.
+    fn meant(&self, at: &str) -> Option<String> {
+        let Json::Object(members) = self.at(at)? else { return None };
+        let (_, reference) = members.iter().find(|(name, _)| name == "$ref")?;
+        // In 3.0 nothing beside a reference counts.
+        let is_alone = self.version == Version::V30
+            || members
+                .iter()
+                .all(|(name, _)| name == "$ref" || keywords::kind(name, self.version) == Some(Kind::Words));
+        self.target(reference.text().filter(|_| is_alone)?).ok()
+    }
+
+    /// Where a schema stands once its references are followed. One that leads round to itself says nothing, and would let
+    /// everything through.
+    pub(super) fn schema_at(&self, at: &str) -> Result<String, &'static str> {
+        let mut place = at.to_owned();
+        for _ in 0..MAX_HOPS {
+            match self.meant(&place) {
+                Some(next) => place = next,
+                None => return Ok(place),
+            }
+        }
+        Err(CIRCLE)
+    }
+
     /// Follows references until something else stands there.
     pub(super) fn resolve(&self, at: &str, faults: &mut Faults) -> Option<(String, &Json<'static>)> {
         let mut place = at.to_owned();
@@ -136,9 +205,27 @@ impl Document {
                 }
             }
         }
-        faults.add(at, "the reference leads round in a circle");
+        faults.add(at, CIRCLE);
         None
     }
+}
+
+/// Whether the members of what stands there are called as whoever wrote the document likes.
+fn has_own_names(at: &str) -> bool {
+    const HOLDERS: [&str; 11] = [
+        "$defs",
+        "callbacks",
+        "definitions",
+        "dependentSchemas",
+        "headers",
+        "parameters",
+        "pathItems",
+        "properties",
+        "requestBodies",
+        "responses",
+        "schemas",
+    ];
+    at.rsplit('/').next().is_some_and(|name| HOLDERS.contains(&name))
 }
 
 /// The place of a member.

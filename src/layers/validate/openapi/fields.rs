@@ -1,9 +1,10 @@
 //! Names and values of a query, a form or cookies, and whose they are.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-use super::decode::{Escapes, Fault, Field, Style, list, object, one, split, text};
-use super::shape::Shape;
+use super::decode::{Escapes, Fault, Field, Style, list, object, one, scalar, split, text};
+use super::shape::{Shape, Types};
 use crate::spine::json::JsonLimits;
 use crate::wiring::SchemaValue;
 
@@ -107,20 +108,25 @@ pub(super) fn is_empty(index: usize, pairs: &[Pair<'_>]) -> bool {
 }
 
 /// A form as an object: its fields, and beside them whatever else stands there, for the schema to judge.
-pub(super) fn form(raw: &str, fields: &[Field], limits: &JsonLimits) -> Result<SchemaValue, (Option<usize>, Fault)> {
+pub(super) fn form(
+    raw: &str,
+    fields: &[Field],
+    others: Option<Types>,
+    limits: &JsonLimits,
+) -> Result<SchemaValue, (Option<usize>, Fault)> {
     use crate::spine::json::Build as _;
     let pairs = pairs(raw, '&', Escapes::Plus, fields.iter()).map_err(|fault| (None, fault))?;
-    let mut made: Vec<(Cow<'_, str>, SchemaValue)> = Vec::new();
+    let mut made: HashMap<Cow<'_, str>, SchemaValue> = HashMap::new();
     for (index, field) in fields.iter().enumerate() {
         let value = value(field, index, &pairs, Escapes::Plus, limits).map_err(|fault| (Some(index), fault))?;
         made.extend(value.map(|value| (Cow::Borrowed(&*field.name), value)));
     }
     for pair in pairs.iter().filter(|pair| pair.owner.is_none()) {
         let value = text(pair.value, Escapes::Plus).map_err(|fault| (None, fault))?;
-        if made.iter().any(|(held, _)| *held == pair.name) {
+        let value = scalar(value, others.unwrap_or(Types::TEXT), limits);
+        if made.insert(pair.name.clone(), value).is_some() {
             return Err((None, Fault::Repeated));
         }
-        made.push((pair.name.clone(), SchemaValue::text(value)));
     }
-    Ok(SchemaValue::object(made))
+    Ok(SchemaValue::object(made.into_iter().collect()))
 }

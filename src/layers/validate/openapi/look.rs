@@ -64,6 +64,15 @@ impl Errors {
         self.told.push(Error { place: Some(parameter.place.name()), pointer, name, keyword, detail });
     }
 
+    /// Something that is wrong with no parameter in particular.
+    pub(super) fn add_nameless(&mut self, place: &'static str, words: (&'static str, &'static str)) {
+        if self.told.len() >= MAX_BREACHES {
+            self.is_truncated = true;
+        } else {
+            self.told.push(nameless(place, words));
+        }
+    }
+
     fn fault(&mut self, parameter: &Parameter, fault: Fault) {
         let (keyword, detail) = words(fault);
         self.add(parameter, keyword.into(), detail.into(), None);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::bundle::{Direction, Notes, compiled};
 use super::decode::{Field, Style};
 use super::document::{Document, Version, below, flag_or, members};
-use super::shape::{Shape, member, shape};
+use super::shape::{Shape, Types, member, object_members, shape};
 use crate::spine::json::Json;
 use crate::wiring::CompiledSchema;
 
@@ -18,8 +18,18 @@ pub(super) struct Content(Vec<Media>);
 pub(super) struct Media {
     range: Range,
     pub(super) schema: Option<Arc<CompiledSchema>>,
-    /// Fields, where it is a form.
+    /// How a form of it is read.
+    pub(super) form: Form,
+}
+
+/// The fields of a form.
+#[derive(Debug, Default)]
+pub(super) struct Form {
     pub(super) fields: Vec<Field>,
+    /// The same, with text where nothing says what it is: a schema may judge numbers, or texts, and has to take both.
+    pub(super) as_text: Option<Vec<Field>>,
+    /// What fields of other names are.
+    pub(super) others: Option<Types>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -48,21 +58,27 @@ impl Content {
                 notes.faults.add(&below(at, name), "is no media type");
                 continue;
             };
+            if media.get("itemSchema").is_some() {
+                let what = format!("{}: items of a sequence are not judged by a schema", below(&place, "itemSchema"));
+                let _ = notes.warnings.insert(what);
+            }
             let schema = media.get("schema");
             let schema_at = below(&place, "schema");
-            let is_json = match &range {
-                Range::Exactly(essence) => is_json(essence),
-                Range::Kind(kind) => **kind == *"application/",
-                Range::Any => true,
+            let (is_json, is_form) = match &range {
+                Range::Exactly(essence) => (is_json(essence), **essence == *"application/x-www-form-urlencoded"),
+                Range::Kind(kind) => (**kind == *"application/", **kind == *"application/"),
+                Range::Any => (true, true),
             };
-            let is_form = range == Range::Exactly("application/x-www-form-urlencoded".into());
-            let is_judged = is_json || (is_form && direction == Direction::Request);
-            let mut fields = Vec::new();
+            let is_form = is_form && direction == Direction::Request;
+            let mut form = Form::default();
             let compiled = match schema {
-                Some(schema) if is_judged => {
+                Some(schema) if is_json || is_form => {
                     if is_form {
-                        fields =
-                            form_fields(document, schema, media.get("encoding"), &below(&place, "encoding"), notes);
+                        form = Form::of(document, schema, media.get("encoding"), &below(&place, "encoding"), notes);
+                    }
+                    if !matches!(range, Range::Exactly(_)) {
+                        let what = format!("{schema_at}: of these types, JSON and forms alone are judged by it");
+                        let _ = notes.warnings.insert(what);
                     }
                     compiled(document, &schema_at, direction, notes)
                 }
@@ -73,7 +89,13 @@ impl Content {
                 }
                 None => None,
             };
-            all.push(Media { range, schema: compiled, fields });
+            if all.iter().any(|held: &Media| held.range == range) {
+                // Whatever the parameters of the type, the first one judges.
+                let _ = notes
+                    .warnings
+                    .insert(format!("{}: the type is described before, and that counts", below(at, name)));
+            }
+            all.push(Media { range, schema: compiled, form });
         }
         Self(all)
     }
@@ -132,43 +154,60 @@ fn range(name: &str) -> Option<Range> {
     }
 }
 
-/// The fields of a form: the members of its schema, written as its encoding says.
-fn form_fields(
-    document: &Document,
-    schema: &Json<'static>,
-    encoding: Option<&Json<'static>>,
-    at: &str,
-    notes: &mut Notes,
-) -> Vec<Field> {
-    let Shape::Object(described) = shape(document, schema) else { return Vec::new() };
-    let mut fields = Vec::new();
-    for (name, held) in described.known {
-        let says = encoding.and_then(|encoding| encoding.get(&name));
-        let place = below(at, &name);
-        let style = says.and_then(|says| says.get("style")).and_then(Json::text);
-        let style = match style {
-            None | Some("form") => Style::Form,
-            Some("spaceDelimited") => Style::Space,
-            Some("pipeDelimited") => Style::Pipe,
-            Some("deepObject") => Style::Deep,
-            Some(_) => {
-                notes.faults.add(&below(&place, "style"), "is no style of a form's fields");
-                continue;
-            }
-        };
-        let explode = says.map_or(style == Style::Form, |says| {
-            flag_or(says, "explode", style == Style::Form, &place, &mut notes.faults)
-        });
-        // Without a style, an object is written as JSON; with one, its members are fields.
-        let shape = match described_member(document, schema, &name) {
-            Some(part) if held.is_object && style == Style::Deep => shape(document, part),
-            _ if held.is_object => Shape::Json,
-            _ if held.is_list => Shape::List(held.types),
-            _ => Shape::Scalar(held.types),
-        };
-        fields.push(Field { name, style, explode, shape });
+impl Form {
+    /// The members of its schema, written as its encoding says.
+    fn of(
+        document: &Document,
+        schema: &Json<'static>,
+        encoding: Option<&Json<'static>>,
+        at: &str,
+        notes: &mut Notes,
+    ) -> Self {
+        let described = object_members(document, schema);
+        let mut fields = Vec::new();
+        for (name, held) in described.known {
+            let says = encoding.and_then(|encoding| encoding.get(&name));
+            let place = below(at, &name);
+            let Some(style) = style_of(says, &place, notes) else { continue };
+            let explode = says.map_or(style == Style::Form, |says| {
+                flag_or(says, "explode", style == Style::Form, &place, &mut notes.faults)
+            });
+            // Without a style, an object is written as JSON; with one, its members are fields.
+            let shape = match described_member(document, schema, &name) {
+                Some(part) if held.is_object && style == Style::Deep => shape(document, part),
+                _ if held.is_object || is_written_as_json(says) => Shape::Json,
+                _ if held.is_list => Shape::List(held.types),
+                _ => Shape::Scalar(held.types),
+            };
+            fields.push(Field { name, style, explode, shape });
+        }
+        let as_text: Vec<_> =
+            fields.iter().map(|field| Field { shape: field.shape.as_text(), ..field.clone() }).collect();
+        let as_text = Some(as_text).filter(|as_text| *as_text != fields);
+        Self { fields, as_text, others: described.others.map(Types::or_text) }
     }
-    fields
+}
+
+fn style_of(says: Option<&Json<'static>>, at: &str, notes: &mut Notes) -> Option<Style> {
+    match says.and_then(|says| says.get("style")).and_then(Json::text) {
+        None | Some("form") => Some(Style::Form),
+        Some("spaceDelimited") => Some(Style::Space),
+        Some("pipeDelimited") => Some(Style::Pipe),
+        Some("deepObject") => Some(Style::Deep),
+        Some(_) => {
+            notes.faults.add(&below(at, "style"), "is no style of a form's fields");
+            None
+        }
+    }
+}
+
+/// A type counts where neither a style nor `explode` is said (OpenAPI, "Encoding Object").
+fn is_written_as_json(says: Option<&Json<'static>>) -> bool {
+    says.is_some_and(|says| {
+        let is_styled = says.get("style").is_some() || says.get("explode").is_some();
+        let content_type = says.get("contentType").and_then(Json::text);
+        !is_styled && content_type.is_some_and(is_json)
+    })
 }
 
 /// A member's own schema.

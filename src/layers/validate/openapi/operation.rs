@@ -9,7 +9,7 @@ use super::super::limits::Limits;
 use super::decode::{Escapes, Fault, Field, one};
 use super::fields::{form, pairs};
 use super::look::{Errors, Slot, check_headers, check_pairs, look, nameless, words};
-use super::media::{Content, Media};
+use super::media::{Content, Form, Media};
 use super::parameter::{Parameter, Place};
 use super::template::{Captured, PathTemplate};
 use crate::spine::json::JsonLimits;
@@ -140,14 +140,14 @@ impl Operation {
         let pairs = match pairs(query, '&', Escapes::Plus, fields) {
             Ok(pairs) => pairs,
             Err(fault) => {
-                errors.told.push(nameless("query", words(fault)));
+                errors.add_nameless("query", words(fault));
                 return;
             }
         };
         check_pairs(&self.query, &pairs, query.len(), Escapes::Plus, limits, errors);
         if refuses_unknown && pairs.iter().any(|pair| pair.owner.is_none()) {
             const UNKNOWN: (&str, &str) = ("unknown", "The query has a parameter that is not described.");
-            errors.told.push(nameless("query", UNKNOWN));
+            errors.add_nameless("query", UNKNOWN);
         }
     }
 
@@ -173,17 +173,22 @@ impl Operation {
         limits: &JsonLimits,
         kind: ProblemKind,
     ) -> Option<Breach> {
-        let Media { schema: Some(schema), fields, .. } = self.media_at(media)? else { return None };
+        let Media { schema: Some(schema), form: Form { fields, as_text, others }, .. } = self.media_at(media)? else {
+            return None;
+        };
         let told = |(index, fault): (Option<usize>, Fault)| {
             let mut error = nameless("body", words(fault));
             error.name = index.and_then(|index| fields.get(index)).map(|field| Cow::Owned(field.name.to_string()));
             Breach::listed(Check::Form, ProblemKind::BadRequest, "The form is not as described.", vec![error], false)
         };
-        let made = std::str::from_utf8(body).map_err(|_| (None, Fault::Escape));
-        match made.and_then(|body| form(body, fields, limits)) {
-            Ok(value) if schema.accepts(&value) => None,
-            Ok(value) => Some(Breach::of_schema(schema.breaches(&value, body.len()), kind)),
-            Err(fault) => Some(told(fault)),
-        }
+        let judge = |fields: &[Field]| {
+            let made = std::str::from_utf8(body).map_err(|_| (None, Fault::Escape));
+            match made.and_then(|body| form(body, fields, *others, limits)) {
+                Ok(value) if schema.accepts(&value) => None,
+                Ok(value) => Some(Breach::of_schema(schema.breaches(&value, body.len()), kind)),
+                Err(fault) => Some(told(fault)),
+            }
+        };
+        judge(fields).or_else(|| judge(as_text.as_ref()?))
     }
 }

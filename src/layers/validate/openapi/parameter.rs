@@ -222,7 +222,10 @@ pub(super) fn field(document: &Document, at: &str, name: &str, notes: &mut Notes
             (styled(document.version, &at, described, header, shape, notes)?, schema)
         }
         (None, Some(content)) => contained(document, &at, content, header, notes)?,
-        _ => return None,
+        _ => {
+            notes.faults.add(&at, "has either a `schema` or a `content`");
+            return None;
+        }
     };
     let otherwise = described.get("schema").and_then(|schema| scalar_beside(document, schema));
     Some(Parameter { place: Place::Header, field, is_required, allows_empty: false, otherwise, schema })

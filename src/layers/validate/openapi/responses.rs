@@ -3,11 +3,13 @@
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use super::super::breach::Error;
+use super::super::media::{Coded, coded};
 use super::bundle::{Direction, Notes};
 use super::document::{Document, below, members};
 use super::look::{Errors, Slot, check_headers};
 use super::media::Content;
 use super::parameter;
+use crate::spine::coding::Coding;
 use crate::spine::json::JsonLimits;
 use crate::wiring::{CompiledSchema, JsonValue, SchemaBreach};
 
@@ -35,8 +37,11 @@ pub(in crate::layers::validate) enum Described<'a> {
     /// Of its body nothing can be said here.
     Passed,
     Breach(String),
-    /// Its body is JSON of this schema.
-    Json(&'a CompiledSchema),
+    /// Its body is JSON of this schema, once this is undone.
+    Json {
+        schema: &'a CompiledSchema,
+        coding: Option<Coding>,
+    },
 }
 
 impl Responses {
@@ -93,13 +98,11 @@ impl Responses {
             return Described::Breach(String::from("content-type"));
         };
         match &media.schema {
-            Some(schema) if super::media::is_json(essence) => {
-                let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
-                if encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-                    return Described::Breach(String::from("content-encoding"));
-                }
-                Described::Json(schema)
-            }
+            Some(schema) if super::media::is_json(essence) => match coded(headers) {
+                Coded::AsItIs => Described::Json { schema, coding: None },
+                Coded::By(coding) => Described::Json { schema, coding: Some(coding) },
+                Coded::Unknown => Described::Breach(String::from("content-encoding")),
+            },
             _ => Described::Passed,
         }
     }

@@ -44,10 +44,13 @@ impl Bundler<'_> {
             return;
         };
         match self.document.target(reference) {
-            Ok(pointer) => {
-                let reference = self.reference(self.target(pointer, around));
-                out.members.push(("$ref".into(), reference));
-            }
+            Ok(pointer) => match self.document.schema_at(&pointer) {
+                Ok(_) => {
+                    let reference = self.reference(self.target(pointer, around));
+                    out.members.push(("$ref".into(), reference));
+                }
+                Err(what) => self.fault(&place, what),
+            },
             Err(what) => self.fault(&place, what),
         }
     }

@@ -26,6 +26,11 @@ impl Types {
         self.0 & others.0 == others.0
     }
 
+    /// The same, and text where it may be anything.
+    pub(super) fn or_text(self) -> Self {
+        if self == Self::ALL { Self::TEXT } else { self }
+    }
+
     fn named(name: &str) -> Self {
         match name {
             "null" => Self::NULL,
@@ -80,7 +85,7 @@ pub(super) enum Shape {
 impl Shape {
     /// The same, with text wherever anything may stand.
     pub(super) fn as_text(&self) -> Self {
-        let text = |types: Types| if types == Types::ALL { Types::TEXT } else { types };
+        let text = Types::or_text;
         match self {
             Self::Scalar(types) => Self::Scalar(text(*types)),
             Self::List(types) => Self::List(text(*types)),
@@ -149,7 +154,8 @@ fn item_types(document: &Document, schema: &Json<'static>) -> Types {
     items.map(|items| types(document, items, MAX_DEPTH)).reduce(BitAnd::bitand).unwrap_or(Types::ALL)
 }
 
-fn object_members(document: &Document, schema: &Json<'static>) -> Members {
+/// The members of a schema's objects.
+pub(super) fn object_members(document: &Document, schema: &Json<'static>) -> Members {
     let mut known: Vec<(Box<str>, Member)> = Vec::new();
     for properties in each(document, schema, "properties", MAX_DEPTH) {
         let Json::Object(properties) = properties else { continue };

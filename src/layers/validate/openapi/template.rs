@@ -81,6 +81,12 @@ impl PathTemplate {
         &self.text
     }
 
+    /// How much its mixed segments say: in how many, and in how many bytes.
+    pub(in crate::layers::validate) fn mixture(&self) -> (usize, usize) {
+        let bytes = |part: &Part| if let Part::Literal(literal) = part { literal.len() } else { 0 };
+        (self.mixed.len(), self.mixed.iter().flat_map(|(_, parts)| parts).map(bytes).sum())
+    }
+
     /// The names of its parameters.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.captures.iter().map(|(name, _)| &**name)

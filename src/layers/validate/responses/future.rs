@@ -1,12 +1,14 @@
 //! The future: the inner service answers, and what it answers is looked at.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Response, response};
+use http::{HeaderMap, Response, StatusCode, response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
@@ -15,10 +17,12 @@ use super::super::openapi::{Described, check_body};
 use super::body::JudgedBody;
 use super::layer::Shared;
 use crate::spine::body::ResponseBody;
+use crate::spine::coding::DecodeFault;
 use crate::spine::event::{self, Origin};
 use crate::spine::problem::{Problem, ProblemKind};
 use crate::spine::rejection::Rejection;
 use crate::spine::request::RequestFacts;
+use crate::wiring;
 
 pin_project! {
     /// The response of the inner service, or 500.
@@ -94,15 +98,19 @@ fn passed<B>(response: Response<B>) -> Answer<B> {
 impl Asked {
     /// Answers by the head alone, where nothing of the body has to be read.
     fn judge<B: Body>(self, response: Response<B>) -> Result<Answer<B>, Box<Reading<B>>> {
+        // What a layer further in refuses is no answer of the service.
+        if response.extensions().get::<Rejection>().is_some() {
+            return Ok(passed(response));
+        }
         let Some(responses) = self.shared.responses.get(self.route) else { return Ok(passed(response)) };
-        let has_body = self.has_body && !response.body().is_end_stream();
+        let has_body = self.has_body && may_have_body(response.status());
         match responses.check(response.status(), response.headers(), has_body, &self.shared.limits()) {
             Described::Passed => Ok(passed(response)),
             Described::Breach(what) => {
                 self.tell(&what, "");
                 Ok(if self.shared.is_reported { passed(response) } else { self.refused(ProblemKind::Internal) })
             }
-            Described::Json(_) => {
+            Described::Json { .. } => {
                 let (parts, body) = response.into_parts();
                 let (read, held) = (BytesMut::new(), self.shared.budget.hold());
                 Err(Box::new(Reading { asked: self, parts, body: Box::pin(body), read, trailers: None, held }))
@@ -111,12 +119,23 @@ impl Asked {
     }
 
     /// What is wrong with a body.
-    fn wrong(&self, parts: &response::Parts, body: &[u8]) -> Option<(String, String)> {
-        let limits = self.shared.limits();
-        let responses = self.shared.responses.get(self.route)?;
-        match responses.check(parts.status, &parts.headers, true, &limits) {
-            Described::Json(schema) => check_body(schema, body, &limits),
-            Described::Passed | Described::Breach(_) => None,
+    fn wrong(&self, parts: &response::Parts, body: &[u8]) -> Option<Wrong> {
+        let shared = &*self.shared;
+        let limits = shared.limits();
+        let responses = shared.responses.get(self.route)?;
+        let Described::Json { schema, coding } = responses.check(parts.status, &parts.headers, true, &limits) else {
+            return None;
+        };
+        let check =
+            |body: &[u8]| check_body(schema, body, &limits).map(|(keyword, at)| Wrong::Breach(keyword.into(), at));
+        let Some(coding) = coding else { return check(body) };
+        // What comes out is held as long as it is looked at.
+        let mut held = shared.budget.hold();
+        match wiring::decode(coding, body, shared.max_bytes, &mut |bytes| held.take(bytes)) {
+            Ok(decoded) => check(&decoded),
+            Err(DecodeFault::NoRoom) => Some(Wrong::NoRoom),
+            Err(DecodeFault::TooLong) => Some(Wrong::TOO_LONG),
+            Err(DecodeFault::Malformed) => Some(Wrong::Breach("content-encoding".into(), String::new())),
         }
     }
 
@@ -129,14 +148,34 @@ impl Asked {
 
     /// The answer in the stead of the response, of which it holds nothing.
     fn refused<B>(&self, kind: ProblemKind) -> Answer<B> {
+        const WAIT: Duration = Duration::from_secs(1);
         let detail = match kind {
             ProblemKind::Internal => "The response is not as it should be.",
             ProblemKind::BadGateway => "The response broke off.",
             _ => "Too many responses are being read at the moment.",
         };
         let rejection = Rejection::new(Origin::Validate, Problem::new(kind).detail(detail));
+        let rejection = if kind == ProblemKind::Unavailable { rejection.retry_after(WAIT) } else { rejection };
         self.shared.refuser.refuse(rejection, &self.facts)
     }
+}
+
+/// Whether a response of this status has a body (RFC 9110 section 6.4.1), even one of which nothing comes.
+fn may_have_body(status: StatusCode) -> bool {
+    const WITHOUT: [StatusCode; 3] = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED];
+    !status.is_informational() && !WITHOUT.contains(&status)
+}
+
+/// What is wrong with a body that was read.
+enum Wrong {
+    /// It is not as described: the keyword, and where.
+    Breach(Cow<'static, str>, String),
+    /// There was no room to look at it.
+    NoRoom,
+}
+
+impl Wrong {
+    const TOO_LONG: Self = Self::Breach(Cow::Borrowed("body-bytes"), String::new());
 }
 
 /// What reading has come to.
@@ -171,28 +210,30 @@ impl<B: Body<Data = Bytes>> Reading<B> {
 
     fn answer(self, done: Done) -> Answer<B> {
         let Self { asked, parts, body, read, trailers, held } = self;
-        let (read, is_reported) = (read.freeze(), asked.shared.is_reported);
-        match done {
-            Done::Whole => {
-                if let Some((keyword, pointer)) = asked.wrong(&parts, &read) {
-                    asked.tell(&keyword, &pointer);
-                    if !is_reported {
-                        return asked.refused(ProblemKind::Internal);
-                    }
-                }
-                Response::from_parts(parts, ResponseBody::inner(JudgedBody::held(read, trailers, held)))
+        let read = read.freeze();
+        let is_whole = matches!(done, Done::Whole);
+        let wrong = match done {
+            Done::Whole => asked.wrong(&parts, &read),
+            Done::TooLong => Some(Wrong::TOO_LONG),
+            Done::NoRoom => Some(Wrong::NoRoom),
+            // Nobody could be told so any more.
+            Done::BrokenOff => return asked.refused(ProblemKind::BadGateway),
+        };
+        let kind = match &wrong {
+            None => None,
+            Some(Wrong::Breach(keyword, pointer)) => {
+                asked.tell(keyword, pointer);
+                Some(ProblemKind::Internal)
             }
-            Done::BrokenOff => asked.refused(ProblemKind::BadGateway),
-            Done::TooLong | Done::NoRoom => {
-                if matches!(done, Done::TooLong) {
-                    asked.tell("body-bytes", "");
-                }
-                match (is_reported, done) {
-                    (true, _) => Response::from_parts(parts, ResponseBody::inner(JudgedBody::resumed(read, body))),
-                    (false, Done::TooLong) => asked.refused(ProblemKind::Internal),
-                    (false, _) => asked.refused(ProblemKind::Unavailable),
-                }
+            Some(Wrong::NoRoom) => {
+                asked.tell("buffer-bytes", "");
+                Some(ProblemKind::Unavailable)
             }
+        };
+        match kind {
+            Some(kind) if !asked.shared.is_reported => asked.refused(kind),
+            _ if is_whole => Response::from_parts(parts, ResponseBody::inner(JudgedBody::held(read, trailers, held))),
+            _ => Response::from_parts(parts, ResponseBody::inner(JudgedBody::resumed(read, body))),
         }
     }
 }

@@ -11,15 +11,17 @@ use super::super::route::Routes;
 use super::service::ValidateResponsesService;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
-use crate::spine::event::Sampler;
+use crate::spine::event::{self, Sampler};
 use crate::spine::json::JsonLimits;
 use crate::spine::rejection::{Refuser, RenderRejection};
 
 /// Makes a [`ValidateResponsesLayer`].
 ///
 /// Responses whose status, JSON body and header fields are described must be as they are described; others are answered
-/// 500, with nothing of what they held. It stands inside compression, and belongs next to the service: a cache further out
-/// then keeps what was judged.
+/// 500, with nothing of what they held. A body that breaks off while it is read is 502. It belongs next to the service: a
+/// cache further out then keeps what was judged. With feature `decompression`, bodies in `gzip`, `deflate` and `br` are judged
+/// by what comes out, and go on as they came; others that are encoded are not as described, so that compression stands further
+/// out. What layers further in refuse passes as it is.
 ///
 /// ```
 /// use tower_rampart::validate::{OpenApi, ValidateResponses};
@@ -117,7 +119,7 @@ impl ValidateResponses {
         }
         let routes = Routes::build(self.api.routes()?)?;
         let operations: Vec<_> = routes.operations().collect();
-        let responses = self.api.responses(&operations)?;
+        let responses = self.api.responses(&operations, event::description_not_judged)?;
         let shared = Shared {
             routes,
             responses,
