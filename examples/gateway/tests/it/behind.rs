@@ -3,21 +3,18 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::CertificateDer;
 use tempfile::TempDir;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::{Child, Command};
-use tokio_rustls::TlsConnector;
 
-use crate::support::{Gateway, Seen, gateway, hello, nobody, patiently, write};
+use crate::support::{Gateway, Seen, gateway, hello, installed, nobody, patiently, tls, write};
 
 /// A proxy of docs/deploy before a gateway. It is killed when the test ends.
 struct Proxied {
@@ -29,23 +26,14 @@ struct Proxied {
     _dir: TempDir,
 }
 
+/// Where nginx keeps what is too long for memory, whoever runs it.
+const NGINX_TEMPORARY: &str = "http {
+    client_body_temp_path a; proxy_temp_path b; fastcgi_temp_path c; uwsgi_temp_path d; scgi_temp_path e;
+";
+
 fn deployed(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/deploy").join(name);
     std::fs::read_to_string(path).unwrap()
-}
-
-/// The program, where it is installed; some systems do not show theirs to everybody.
-fn installed(name: &str) -> Option<String> {
-    let places = [name.to_owned(), format!("/usr/sbin/{name}")];
-    let answers = |place: &String| {
-        let mut command = std::process::Command::new(place);
-        command.arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
-    };
-    let found = places.into_iter().find(answers);
-    if found.is_none() {
-        eprintln!("skipped: {name} is not installed");
-    }
-    found
 }
 
 /// Starts gateway and proxy by their files, but for the addresses, and a quota that is soon used up.
@@ -65,8 +53,9 @@ async fn proxied(file: &str, proxy: impl FnOnce(&Path) -> Command) -> Proxied {
         .replace("127.0.0.1:8443", &address.to_string())
         .replace("127.0.0.1:8080", &gateway.address.to_string())
         .replace("port 8081", &format!("port {}", gateway.admin.unwrap().port()))
-        // Where a proxy keeps what is too long for memory, whoever runs this.
-        .replace("http {", "http {\nclient_body_temp_path a; proxy_temp_path b; fastcgi_temp_path c; uwsgi_temp_path d; scgi_temp_path e;");
+        // The second gateway is down.
+        .replace("127.0.0.1:8082", &nobody().await.to_string())
+        .replace("http {", NGINX_TEMPORARY);
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in [("cert.pem", &cert), ("key.pem", &key), ("both.pem", &format!("{cert}{key}")), (file, &config)]
     {
@@ -94,14 +83,7 @@ impl Proxied {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((Ipv4Addr::new(127, 0, 0, from), 0).into()).unwrap();
         let stream = patiently(socket.connect(self.address)).await.unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let name = ServerName::try_from("localhost").unwrap();
-        let stream = patiently(TlsConnector::from(Arc::new(config)).connect(name, stream)).await.unwrap();
+        let stream = tls(stream, &self.certificate, "h2").await.unwrap();
         let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
         let (mut sender, connection) = patiently(handshake).await.unwrap();
         tokio::spawn(connection);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{command, start, write};
+use crate::support::{command, installed, start, write};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -59,4 +59,13 @@ async fn configurations_in_documents_are_taken() {
         )
         .await;
     }
+}
+
+#[test]
+fn alerts_fire_as_their_tests_say() {
+    let Some(promtool) = installed("promtool") else { return };
+    let mut command = std::process::Command::new(promtool);
+    let output = command.args(["test", "rules", "alerts.test.yaml"]).current_dir(root().join("docs/deploy")).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
