@@ -4,13 +4,13 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Empty;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsConnector;
 
-use crate::support::{answer, client, full, gateway, gateway_in, hello, patiently, toml, upstream, wait_for, write};
+use crate::support::{
+    answer, client, full, gateway, gateway_in, hello, patiently, tls, toml, upstream, wait_for, write,
+};
 
 #[tokio::test]
 async fn saving_the_file_reloads_and_a_bad_file_keeps_the_old_configuration() {
@@ -124,19 +124,9 @@ async fn tls_with_alpn_and_hsts() {
     write(dir.path(), "gateway.toml", &toml(address, tables));
     let gateway = gateway_in(dir).await;
 
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
     for alpn in ["h2", "http/1.1"] {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots.clone())
-            .with_no_client_auth();
-        config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
         let stream = TcpStream::connect(gateway.address).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let stream = patiently(TlsConnector::from(Arc::new(config)).connect(name, stream)).await.unwrap();
+        let stream = tls(stream, made.cert.der(), alpn).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn.as_bytes()));
         let io = TokioIo::new(stream);
         let request =
@@ -155,4 +145,31 @@ async fn tls_with_alpn_and_hsts() {
         assert_eq!(headers["strict-transport-security"], "max-age=63072000; includeSubDomains", "{alpn}");
         assert_eq!(seen.last().headers["x-forwarded-proto"], "https");
     }
+}
+
+#[tokio::test]
+async fn a_certificate_is_renewed_by_a_signal_and_never_without_its_key() {
+    let (address, _) = hello().await;
+    let dir = tempfile::tempdir().unwrap();
+    let [old, new] = [(); 2].map(|()| rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap());
+    write(dir.path(), "cert.pem", &old.cert.pem());
+    write(dir.path(), "key.pem", &old.signing_key.serialize_pem());
+    write(dir.path(), "gateway.toml", &toml(address, "[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n"));
+    let mut gateway = gateway_in(dir).await;
+    let listens = gateway.address;
+    let shows = async |certificate: &CertificateDer<'static>| {
+        let stream = TcpStream::connect(listens).await.unwrap();
+        tls(stream, certificate, "h2").await.is_ok()
+    };
+    assert!(shows(old.cert.der()).await && !shows(new.cert.der()).await);
+
+    write(gateway.dir.path(), "cert.pem", &new.cert.pem());
+    gateway.signal("-HUP");
+    wait_for(&mut gateway.log, "not reloaded").await;
+    assert!(shows(old.cert.der()).await, "half of a pair is none");
+
+    write(gateway.dir.path(), "key.pem", &new.signing_key.serialize_pem());
+    gateway.signal("-HUP");
+    wait_for(&mut gateway.log, "configuration reloaded").await;
+    assert!(shows(new.cert.der()).await && !shows(old.cert.der()).await);
 }

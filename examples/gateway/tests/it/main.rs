@@ -2,9 +2,11 @@
 
 mod admin;
 mod auth;
+mod behind;
 mod cache;
 mod circuit;
 mod configuration;
+mod documents;
 mod hostile;
 mod keys;
 mod lifecycle;

@@ -15,10 +15,14 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStderr, Command};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// What answers does so at once; this only turns a hang into a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -223,6 +227,36 @@ pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
         String::from_utf8_lossy(&read).into_owned()
     })
     .await
+}
+
+/// The program, where it is installed; some systems do not show theirs to everybody.
+pub(crate) fn installed(name: &str) -> Option<String> {
+    let places = [name.to_owned(), format!("/usr/sbin/{name}")];
+    let answers = |place: &String| {
+        let mut command = std::process::Command::new(place);
+        command.arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    };
+    let found = places.into_iter().find(answers);
+    if found.is_none() {
+        eprintln!("skipped: {name} is not installed");
+    }
+    found
+}
+
+/// TLS as this certificate's owner speaks it, and nobody else.
+pub(crate) async fn tls(
+    stream: TcpStream,
+    certificate: &CertificateDer<'static>,
+    alpn: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+    let name = ServerName::try_from("localhost").unwrap();
+    patiently(TlsConnector::from(Arc::new(config)).connect(name, stream)).await
 }
 
 /// An address that nobody listens on.

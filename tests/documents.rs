@@ -1,0 +1,181 @@
+//! What the documents say of this repository is so: links lead somewhere, the tests and metrics that they name are there.
+//! Each rule is a function that lists breaches, and is tried on a sample that breaks it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+struct Document {
+    /// From the root of the repository.
+    path: PathBuf,
+    text: String,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(dir: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root().join(dir)).unwrap() {
+        let name = dir.join(entry.unwrap().file_name());
+        let extension = name.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        if root().join(&name).is_dir() {
+            found.extend(files(&name, extensions));
+        } else if extensions.contains(&extension) {
+            found.push(name);
+        }
+    }
+    found
+}
+
+fn read(path: PathBuf) -> Document {
+    Document { text: fs::read_to_string(root().join(&path)).unwrap(), path }
+}
+
+/// Everything that is written for people, and what `docs/` has for machines.
+fn documents() -> Vec<Document> {
+    let top = fs::read_dir(root()).unwrap().map(|entry| PathBuf::from(entry.unwrap().file_name()));
+    let top = top.filter(|name| name.extension().is_some_and(|extension| extension == "md"));
+    let docs = files(Path::new("docs"), &["md", "yaml", "toml", "conf", "cfg"]);
+    let all: Vec<_> = top.chain(docs).chain([PathBuf::from("examples/gateway/README.md")]).map(read).collect();
+    assert!(all.len() > 10, "the documents are somewhere else");
+    all
+}
+
+/// The text outside of fenced blocks.
+fn prose(text: &str) -> String {
+    let mut is_code = false;
+    let lines = text.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        is_code ^= fence;
+        !is_code && !fence
+    });
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// The links of a document: what is written, and where it leads. A reader sees an address where there is none.
+fn links(text: &str) -> Vec<(String, String)> {
+    let prose = prose(text);
+    let ends = prose.match_indices("](").map(|(at, _)| at);
+    let link = |at: usize| {
+        let label = &prose[prose[..at].rfind('[')? + 1..at];
+        let target = &prose[at + 2..][..prose[at + 2..].find(')')?];
+        Some((label.replace('\n', " "), target.to_owned()))
+    };
+    ends.filter_map(link).collect()
+}
+
+/// The names by which headings are linked to.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = prose(text).lines().filter(|line| line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+    let slug = |heading: &String| {
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        let words = heading.trim_start_matches('#').trim().to_lowercase();
+        words.chars().filter(kept).map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.iter().map(slug).collect()
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
+/// Links that lead nowhere, and links to a test by its name where there is no such test.
+fn broken_links(document: &Document) -> Vec<String> {
+    let dir = document.path.parent().unwrap_or(Path::new(""));
+    let fault = |(label, target): (String, String)| {
+        if target.contains("://") || target.starts_with("mailto:") {
+            return None;
+        }
+        let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
+        let path = root().join(dir).join(file);
+        if !file.is_empty() && !path.exists() {
+            return Some(format!("`{target}` is not there"));
+        }
+        let text = if file.is_empty() { document.text.clone() } else { fs::read_to_string(&path).unwrap_or_default() };
+        if !anchor.is_empty() && !anchors(&text).contains(anchor) {
+            return Some(format!("`{target}` has no such heading"));
+        }
+        // A test, by its name: `[`name`](../tests/rate_limit/keys.rs)`.
+        let name = label.strip_prefix('`').and_then(|label| label.strip_suffix('`')).unwrap_or_default();
+        let is_test = file.ends_with(".rs") && !name.is_empty() && !name.contains(['.', '/']);
+        (is_test && !words(&text).any(|word| word == name)).then(|| format!("`{file}` has no `{name}`"))
+    };
+    links(&document.text).into_iter().filter_map(fault).collect()
+}
+
+fn assert_none(rule: impl Fn(&Document) -> Vec<String>, mend: &str) {
+    let of = |document: &Document| -> Vec<String> {
+        rule(document).iter().map(|what| format!("{}: {what}", document.path.display())).collect()
+    };
+    let breaches: Vec<String> = documents().iter().flat_map(of).collect();
+    assert!(breaches.is_empty(), "{mend}\n{}", breaches.join("\n"));
+}
+
+fn sample(text: &str) -> Document {
+    Document { path: PathBuf::from("docs/sample.md"), text: text.to_owned() }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    assert_none(broken_links, "mend the link, or what it leads to:");
+    for text in [
+        "[a](nothing.md)",
+        "[a](../README.md#no-such-heading)",
+        "[a](#no-such-heading)\n# Heading\n",
+        "[`no_such_test`](../tests/architecture.rs)",
+    ] {
+        assert_eq!(broken_links(&sample(text)).len(), 1, "{text}");
+    }
+    for text in [
+        "[a](../README.md#features)",
+        "[a](#the-heading)\n## The `heading`\n",
+        "[`links_lead_somewhere`](../tests/documents.rs)",
+        "```\n[a](nothing.md)\n```\n",
+        "[a](https://example.com/nothing)",
+    ] {
+        assert_eq!(broken_links(&sample(text)), [""; 0], "{text}");
+    }
+}
+
+/// Every metric that the library and the gateway emit, from the literals that name them.
+fn metrics() -> BTreeSet<String> {
+    let sources = files(Path::new("src"), &["rs"]).into_iter().chain(files(Path::new("examples/gateway/src"), &["rs"]));
+    let text: String = sources.map(|path| read(path).text).collect();
+    let literals = text.split('"').filter(|literal| literal.starts_with("rampart_"));
+    let mut names: BTreeSet<String> = literals.map(str::to_owned).collect();
+    // A layer's refusals are counted by a name that is made of the layer's.
+    let origins = read(PathBuf::from("src/spine/event.rs")).text;
+    let origins = origins.split("\norigins! {").nth(1).and_then(|rest| rest.split("\n}").next()).unwrap_or_default();
+    let layers: Vec<_> = origins.lines().filter_map(|line| line.split('"').nth(1)).collect();
+    assert!(layers.len() > 10, "the origins are written in another way");
+    names.extend(layers.iter().map(|layer| format!("rampart_{layer}_refused_total")));
+    names
+}
+
+/// Names of metrics that nothing emits.
+fn unknown_metrics(document: &Document) -> Vec<String> {
+    let known = metrics();
+    let named = words(&document.text).filter(|word| word.starts_with("rampart_") && !word.ends_with('_'));
+    named.filter(|name| !known.contains(*name)).map(|name| format!("nothing emits `{name}`")).collect()
+}
+
+#[test]
+fn metrics_that_are_named_are_emitted() {
+    assert_none(unknown_metrics, "name what src/integration/metrics.rs and examples/gateway/src emit:");
+    assert_eq!(unknown_metrics(&sample("sum(rate(rampart_cache_hit_ratio[5m]))")).len(), 1);
+    let text =
+        "`rampart_auth_refused_total{status=\"401\"}`, `rampart_gateway_requests_total`, `rampart_<layer>_total`";
+    assert_eq!(unknown_metrics(&sample(text)), [""; 0]);
+}
+
+/// Metrics that no document tells of: nobody would look for them.
+#[test]
+fn metrics_that_are_emitted_are_told_of() {
+    let told = documents().iter().map(|document| document.text.clone()).collect::<String>();
+    let told: BTreeSet<_> = words(&told).collect();
+    let is_told = |name: &String| told.contains(name.as_str()) || name.ends_with("_refused_total");
+    let untold: Vec<_> = metrics().into_iter().filter(|name| !is_told(name)).collect();
+    assert!(untold.is_empty(), "tell of them in docs/operations.md: {untold:?}");
+}
