@@ -117,6 +117,7 @@ mod backoff;
 mod body;
 mod budget;
 mod decide;
+mod describe;
 mod errors;
 mod future;
 mod layer;
