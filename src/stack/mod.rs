@@ -32,6 +32,8 @@
 //! ```
 
 mod building;
+#[cfg(feature = "config")]
+mod configured;
 mod kinds;
 mod layer;
 mod lines;
@@ -40,6 +42,10 @@ mod reload;
 mod server;
 mod upstream;
 
+#[cfg(feature = "config")]
+pub(crate) use self::configured::Configured;
+#[cfg(feature = "config")]
+pub use self::configured::{ConfiguredLayer, ConfiguredPlaces};
 #[cfg(feature = "circuit-breaker")]
 pub use self::kinds::BreaksCircuits;
 #[cfg(feature = "deadline")]

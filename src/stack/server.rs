@@ -392,8 +392,7 @@ impl<S> Stack<S> {
 
     /// For policies that are known to ask for nobody.
     #[cfg(feature = "config")]
-    #[allow(dead_code, reason = "configurations with authorization alone ask for it")]
-    pub(crate) const fn callers_are_optional(mut self) -> Self {
+    pub(super) const fn callers_are_optional(mut self) -> Self {
         self.callers_are_optional = true;
         self
     }
