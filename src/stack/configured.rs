@@ -79,6 +79,11 @@ pub(crate) struct Configured {
 }
 
 impl Stack<ConfiguredPlaces> {
+    /// The layer, of which nothing more is to be found out.
+    pub(crate) fn finish(self) -> ConfiguredLayer {
+        self.building.build()
+    }
+
     /// Puts them all into their places.
     pub(crate) fn configured(layers: Configured) -> Self {
         let _ = &layers;

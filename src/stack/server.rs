@@ -83,7 +83,7 @@ pub type NoLayers = places! {
 /// `S` is what was given so far, by type, so that what was not given costs nothing.
 #[must_use = "a stack does nothing until it is built and put around a service"]
 pub struct Stack<S = NoLayers> {
-    building: Building<S>,
+    pub(super) building: Building<S>,
     /// Whether policies that ask for callers are known to do without.
     callers_are_optional: bool,
 }

@@ -1,15 +1,12 @@
-//! The order of places, by effect: of each two neighbours, which one a request meets first.
+//! The places of foreign layers, by effect: which one a request meets first.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
-use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer, Service, service_fn};
 use tower_rampart::stack::Stack;
 
-use crate::support::{ask, auth, authz, limit, request};
+use crate::support::{ask, hello, request};
 
 /// Writes down that a request came by.
 #[derive(Clone)]
@@ -39,10 +36,6 @@ impl<S: Service<R>, R> Service<R> for Noted<S> {
         self.1.1.lock().unwrap().push(self.1.0);
         self.0.call(request)
     }
-}
-
-pub(crate) async fn hello<B>(_: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(Response::new(Full::from("hello")))
 }
 
 #[tokio::test]
@@ -78,13 +71,4 @@ async fn foreign_layers_stand_where_their_places_are() {
     assert_eq!(*notes.lock().unwrap(), order);
     let described: Vec<_> = order.map(|name| format!("{name:11}  stack::order::Note")).into();
     assert_eq!(layer.describe(), described.join("\n"));
-}
-
-#[tokio::test]
-async fn it_works() {
-    let layer = Stack::new().authz(authz()).auth(auth()).rate_limit_by_address(limit("a", 1)).build().unwrap();
-    let service = layer.layer(service_fn(hello));
-    assert_eq!(ask(&service, request("/").body(Full::default()).unwrap()).await.status(), 401);
-    assert_eq!(ask(&service, request("/").body(Full::default()).unwrap()).await.status(), 429);
-    println!("{}", layer.describe());
 }

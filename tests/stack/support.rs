@@ -36,6 +36,10 @@ pub(crate) fn request(path: &str) -> http::request::Builder {
     Request::get(path).extension(PeerAddr::new(([192, 0, 2, 1], 4711).into()))
 }
 
+pub(crate) async fn hello<B>(_: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(Response::new(Full::from("hello")))
+}
+
 /// The answer of a service, and its body.
 pub(crate) async fn ask<S, B>(service: &S, request: Request<Full<Bytes>>) -> Response<Bytes>
 where

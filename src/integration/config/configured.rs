@@ -18,7 +18,7 @@ use crate::layers::validate::ValidateResponsesLayer;
 #[cfg(feature = "_auth")]
 use crate::layers::{auth::AuthLayer, authz::AuthzLayer};
 use crate::spine::key::ClientIp;
-use crate::stack::{Configured, ConfiguredPlaces, Stack};
+use crate::stack::{Configured, ConfiguredLayer, ConfiguredPlaces, Stack};
 
 /// The layers that a [`StackConfig`] describes, as handles and as a [`Stack`]. Made by [`StackConfig::load`].
 #[derive(Debug)]
@@ -123,6 +123,11 @@ impl StackLayers {
             #[cfg(feature = "cache")]
             cache: self.cache.as_ref().map_or_else(CacheLayer::empty, Cache::layer),
         })
+    }
+
+    /// The whole of it, where no other layers stand between.
+    pub fn layer(&self) -> ConfiguredLayer {
+        self.stack().finish()
     }
 
     /// What they were made of.

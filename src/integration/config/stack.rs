@@ -50,7 +50,7 @@ use crate::spine::config::ConfigError;
 /// let layer = layers.stack().build()?;
 /// assert_eq!(
 ///     layer.describe(),
-///     "security headers  13 fields, HSTS when secure; 77 removed\n\
+///     "security headers  8 fields, HSTS when secure; 78 removed\n\
 ///      deadline          10s at most, less by grpc-timeout, up to the head",
 /// );
 /// # }
