@@ -34,6 +34,7 @@
 mod integration;
 mod layers;
 mod spine;
+pub mod stack;
 mod wiring;
 
 pub use self::spine::body::ResponseBody;

@@ -202,6 +202,20 @@ fn nothing_points_at_the_integrations() {
     assert!(names_integration(&source("src/spine/a.rs", "\"no integration knows the peer\"")).is_none());
 }
 
+fn names_stack(source: &Source) -> Option<String> {
+    let may =
+        ["src/lib.rs", "src/stack/", "src/integration/config/"].iter().any(|place| source.path.starts_with(place));
+    (!may && reaches(&source.code, "stack")).then(|| "names `stack`".to_owned())
+}
+
+#[test]
+fn nothing_points_at_the_stack() {
+    assert_none(breaches(&sources(), names_stack), "a layer knows nothing of those around it:");
+    assert!(names_stack(&source("src/layers/a/b.rs", "use crate::stack::Stack;")).is_some());
+    assert!(names_stack(&source("src/spine/a.rs", "use crate::{stack as s};")).is_some());
+    assert!(names_stack(&source("src/integration/config/a.rs", "use crate::stack::Stack;")).is_none());
+}
+
 fn impure_engine(source: &Source) -> Option<String> {
     // A body is polled, a task goes on beside requests, a client speaks to other servers, a test kit plays one.
     const SHELL: [&str; 8] =

@@ -16,6 +16,7 @@ pub(crate) mod config;
 #[cfg(any(feature = "cache", feature = "circuit-breaker", feature = "retry"))]
 pub(crate) mod date;
 pub(crate) mod deadline;
+pub(crate) mod describe;
 pub(crate) mod event;
 #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
 pub(crate) mod form;

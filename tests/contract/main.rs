@@ -420,3 +420,65 @@ mod validate {
         contract!(no_responses: ValidateResponsesLayer::empty(), allocations = [0, 0], needs = Clone);
     }
 }
+
+#[cfg(all(
+    feature = "auth",
+    feature = "bulkhead",
+    feature = "circuit-breaker",
+    feature = "deadline",
+    feature = "load-shed",
+    feature = "rate-limit",
+    feature = "security-headers"
+))]
+mod stack {
+    use std::time::Duration;
+
+    use tower_rampart::auth::{ApiKeys, Auth};
+    use tower_rampart::authz::{AuthzLayer, PolicyTable, Rule};
+    use tower_rampart::bulkhead::Bulkhead;
+    use tower_rampart::circuit_breaker::{CircuitBreaker, Window};
+    use tower_rampart::deadline::{Deadlines, PropagateDeadlineLayer, TryTimeoutLayer};
+    use tower_rampart::key::GlobalKey;
+    use tower_rampart::load_shed::LoadShed;
+    use tower_rampart::rate_limit::{HeaderStyle, Policy, Quota, RateLimit, RateLimitLayer};
+    use tower_rampart::security_headers::SecurityHeadersLayer;
+    use tower_rampart::stack::{ReloadableLayer, Stack, UpstreamStack};
+
+    use super::*;
+
+    fn ample() -> RateLimitLayer {
+        let quota = Quota::new(1_000_000).per(Duration::from_secs(3600));
+        let policy = Policy::new("ample", quota).key(GlobalKey);
+        RateLimit::new().add_policy(policy).headers(HeaderStyle::None).build().unwrap()
+    }
+
+    fn everybody() -> AuthzLayer {
+        let table = PolicyTable::new().add_rule(Rule::public("root", "/")).add_rule(Rule::public("all", "/{*all}"));
+        AuthzLayer::new(table.build().unwrap())
+    }
+
+    contract!(empty: Stack::new().build().unwrap(), allocations = [0, 0]);
+    // What its layers allocate, and nothing of its own. Who waits for keys needs a clone of the inner service.
+    contract!(server: Stack::new()
+        .authz(everybody())
+        .auth(Auth::new().api_keys(ApiKeys::default()).optional(true).build().unwrap())
+        .rate_limit_by_address(ample())
+        .rate_limit_by_identity(ample())
+        .deadline(Deadlines::new().without_max().build().unwrap())
+        .load_shed(LoadShed::gradient2().build().unwrap())
+        .security_headers(SecurityHeadersLayer::api())
+        .build()
+        .unwrap(), allocations = [2, 3], needs = Clone);
+    contract!(client: UpstreamStack::new()
+        .propagate_deadline(PropagateDeadlineLayer::grpc())
+        .bulkhead(Bulkhead::new(4).build().unwrap())
+        .try_timeout(TryTimeoutLayer::new(Duration::from_secs(30)).unwrap())
+        .circuit_breaker(
+            CircuitBreaker::new("contract").window(Window::calls(1_000_000)).min_calls(1_000_000).build().unwrap()
+        )
+        .build(), allocations = [0, 0], needs = Clone);
+    // Who exchanges its layers needs the inner service for the next ones.
+    contract!(reloadable: ReloadableLayer::new(
+        Stack::new().load_shed(LoadShed::gradient2().build().unwrap()).build().unwrap()
+    ), allocations = [0, 0], needs = Clone);
+}

@@ -1,7 +1,7 @@
 //! Contenders that do the same work: here those that put the same security headers on the same response, in [`limits`]
 //! those that limit the same clients, in [`breakers`] those that guard the same handler, in [`tokens`] those that check the same token, in [`caches`] those that have the
 //! same response, in [`openapi`] those that judge the same request, in [`waits`] those that bound a call's time, or make it
-//! again.
+//! again, in [`stack`] the ways to put six layers on a router.
 //!
 //! Each is a service whose handler has its response ready, so that a measurement sees the layer alone.
 
@@ -20,6 +20,7 @@ pub mod caches;
 pub mod limits;
 pub mod openapi;
 pub mod pressure;
+pub mod stack;
 pub mod tokens;
 pub mod waits;
 

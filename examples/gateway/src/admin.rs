@@ -98,7 +98,9 @@ async fn purge(state: &State, request: Request<Incoming>) -> Response<Body> {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
-    let Some(cache) = state.pipeline().cache.clone() else { return refuse(state, &request, ProblemKind::NotFound) };
+    let Some(cache) = state.pipeline().layers.cache().cloned() else {
+        return refuse(state, &request, ProblemKind::NotFound);
+    };
     let (parts, body) = request.into_parts();
     let read = tokio::time::timeout(PURGE_BODY, Limited::new(body, MAX_PURGE_BYTES).collect()).await;
     let asked = match read {

@@ -10,21 +10,13 @@ use http::uri::Authority;
 use rustls::ServerConfig;
 use serde::{Deserialize, Deserializer};
 use tower_rampart::ConfigError;
-use tower_rampart::auth::AuthLayer;
-use tower_rampart::authz::AuthzLayer;
 use tower_rampart::bulkhead::BulkheadLayer;
-use tower_rampart::cache::Cache;
 use tower_rampart::config::{
     self, AuthConfig, AuthzConfig, BulkheadConfig, CacheConfig, CircuitBreakerConfig, ClientIpConfig, LoadShedConfig,
-    RateLimitConfig, RetryConfig, SecurityHeadersConfig, TimeoutsConfig, ValidateConfig,
+    RateLimitConfig, RetryConfig, SecurityHeadersConfig, StackConfig, StackLayers, TimeoutsConfig, ValidateConfig,
 };
-use tower_rampart::deadline::{DeadlineLayer, TryTimeoutLayer};
-use tower_rampart::key::ClientIp;
-use tower_rampart::load_shed::LoadShedLayer;
-use tower_rampart::rate_limit::ThrottleLayer;
+use tower_rampart::deadline::TryTimeoutLayer;
 use tower_rampart::retry::Retries;
-use tower_rampart::security_headers::SecurityHeadersLayer;
-use tower_rampart::validate::{ValidateLayer, ValidateResponsesLayer};
 
 use crate::proxy::{self, Layers};
 use crate::tls::{self, TlsConfig};
@@ -99,19 +91,10 @@ impl Default for Config {
 pub struct Loaded {
     pub config: Config,
     pub tls: Option<Arc<ServerConfig>>,
-    pub client_ip: ClientIp,
-    pub headers: SecurityHeadersLayer,
-    /// Limits on strangers, and on those who are known.
-    pub limits: [ThrottleLayer; 2],
-    pub auth: AuthLayer,
-    pub authz: AuthzLayer,
-    pub validate: ValidateLayer,
-    pub responses: ValidateResponsesLayer,
-    pub cache: Option<Cache>,
-    pub deadline: DeadlineLayer,
+    /// What stands before the proxy.
+    pub stack: StackLayers,
     /// What stands before the upstream.
     pub layers: Layers,
-    pub load_shed: LoadShedLayer,
 }
 
 /// The most bytes of a configuration file that are read.
@@ -132,63 +115,27 @@ impl Loaded {
         }
         let base = flags.config.as_deref().and_then(Path::parent).unwrap_or_else(|| Path::new(""));
         let tls = config.tls.as_ref().map(|tls| tls::load(tls, base)).transpose()?;
-        let client_ip = config.client_ip.to_client_ip();
-        let headers = match &config.security_headers {
-            Some(table) => table.to_layer(&client_ip)?,
-            None => SecurityHeadersLayer::empty(),
-        };
-        let (auth, outside, inside) = match &config.auth {
-            Some(table) => {
-                let (outside, inside) = config.rate_limit.split_by_identity();
-                let auth = match &config.authz {
-                    Some(authz) => table.to_layer_before(authz, base)?,
-                    None => table.to_layer(base)?,
-                };
-                (auth, outside, inside)
-            }
-            // Nobody is known, so all limits stand in one place and agree with each other.
-            None => (AuthLayer::empty(), config.rate_limit.clone(), RateLimitConfig::default()),
-        };
-        let limits = [outside.to_layer(&client_ip)?, inside.to_layer(&client_ip)?];
-        let authz = match &config.authz {
-            Some(table) => {
-                let challenge = config.auth.as_ref().map(AuthConfig::challenge).unwrap_or_default();
-                table.to_layer()?.challenge(challenge).with_client_ip(client_ip.clone())
-            }
-            None => AuthzLayer::empty(),
-        };
-        let (validate, responses) = match &config.validate {
-            Some(table) if config.auth.is_some() => {
-                (table.to_layer_behind_auth(base)?, table.to_responses_layer(base)?)
-            }
-            Some(table) => (table.to_layer(base)?, table.to_responses_layer(base)?),
-            None => (ValidateLayer::empty(), ValidateResponsesLayer::empty()),
-        };
-        let cache = config.cache.as_ref().map(cache).transpose()?;
-        let load_shed = match &config.load_shed {
-            Some(table) => table.to_layer()?,
-            None => LoadShedLayer::empty(),
-        };
-        let deadline = match &config.timeouts {
-            Some(table) => table.to_deadline_layer()?,
-            None => DeadlineLayer::empty(),
-        };
+        let stack = config.stack().load(base)?;
         let layers = layers(&config)?;
-        Ok(Self {
-            config,
-            tls,
-            client_ip,
-            headers,
-            limits,
-            auth,
-            authz,
-            validate,
-            responses,
-            cache,
-            load_shed,
-            deadline,
-            layers,
-        })
+        Ok(Self { config, tls, stack, layers })
+    }
+}
+
+impl Config {
+    /// The tables of what stands before the proxy.
+    fn stack(&self) -> StackConfig {
+        let mut stack = StackConfig::default();
+        stack.client_ip.clone_from(&self.client_ip);
+        stack.security_headers.clone_from(&self.security_headers);
+        stack.rate_limit.clone_from(&self.rate_limit);
+        stack.auth.clone_from(&self.auth);
+        stack.authz.clone_from(&self.authz);
+        stack.validate.clone_from(&self.validate);
+        stack.cache.clone_from(&self.cache);
+        stack.timeouts.clone_from(&self.timeouts);
+        stack.load_shed.clone_from(&self.load_shed);
+        stack.written_inside = WRITTEN_BY_PROXY.map(String::from).into();
+        stack
     }
 }
 
@@ -211,13 +158,6 @@ fn layers(config: &Config) -> Result<Layers, ConfigError> {
 
 /// Fields that the proxy writes: what varies by them varies by something that the cache does not see.
 const WRITTEN_BY_PROXY: [&str; 6] = ["x-auth-", "x_auth_", "x-forwarded-for", "x-request-id", "via", "te"];
-
-fn cache(table: &CacheConfig) -> Result<Cache, ConfigError> {
-    table.to_builder().written_inside(WRITTEN_BY_PROXY).build().map_err(|error| {
-        let setting = format!("cache.{}", error.setting());
-        error.for_setting(setting)
-    })
-}
 
 fn read_file(file: &Path) -> Result<String, ConfigError> {
     let refuse = |breach: String| {

@@ -74,7 +74,7 @@ impl State {
     }
 
     fn has_keys(&self) -> bool {
-        if !self.keys_were_there.load(Ordering::Acquire) && self.pipeline().auth.is_ready() {
+        if !self.keys_were_there.load(Ordering::Acquire) && self.pipeline().layers.auth().is_ready() {
             self.keys_were_there.store(true, Ordering::Release);
         }
         self.keys_were_there.load(Ordering::Acquire)
@@ -89,7 +89,7 @@ impl State {
             gauge!("rampart_bulkhead_queued", "bulkhead" => "upstream").set(bulkhead.queued() as f64);
         }
         if pipeline.config.load_shed.is_some() {
-            let shed = pipeline.load_shed.snapshot();
+            let shed = pipeline.layers.load_shed().snapshot();
             gauge!("rampart_load_shed_limit").set(shed.limit() as f64);
             gauge!("rampart_load_shed_in_flight").set(shed.in_flight() as f64);
         }
@@ -110,7 +110,8 @@ impl State {
     /// The document of `/-/state`.
     pub fn describe(&self) -> serde_json::Value {
         let pipeline = self.pipeline();
-        let policies = pipeline.limits.iter().flat_map(|limits| limits.policies().map(move |name| (limits, name)));
+        let limits: Vec<_> = pipeline.layers.rate_limits().collect();
+        let policies = limits.iter().flat_map(|limits| limits.policies().map(move |name| (limits, name)));
         let rate_limit: serde_json::Map<_, _> = policies
             .map(|(limits, name)| {
                 let policy = serde_json::json!({
@@ -121,7 +122,7 @@ impl State {
                 (name.to_owned(), policy)
             })
             .collect();
-        let cache = pipeline.cache.as_ref().map(|cache| {
+        let cache = pipeline.layers.cache().map(|cache| {
             let stats = cache.stats();
             serde_json::json!({
                 "entries": stats.entries,
@@ -158,7 +159,7 @@ impl State {
             serde_json::Map::from_iter([(pipeline.config.upstream.to_string(), state)])
         });
         let load_shed = pipeline.config.load_shed.as_ref().map(|_| {
-            let shed = pipeline.load_shed.snapshot();
+            let shed = pipeline.layers.load_shed().snapshot();
             serde_json::json!({
                 "limit": shed.limit(),
                 "in_flight": shed.in_flight(),

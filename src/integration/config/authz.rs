@@ -115,6 +115,11 @@ impl AuthzConfig {
         self.rule.iter().flat_map(|rule| rule.0.asked_scopes()).collect()
     }
 
+    /// The first rule that asks who the caller is.
+    pub(super) fn rule_for_callers(&self) -> Option<&str> {
+        self.rule.iter().find_map(|rule| rule.0.asks_for_caller())
+    }
+
     /// The layer that the table describes.
     ///
     /// # Errors

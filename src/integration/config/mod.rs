@@ -35,6 +35,7 @@ mod cache;
 #[cfg(feature = "circuit-breaker")]
 mod circuit_breaker;
 mod client_ip;
+mod configured;
 #[cfg(any(feature = "_sleep", feature = "load-shed"))]
 mod duration;
 #[cfg(feature = "rate-limit")]
@@ -50,6 +51,7 @@ mod retry;
 mod security_headers;
 #[cfg(any(feature = "cache", feature = "validate"))]
 mod size;
+mod stack;
 #[cfg(feature = "deadline")]
 mod timeouts;
 #[cfg(feature = "validate")]
@@ -68,6 +70,7 @@ pub use self::cache::CacheConfig;
 #[cfg(feature = "circuit-breaker")]
 pub use self::circuit_breaker::CircuitBreakerConfig;
 pub use self::client_ip::ClientIpConfig;
+pub use self::configured::StackLayers;
 #[cfg(feature = "load-shed")]
 pub use self::load_shed::LoadShedConfig;
 pub use self::parse::{carry, parse};
@@ -77,6 +80,7 @@ pub use self::rate_limit::RateLimitConfig;
 pub use self::retry::RetryConfig;
 #[cfg(feature = "security-headers")]
 pub use self::security_headers::SecurityHeadersConfig;
+pub use self::stack::StackConfig;
 #[cfg(feature = "deadline")]
 pub use self::timeouts::TimeoutsConfig;
 #[cfg(feature = "validate")]

@@ -28,7 +28,7 @@ const MAX_KEYS_PER_ID: usize = 8;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct ApiKeys(HashMap<Box<str>, Vec<ApiKey>>);
+pub struct ApiKeys(pub(super) HashMap<Box<str>, Vec<ApiKey>>);
 
 /// One API key.
 #[derive(Clone)]

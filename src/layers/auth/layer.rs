@@ -224,7 +224,7 @@ impl Auth {
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct AuthLayer {
-    auth: Arc<Auth>,
+    pub(super) auth: Arc<Auth>,
 }
 
 impl AuthLayer {

@@ -136,6 +136,7 @@ mod api_key;
 mod basic;
 mod claims;
 mod credential;
+mod describe;
 mod digest;
 mod future;
 mod http;

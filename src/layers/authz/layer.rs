@@ -19,8 +19,8 @@ use crate::spine::rejection::{Refuser, RenderRejection};
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct AuthzLayer {
-    policies: Arc<Policies>,
-    settings: Arc<Settings>,
+    pub(super) policies: Arc<Policies>,
+    pub(super) settings: Arc<Settings>,
 }
 
 /// Watches and changes an [`AuthzLayer`] at work. Clones are the same, and so are those of the layer.

@@ -85,6 +85,7 @@
 //! of their own for the request, with all of them.
 
 mod context;
+mod describe;
 mod explanation;
 mod layer;
 mod policy;

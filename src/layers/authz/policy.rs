@@ -44,6 +44,11 @@ pub trait Policy: Send + Sync + 'static {
         true
     }
 
+    /// How many rules there are, for whoever looks at a stack.
+    fn rules(&self) -> Option<usize> {
+        None
+    }
+
     /// Whether each decision of this rule is reported.
     fn audits(&self, rule: &str) -> bool {
         let _ = rule;

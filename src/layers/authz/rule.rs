@@ -106,6 +106,12 @@ impl Rule {
         self.scopes.iter().map(AsRef::as_ref)
     }
 
+    /// The rule's id, if it lets those alone through who are known.
+    #[cfg(feature = "config")]
+    pub(crate) fn asks_for_caller(&self) -> Option<&str> {
+        (self.effect == Effect::Allow).then_some(&*self.id)
+    }
+
     /// The rule's template, when all of it can be.
     pub(super) fn check(&self) -> Result<Template, ConfigError> {
         let id = &self.id;

@@ -160,6 +160,10 @@ impl Policy for PolicyTable {
         self.decide(context)
     }
 
+    fn rules(&self) -> Option<usize> {
+        Some(self.rules.len())
+    }
+
     fn effective(&self, caller: &Identity) -> Option<Identity> {
         if self.roles.is_empty() {
             return None;

@@ -184,8 +184,8 @@ pub(super) struct Core {
 /// or as [`client`](Self::client) does.
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct BulkheadLayer<F = AsResponse> {
-    core: Option<Arc<Core>>,
-    places: Arc<Places>,
+    pub(super) core: Option<Arc<Core>>,
+    pub(super) places: Arc<Places>,
     form: PhantomData<F>,
 }
 

@@ -75,6 +75,7 @@ mod body;
 mod compartment;
 #[cfg(test)]
 mod compartment_tests;
+mod describe;
 mod future;
 mod handle;
 mod layer;

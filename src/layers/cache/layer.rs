@@ -316,7 +316,7 @@ impl fmt::Debug for CacheBuilder {
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct CacheLayer {
-    core: Option<Arc<Core>>,
+    pub(super) core: Option<Arc<Core>>,
 }
 
 impl CacheLayer {

@@ -145,6 +145,7 @@
 mod conditional;
 mod core;
 mod decline;
+mod describe;
 mod directives;
 mod entry;
 mod fetch;

@@ -58,6 +58,11 @@ impl Memory {
         })
     }
 
+    /// What all of it may weigh.
+    pub(super) fn room(&self) -> u64 {
+        self.cache.capacity()
+    }
+
     pub(super) fn get(&self, key: &[u8]) -> Option<Arc<Resource>> {
         self.cache.get(key)
     }

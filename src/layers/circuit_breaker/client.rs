@@ -22,7 +22,7 @@ use crate::spine::request::RequestView;
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct CircuitBreakerClientLayer<C = AllErrors> {
-    circuits: Arc<Circuits>,
+    pub(super) circuits: Arc<Circuits>,
     errors: C,
 }
 

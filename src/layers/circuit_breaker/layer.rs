@@ -337,7 +337,7 @@ impl Time {
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct CircuitBreakerLayer<C = AllErrors> {
-    circuits: Arc<Circuits>,
+    pub(super) circuits: Arc<Circuits>,
     errors: C,
 }
 

@@ -175,6 +175,7 @@
 mod circuit;
 mod circuits;
 mod client;
+mod describe;
 mod errors;
 mod future;
 mod half_open;

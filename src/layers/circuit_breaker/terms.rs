@@ -18,6 +18,12 @@ impl Rate {
     }
 }
 
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} %", f64::from(self.0) / f64::from(WHOLE / 100))
+    }
+}
+
 /// Where a window slides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Span {

@@ -154,7 +154,7 @@ impl fmt::Debug for Deadlines {
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct DeadlineLayer {
-    core: Option<Arc<Core>>,
+    pub(super) core: Option<Arc<Core>>,
 }
 
 impl DeadlineLayer {
@@ -181,7 +181,7 @@ impl<S> Layer<S> for DeadlineLayer {
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct DeadlineBodyLayer {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
 }
 
 impl<S> Layer<S> for DeadlineBodyLayer {

@@ -95,6 +95,7 @@
 //! once: one allocation. A layer whose terms bound nothing reads no clock.
 
 mod body;
+mod describe;
 mod future;
 mod layer;
 mod propagate;

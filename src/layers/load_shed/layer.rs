@@ -238,17 +238,17 @@ impl fmt::Debug for LoadShed {
 
 /// Who is never shed.
 #[derive(Default)]
-struct Spared {
-    paths: Vec<PathPattern>,
+pub(super) struct Spared {
+    pub(super) paths: Vec<PathPattern>,
     when: Option<Arc<Spare>>,
 }
 
 /// A layer's settings.
 pub(super) struct Core {
-    algorithm: Algorithm,
-    range: Range,
+    pub(super) algorithm: Algorithm,
+    pub(super) range: Range,
     window_nanos: u64,
-    spared: Spared,
+    pub(super) spared: Spared,
     criticality: Option<Arc<CriticalityOf>>,
     pub(super) judge: Judge,
     pub(super) until_head: bool,
@@ -283,8 +283,8 @@ impl Core {
 /// or as [`client`](Self::client) does.
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct LoadShedLayer<F = AsResponse> {
-    core: Option<Arc<Core>>,
-    state: Arc<State>,
+    pub(super) core: Option<Arc<Core>>,
+    pub(super) state: Arc<State>,
     form: PhantomData<F>,
 }
 

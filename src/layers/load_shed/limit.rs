@@ -61,6 +61,11 @@ impl AdaptiveLimit {
         self.measuring.is_some()
     }
 
+    /// Between what the limit stays.
+    pub(super) const fn range(&self) -> Range {
+        self.range
+    }
+
     /// The latency that is expected, in nanoseconds, where the algorithm has such a thing.
     pub(super) fn expected(&self) -> Option<f64> {
         match &self.algorithm {

@@ -110,6 +110,7 @@
 mod aimd;
 mod body;
 mod criticality;
+mod describe;
 mod future;
 mod gradient2;
 mod handle;

@@ -110,6 +110,10 @@ impl State {
         self.limit.load(Ordering::Relaxed)
     }
 
+    pub(super) fn range(&self) -> Range {
+        self.engine().range()
+    }
+
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }

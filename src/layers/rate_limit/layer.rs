@@ -279,7 +279,7 @@ impl Core {
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct RateLimitLayer {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
 }
 
 impl RateLimitLayer {

@@ -109,6 +109,7 @@ mod agreement;
 mod bucket;
 mod builds;
 mod choice;
+mod describe;
 mod fields;
 mod future;
 mod handle;

@@ -13,8 +13,8 @@ pub(super) const WINDOW_SECS: u64 = 10;
 /// Requests and retries of each recent second.
 #[derive(Debug)]
 pub(super) struct Budget {
-    percent: u32,
-    floor: u32,
+    pub(super) percent: u32,
+    pub(super) floor: u32,
     pub(super) seconds: [AtomicU64; WINDOW_SECS as usize],
     /// Held by retries alone, so that two of them do not take the last place both. Requests count without it.
     taking: Mutex<()>,

@@ -226,16 +226,22 @@ impl fmt::Debug for Retries {
 
 /// Tries calls again as a [`RetryPolicy`] says: tower's own retry, and around it what keeps bodies. See the [module](super)
 /// for the manual.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct RetryLayer<V = Typed> {
-    policy: RetryPolicy<V>,
+    pub(super) policy: RetryPolicy<V>,
 }
 
 impl<V> RetryLayer<V> {
     /// Tries again as this policy says. Layers with clones of one policy have one budget.
     pub const fn new(policy: RetryPolicy<V>) -> Self {
         Self { policy }
+    }
+}
+
+impl<V> Clone for RetryLayer<V> {
+    fn clone(&self) -> Self {
+        Self::new(self.policy.clone())
     }
 }
 

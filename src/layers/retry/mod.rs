@@ -125,6 +125,7 @@ mod budget;
 #[cfg(test)]
 mod budget_tests;
 mod decide;
+mod describe;
 mod errors;
 mod future;
 mod layer;

@@ -86,6 +86,10 @@ impl RetryPolicy {
 }
 
 impl<V> RetryPolicy<V> {
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// How much is left.
     #[must_use]
     pub fn budget(&self) -> RetryBudget {

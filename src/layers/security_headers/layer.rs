@@ -21,7 +21,7 @@ use super::service::SecurityHeadersService;
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct SecurityHeadersLayer {
-    plans: Arc<Plans>,
+    pub(super) plans: Arc<Plans>,
 }
 
 impl SecurityHeadersLayer {

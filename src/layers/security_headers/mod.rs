@@ -91,6 +91,7 @@
 //! [`SecureTransport`]: crate::key::SecureTransport
 
 mod csp;
+mod describe;
 mod fingerprint;
 mod future;
 mod hsts;

@@ -89,6 +89,25 @@ impl Plans {
         }
     }
 
+    /// What responses get, on one line; `None` when that is nothing.
+    pub(super) fn describe(&self) -> Option<String> {
+        let Plan { ours, rules, .. } = &self.secure.document;
+        if rules.is_empty() && !self.no_store_for_credentials {
+            return None;
+        }
+        let nonce = if self.uses_nonce() { ", a nonce" } else { "" };
+        let hsts = match self.hsts_when {
+            Some(HstsWhen::Secure) => ", HSTS when secure",
+            Some(HstsWhen::Always) => ", HSTS",
+            Some(HstsWhen::Never) | None => "",
+        };
+        let removed = match rules.removed() {
+            0 => String::new(),
+            removed => format!("; {removed} removed"),
+        };
+        Some(format!("{} fields{nonce}{hsts}{removed}", ours.keys_len()))
+    }
+
     /// Whether a handler can ask for a nonce.
     pub(super) fn uses_nonce(&self) -> bool {
         self.csp.is_some() || self.csp_report_only.is_some()

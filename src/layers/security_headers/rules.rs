@@ -48,6 +48,11 @@ impl Rules {
         if self.filter.get(word).is_some_and(|bits| bits & bit != 0) { self.by_name.get(name).copied() } else { None }
     }
 
+    /// How many fields are removed.
+    pub(super) fn removed(&self) -> usize {
+        self.by_name.values().filter(|rule| **rule == Rule::Remove).count()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.by_name.is_empty()
     }

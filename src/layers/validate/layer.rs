@@ -277,7 +277,7 @@ impl fmt::Debug for Validate {
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct ValidateLayer {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl ValidateLayer {

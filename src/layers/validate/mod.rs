@@ -193,6 +193,7 @@ mod body;
 mod breach;
 mod budget;
 mod content;
+mod describe;
 #[cfg(feature = "openapi")]
 mod described;
 mod end;

@@ -288,6 +288,10 @@ impl Routes {
         Ok(all)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.routes.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.routes.is_empty()
     }

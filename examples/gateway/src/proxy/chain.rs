@@ -18,6 +18,7 @@ use tower_rampart::deadline::{
     AsError, PropagateDeadlineLayer, PropagateDeadlineService, TryTimeoutLayer, TryTimeoutService,
 };
 use tower_rampart::retry::{PeekedBody, ReplayBody, RetryLayer, RetryPolicy, RetryService};
+use tower_rampart::stack::UpstreamStack;
 
 use super::Breaker;
 use super::sent::{Fate, Sent};
@@ -42,9 +43,13 @@ pub struct Layers {
 
 impl Layers {
     pub fn around(self, upstream: Upstream) -> Chain {
-        let client = PropagateDeadlineLayer::grpc().layer(Client(Arc::new(upstream)));
-        let try_once = self.try_timeout.as_error().layer(self.bulkhead.layer(client));
-        RetryLayer::new(self.retry).layer(self.breaker.layer(try_once))
+        let stack = UpstreamStack::new()
+            .retry(RetryLayer::new(self.retry))
+            .circuit_breaker(self.breaker)
+            .try_timeout(self.try_timeout.as_error())
+            .bulkhead(self.bulkhead)
+            .propagate_deadline(PropagateDeadlineLayer::grpc());
+        stack.build().layer(Client(Arc::new(upstream)))
     }
 }
 

@@ -172,6 +172,11 @@ impl JwtVerifier {
     }
 
     #[cfg(feature = "introspection")]
+    /// Whose tokens are accepted.
+    pub(in crate::layers::auth) fn issuers(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().map(|issuer| &*issuer.rules().issuer)
+    }
+
     pub(in crate::layers::auth) const fn token_bytes(&self) -> usize {
         self.max_token_bytes
     }

@@ -26,15 +26,15 @@ use crate::spine::rejection::{Refuser, RenderRejection};
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct PropagateDeadlineLayer {
-    core: Arc<Core>,
+    pub(in super::super) core: Arc<Core>,
     clock: Clock,
 }
 
 /// What all services of a layer share.
-pub(super) struct Core {
-    pub(super) field: TimeoutField,
+pub(in super::super) struct Core {
+    pub(in super::super) field: TimeoutField,
     /// Whether requests are told of that are no gRPC.
-    pub(super) is_for_all: bool,
+    pub(in super::super) is_for_all: bool,
     pub(super) refuser: Refuser,
 }
 

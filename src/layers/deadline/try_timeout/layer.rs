@@ -32,7 +32,7 @@ use crate::spine::rejection::{Refuser, RenderRejection};
 /// ```
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct TryTimeoutLayer<A = AsResponse> {
-    core: Arc<Core>,
+    pub(in super::super) core: Arc<Core>,
     form: PhantomData<A>,
 }
 
@@ -47,8 +47,8 @@ pub struct AsResponse;
 pub struct AsError;
 
 /// What all services of a layer share.
-pub(super) struct Core {
-    timeout: Option<Duration>,
+pub(in super::super) struct Core {
+    pub(in super::super) timeout: Option<Duration>,
     clock: Clock,
     pub(super) refuser: Refuser,
     said_no_timer: AtomicBool,

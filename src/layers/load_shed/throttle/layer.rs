@@ -133,7 +133,7 @@ impl fmt::Debug for AdaptiveThrottle {
 }
 
 /// What all services of a layer share.
-pub(super) struct Core {
+pub(in super::super) struct Core {
     /// Where its nanoseconds begin.
     start: Instant,
     ratio: Mutex<Ratio>,
@@ -155,6 +155,10 @@ impl Core {
             let now = self.now();
             self.ratio().settle(now, admitted, answer);
         }
+    }
+
+    pub(in super::super) fn describe(&self) -> String {
+        self.ratio().describe()
     }
 
     fn now(&self) -> u64 {
@@ -185,7 +189,7 @@ impl Core {
 /// called. `F` is how it refuses: by a response, or as [`client`](Self::client) does.
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct AdaptiveThrottleLayer<F = AsResponse> {
-    core: Arc<Core>,
+    pub(in super::super) core: Arc<Core>,
     form: PhantomData<F>,
 }
 

@@ -47,6 +47,10 @@ impl Ratio {
         Self { k, max_probability, bucket_nanos, buckets: Default::default(), epoch: 0, requests: 0, accepts: 0 }
     }
 
+    pub(super) fn describe(&self) -> String {
+        format!("{} calls for each that is accepted, refuses {} % at most", self.k, self.max_probability * 100.0)
+    }
+
     /// The probability with which the next request is refused.
     pub(super) fn probability(&mut self, now: u64) -> f64 {
         self.advance(now);

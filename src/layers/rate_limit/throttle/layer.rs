@@ -29,7 +29,7 @@ use super::service::ThrottleService;
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct ThrottleLayer {
-    core: Arc<Core>,
+    pub(in super::super) core: Arc<Core>,
 }
 
 impl ThrottleLayer {

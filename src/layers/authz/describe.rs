@@ -1,0 +1,19 @@
+//! The layer on one line.
+
+use super::layer::AuthzLayer;
+use super::policy::Policy;
+use crate::spine::describe::Describe;
+
+/// What a policy says of itself.
+fn text(policy: &dyn Policy) -> String {
+    policy.rules().map_or_else(|| String::from("a policy of your own"), |rules| format!("{rules} rules"))
+}
+
+impl Describe for AuthzLayer {
+    fn describe(&self) -> Option<String> {
+        let policies = self.policies.now();
+        let enforced = policies.enforced.map(|policy| text(&*policy))?;
+        let shadow = policies.shadow.map(|policy| format!("; in shadow {}", text(&*policy))).unwrap_or_default();
+        Some(format!("{enforced}, what none allows is refused{shadow}"))
+    }
+}

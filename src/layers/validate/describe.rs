@@ -1,0 +1,26 @@
+//! The layers on one line.
+
+use super::breach::Check;
+use super::layer::{UnknownPaths, ValidateLayer};
+use crate::spine::describe::{Describe, bytes};
+
+impl Describe for ValidateLayer {
+    fn describe(&self) -> Option<String> {
+        let shared = &self.shared;
+        if shared.is_empty {
+            return None;
+        }
+        let body = format!("bodies up to {}", bytes(shared.limits.body_bytes as u64));
+        let routes = match (shared.routes.len(), shared.unknown_paths) {
+            (0, _) => String::new(),
+            (routes, UnknownPaths::Pass) => format!(", {routes} routes described"),
+            (routes, UnknownPaths::Refuse) => format!(", {routes} routes described, unknown paths refused"),
+        };
+        let mode = match shared.reported.len() {
+            0 => "",
+            all if all == Check::ALL.len() => "; reports and refuses nothing",
+            _ => "; reports some checks only",
+        };
+        Some(format!("{body}{routes}{mode}"))
+    }
+}

@@ -1,0 +1,74 @@
+//! Stacks from tables.
+
+use std::path::Path;
+
+use http::StatusCode;
+use http_body_util::Full;
+use tower::{Layer as _, service_fn};
+use tower_rampart::config::{self, StackConfig, StackLayers};
+
+use crate::support::{KEY, ask, hello, request};
+
+const AUTH: &str = "[[auth.api_key]]\nid = \"batch\"\n\
+     sha256 = \"2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\"\n";
+const RULE: &str = "[[authz.rule]]\nid = \"all\"\nmethods = [\"*\"]\npath = \"/{*rest}\"\n";
+
+fn load(text: &str) -> Result<StackLayers, tower_rampart::ConfigError> {
+    config::parse::<StackConfig>(text, "stack.toml")?.load(Path::new("."))
+}
+
+#[test]
+fn all_tables_together() {
+    let text = format!(
+        "[client_ip]\ntrusted_proxies = [\"10.0.0.0/8\"]\n\
+         [security_headers]\n[load_shed]\n[timeouts]\n[validate]\n[cache]\n\
+         [[rate_limit]]\nname = \"flood\"\nquota = 10\nwindow = \"1m\"\n\
+         [[rate_limit]]\nname = \"plan\"\nquota = 5\nwindow = \"1m\"\nkey = [\"subject\"]\n{AUTH}{RULE}allow = \"authenticated\"\n"
+    );
+    let described = load(&text).unwrap().stack().build().unwrap().describe();
+    let places: Vec<_> = described.lines().map(|line| line.split("  ").next().unwrap()).collect();
+    let order = [
+        "security headers",
+        "load shed",
+        "deadline",
+        "rate limit by address",
+        "auth",
+        "rate limit by identity",
+        "authz",
+        "validate",
+        "cache",
+    ];
+    assert_eq!(places, order, "{described}");
+    assert!(described.contains("flood: 10 per 1m\n") && described.contains("plan: 5 per 1m\n"), "{described}");
+}
+
+#[test]
+fn rules_for_callers_need_somebody_who_finds_out() {
+    let error = load(&format!("{RULE}allow = \"authenticated\"\n")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "authz.rule: `all` asks who the caller is, and nothing finds out; \
+         add an `[auth]` table, or write `allow = \"public\"`"
+    );
+    load(&format!("{RULE}allow = \"public\"\n")).unwrap();
+    load(&format!("{RULE}deny = true\n")).unwrap();
+    load(&format!("{RULE}allow = \"authenticated\"\n{AUTH}")).unwrap();
+}
+
+#[test]
+fn errors_name_the_place() {
+    let error = load("[cache]\nbytes = \"1KiB\"\n").unwrap_err();
+    assert!(error.to_string().starts_with("cache.bytes: `1024` has no room"), "{error}");
+    let error = load("[caches]\n").unwrap_err();
+    assert!(error.to_string().starts_with("stack.toml:1: caches: `caches` is no known key"), "{error}");
+}
+
+#[tokio::test]
+async fn it_answers() {
+    let layers = load(&format!("{AUTH}{RULE}allow = \"authenticated\"\n")).unwrap();
+    let service = layers.stack().build().unwrap().layer(service_fn(hello));
+    let stranger = ask(&service, request("/x").body(Full::default()).unwrap()).await;
+    assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
+    let caller = ask(&service, request("/x").header("x-api-key", KEY).body(Full::default()).unwrap()).await;
+    assert_eq!(caller.status(), StatusCode::OK);
+}

@@ -1,0 +1,24 @@
+//! The stack, through its public API.
+#![cfg(all(
+    feature = "auth",
+    feature = "axum",
+    feature = "cache",
+    feature = "circuit-breaker",
+    feature = "config",
+    feature = "deadline",
+    feature = "load-shed",
+    feature = "rate-limit",
+    feature = "retry",
+    feature = "security-headers",
+    feature = "tonic",
+    feature = "validate"
+))]
+
+mod config;
+mod describe;
+mod frameworks;
+mod neighbours;
+mod order;
+mod reload;
+mod support;
+mod upstream;
