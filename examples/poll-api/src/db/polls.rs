@@ -37,8 +37,8 @@ pub struct NewPoll<'a> {
 #[derive(Debug)]
 pub struct Page {
     pub polls: Vec<Poll>,
-    /// Whether there are more.
-    pub has_more: bool,
+    /// The last poll of the page, where there are more behind it.
+    pub more_after: Option<String>,
 }
 
 struct Row {
@@ -140,14 +140,16 @@ impl Db {
         for option in options_between(&mut connection, &rows).await? {
             options.entry(option.poll_id).or_default().push((option.id, option.text));
         }
-        let polls = rows.into_iter().map(|row| {
-            let options = options.remove(&row.id).unwrap_or_default();
-            row.into_poll(options)
+        let more_after = rows.last().filter(|_| has_more).map(|row| row.id.clone());
+        // One that was taken away between the two looks has no options any more.
+        let polls = rows.into_iter().filter_map(|row| {
+            let options = options.remove(&row.id)?;
+            Some(row.into_poll(options))
         });
-        Ok(Page { polls: polls.collect(), has_more })
+        Ok(Page { polls: polls.collect(), more_after })
     }
 
-    /// How the polls of a page stand.
+    /// How the polls of a page stand, those that are still there.
     pub async fn results_of(&self, polls: &[Poll]) -> Result<HashMap<String, Results>> {
         let (Some(newest), Some(oldest)) = (polls.first(), polls.last()) else { return Ok(HashMap::new()) };
         let mut connection = self.reader().acquire().await?;
@@ -156,8 +158,8 @@ impl Db {
             let tally = Tally { id: option.id, text: option.text, votes: option.votes };
             tallies.entry(option.poll_id).or_default().push(tally);
         }
-        let results = polls.iter().map(|poll| {
-            let options = tallies.remove(&poll.id).unwrap_or_default();
+        let results = polls.iter().filter_map(|poll| {
+            let options = tallies.remove(&poll.id)?;
             let results = Results {
                 poll_id: poll.id.clone(),
                 total: options.iter().map(|option| option.votes).sum(),
@@ -165,7 +167,7 @@ impl Db {
                 options,
                 closes_at_ms: poll.closes_at.filter(|_| !poll.closed),
             };
-            (poll.id.clone(), results)
+            Some((poll.id.clone(), results))
         });
         Ok(results.collect())
     }

@@ -124,10 +124,9 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Asked(asked):
     let before = asked.cursor.as_deref().map(read_cursor).transpose()?;
     let page = app.polls.list(before.as_deref(), limit).await?;
     let results = if expand.results { app.polls.results_of(&page.polls).await? } else { HashMap::new() };
-    let last = page.polls.last().filter(|_| page.has_more);
-    let next_cursor = last.map(|poll| write_cursor(&poll.id)).transpose()?;
-    let items =
-        page.polls.iter().map(|poll| view::poll(poll, expand, &results, &fields)).collect::<Result<Vec<_>>>()?;
+    let next_cursor = page.more_after.as_deref().map(write_cursor).transpose()?;
+    let shown = page.polls.iter().filter(|poll| !expand.results || results.contains_key(&poll.id));
+    let items = shown.map(|poll| view::poll(poll, expand, &results, &fields)).collect::<Result<Vec<_>>>()?;
     let until = page.polls.iter().filter(|poll| !poll.closed).filter_map(|poll| poll.closes_at).min();
     let tags: &[&str] = if expand.results { &[TAG_LISTS, TAG_LISTED_RESULTS] } else { &[TAG_LISTS] };
     Ok(cached(&headers, &json!({ "items": items, "next_cursor": next_cursor }), until, tags))
@@ -145,8 +144,10 @@ pub async fn get(
     let fields = Fields::parse(asked.fields.as_deref(), &POLL_FIELDS)?;
     let expand = Expand::parse(asked.expand.as_deref())?;
     let poll = app.polls.get(&id).await?;
-    let results =
-        if expand.results { app.polls.results_of(std::slice::from_ref(&poll)).await? } else { HashMap::new() };
+    let mut results = HashMap::new();
+    if expand.results {
+        results.insert(poll.id.clone(), app.polls.results(&id).await?);
+    }
     let body = view::poll(&poll, expand, &results, &fields)?;
     let until = poll.closes_at.filter(|_| !poll.closed);
     Ok(cached(&headers, &body, until, &[&tag(&poll.id)]))

@@ -1,7 +1,7 @@
 //! What goes wrong: two votes at one instant, a crash under load, a database that is locked, a disk that is full.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::future::join_all;
 use http::Method;
@@ -123,6 +123,34 @@ async fn send_and_leave(service: &Service, admin: &str, request: &str) {
     until(2).await;
     drop(connection);
     until(1).await;
+}
+
+#[tokio::test]
+async fn a_poll_that_goes_while_it_is_listed_is_shown_whole_or_not_at_all() {
+    let service = Setup::new().config(NO_LIMITS).start().await;
+    let (_, token) = service.user().await;
+    let done = AtomicBool::new(false);
+    let list = async || {
+        while !done.load(Ordering::Relaxed) {
+            let asking = service.request(Method::GET, "/v1/polls?limit=100&expand=results");
+            let asking = asking.header("cache-control", "no-cache").body(Default::default()).unwrap();
+            for poll in service.send(asking).await.is(200).json()["items"].as_array().unwrap() {
+                let count = |options: &serde_json::Value| options.as_array().map(Vec::len);
+                assert_eq!(count(&poll["options"]), Some(2), "{poll}");
+                assert_eq!(count(&poll["results"]["options"]), Some(2), "{poll}");
+            }
+        }
+    };
+    let write = async {
+        for _ in 0..12 {
+            let polls = join_all((0..8).map(|_| service.poll(&token))).await;
+            let paths: Vec<_> = polls.iter().map(|poll| format!("/v1/polls/{poll}")).collect();
+            let gone = join_all(paths.iter().map(|path| service.with_token(Method::DELETE, path, &token))).await;
+            assert!(gone.iter().all(|answer| answer.status == 204));
+        }
+        done.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(write, list(), list(), list(), list());
 }
 
 #[tokio::test]

@@ -2,7 +2,26 @@
 
 use serde_json::json;
 
-use crate::support::{PASSWORD, Service, Setup};
+use crate::support::{Answer, PASSWORD, Service, Setup};
+
+#[tokio::test]
+async fn the_limits_are_told_as_they_are() {
+    let service = Service::start().await;
+    let (name, token) = service.user().await;
+    let policies = |answer: Answer| -> Vec<String> {
+        let values = answer.headers.get_all("ratelimit-policy").iter();
+        values.flat_map(|value| value.to_str().unwrap().split(", ")).map(str::to_owned).collect()
+    };
+    assert_eq!(policies(service.get("/v1/polls").await), ["\"read\";q=1200;w=60"]);
+    let created = service.post("/v1/polls", Some(&token), &json!({ "question": "?", "options": ["a", "b"] })).await;
+    assert_eq!(policies(created.is(201)), ["\"write\";q=120;w=60"]);
+    let refreshed = service.post("/v1/auth/refresh", None, &json!({ "refresh_token": "none" })).await;
+    assert_eq!(policies(refreshed.is(401)), ["\"auth\";q=100;w=900"]);
+    for (password, status) in [(PASSWORD, 200), ("not the password", 401)] {
+        let told = policies(service.log_in(&name, password).await.is(status));
+        assert_eq!(told, ["\"login-failures\";q=10;w=900", "\"auth\";q=100;w=900"], "{status}");
+    }
+}
 
 #[tokio::test]
 async fn failed_logins_are_limited_for_each_name_and_only_they() {
