@@ -30,6 +30,8 @@ pub(crate) mod nonce;
 pub(crate) mod outcome;
 pub(crate) mod path;
 pub mod problem;
+#[cfg(any(feature = "load-shed", feature = "retry"))]
+pub(crate) mod random;
 pub(crate) mod rejection;
 pub(crate) mod request;
 pub(crate) mod response;
@@ -39,6 +41,6 @@ pub(crate) mod route;
 pub(crate) mod shared;
 #[cfg(any(feature = "_auth", feature = "circuit-breaker"))]
 pub(crate) mod signal;
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "circuit-breaker"))]
 pub(crate) mod sync;
 pub(crate) mod texts;

@@ -129,7 +129,6 @@ mod errors;
 mod future;
 mod layer;
 mod peek;
-mod random;
 mod repeat;
 mod room;
 mod service;
