@@ -31,6 +31,8 @@ pub(crate) mod nonce;
 pub(crate) mod outcome;
 pub(crate) mod path;
 pub mod problem;
+#[cfg(any(feature = "load-shed", feature = "retry"))]
+pub(crate) mod random;
 pub(crate) mod rejection;
 pub(crate) mod request;
 pub(crate) mod response;

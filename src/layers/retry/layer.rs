@@ -12,13 +12,13 @@ use super::backoff::Backoff;
 use super::budget::Budget;
 use super::decide::Bounds;
 use super::errors::Typed;
-use super::random::Random;
 use super::repeat::Repeatable;
 use super::room::Room;
 use super::service::{Core, RetryPolicy, RetryService};
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 use crate::spine::event::Sampler;
+use crate::spine::random::Random;
 use crate::spine::request::RequestView;
 
 /// Makes a [`RetryPolicy`]. See the [module](super) for the manual.

@@ -130,7 +130,6 @@ mod errors;
 mod future;
 mod layer;
 mod peek;
-mod random;
 mod repeat;
 mod room;
 mod service;

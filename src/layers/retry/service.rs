@@ -21,12 +21,12 @@ use super::decide::{Bounds, Stop};
 use super::errors::{Boxed, Typed, ViewError};
 use super::future::{RetryFuture, RetryWait};
 use super::peek::{Peek, PeekedBody, Trailers};
-use super::random::Random;
 use super::repeat::Repeatable;
 use super::room::Room;
 use crate::spine::clock::{Clock, Sleep};
 use crate::spine::deadline::{Deadline, TimedOut};
 use crate::spine::event::{self, Origin, RetryEvent, Sampler};
+use crate::spine::random::Random;
 use crate::spine::rejection::Rejection;
 use crate::spine::request::{Protocol, RequestView};
 

@@ -1,8 +1,6 @@
 //! The layer, and what makes it.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::BuildHasher;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +13,7 @@ use super::service::AdaptiveThrottleService;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 use crate::spine::form::{AsError, AsResponse, Form};
+use crate::spine::random::Random;
 use crate::spine::rejection::{Refuser, RenderRejection};
 
 /// Makes an [`AdaptiveThrottleLayer`]. See the [module](super::super) for the manual.
@@ -111,7 +110,7 @@ impl AdaptiveThrottle {
             start: self.clock.now(),
             ratio: Mutex::new(Ratio::new(self.k, self.max_probability, window_nanos)),
             throttled: AtomicU64::new(0),
-            draws: AtomicU64::new(RandomState::new().hash_one(())),
+            random: Random::new(),
             retry_after: self.retry_after,
             clock: self.clock,
             refuser: self.refuser,
@@ -138,7 +137,7 @@ pub(in super::super) struct Core {
     start: Instant,
     ratio: Mutex<Ratio>,
     pub(super) throttled: AtomicU64,
-    draws: AtomicU64,
+    random: Random,
     pub(super) retry_after: Duration,
     clock: Clock,
     pub(super) refuser: Refuser,
@@ -146,7 +145,7 @@ pub(in super::super) struct Core {
 
 impl Core {
     pub(super) fn admit(&self) -> Option<Epoch> {
-        let (now, draw) = (self.now(), self.draw());
+        let (now, draw) = (self.now(), self.random.unit());
         self.ratio().admit(now, draw)
     }
 
@@ -164,17 +163,6 @@ impl Core {
     fn now(&self) -> u64 {
         let since = self.clock.now().saturating_duration_since(self.start);
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    /// Evenly from 0 to 1, without 1: SplitMix64, which is no secret and need not be one.
-    fn draw(&self) -> f64 {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut bits = self.draws.fetch_add(STEP, Ordering::Relaxed);
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^= bits >> 31;
-        // As many bits as the number holds exactly.
-        (bits >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     fn ratio(&self) -> MutexGuard<'_, Ratio> {
