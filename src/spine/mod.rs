@@ -40,6 +40,6 @@ pub(crate) mod route;
 pub(crate) mod shared;
 #[cfg(any(feature = "_auth", feature = "circuit-breaker"))]
 pub(crate) mod signal;
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "circuit-breaker"))]
 pub(crate) mod sync;
 pub(crate) mod texts;

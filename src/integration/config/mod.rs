@@ -56,6 +56,7 @@ mod stack;
 mod timeouts;
 #[cfg(feature = "validate")]
 mod validate;
+#[cfg(feature = "validate")]
 mod validate_openapi;
 
 #[cfg(feature = "_auth")]
