@@ -4,10 +4,15 @@ use std::fmt::Display;
 use std::time::Duration;
 
 /// A layer that can say what it does.
-#[allow(unnameable_types, reason = "layers of this crate alone are asked")]
+#[allow(unnameable_types, unreachable_pub, reason = "layers of this crate alone are asked")]
 pub trait Describe: Send + Sync + 'static {
     /// What it is set to at the moment, without secrets; `None` when it does nothing.
     fn describe(&self) -> Option<String>;
+
+    /// The names by which clients tell quotas apart.
+    fn policies(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Names that are written out; further ones are counted.

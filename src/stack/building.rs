@@ -30,6 +30,7 @@ impl<S> Building<S> {
     }
 
     /// Puts a layer of ours into its place.
+    #[allow(dead_code, reason = "without features there is none")]
     pub(super) fn ours<P: Rank, L: Describe + Clone>(mut self, place: &'static str, layer: L) -> Building<S::Out>
     where
         S: Put<P, L>,

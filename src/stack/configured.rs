@@ -2,7 +2,7 @@
 //! configuration is of one type.
 
 use super::layer::StackLayer;
-use super::place::{Empty, Filled, Places};
+use super::place::{Empty, Places};
 use super::server::Stack;
 #[cfg(feature = "cache")]
 use crate::layers::cache::CacheLayer;
@@ -26,7 +26,7 @@ macro_rules! place {
     ($($name:ident = $layer:ty => ($($feature:tt)*);)*) => {
         $(
             #[cfg($($feature)*)]
-            type $name = Filled<$layer>;
+            type $name = super::place::Filled<$layer>;
             #[cfg(not($($feature)*))]
             type $name = Empty;
         )*

@@ -6,6 +6,7 @@ use crate::layers::circuit_breaker::{CircuitBreakerClientLayer, CircuitBreakerLa
 use crate::layers::deadline::{DeadlineBodyLayer, DeadlineLayer};
 #[cfg(feature = "rate-limit")]
 use crate::layers::rate_limit::{RateLimitLayer, ThrottleLayer};
+#[cfg(any(feature = "circuit-breaker", feature = "deadline", feature = "rate-limit"))]
 use crate::spine::describe::Describe;
 
 /// A layer that limits requests: [`RateLimitLayer`](crate::rate_limit::RateLimitLayer), or

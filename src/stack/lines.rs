@@ -17,6 +17,7 @@ struct Line {
 }
 
 enum What {
+    #[allow(dead_code, reason = "without features there is none")]
     Ours(Box<dyn Describe>),
     Foreign(&'static str),
     Said(&'static str),
@@ -24,6 +25,7 @@ enum What {
 
 impl Lines {
     /// A layer of ours, which says what it is set to.
+    #[allow(dead_code, reason = "without features there is none")]
     pub(super) fn ours(&mut self, rank: usize, place: &'static str, layer: impl Describe) {
         self.put(rank, place, What::Ours(Box::new(layer)));
     }
@@ -41,6 +43,16 @@ impl Lines {
     fn put(&mut self, rank: usize, place: &'static str, what: What) {
         let at = self.0.partition_point(|line| line.rank < rank);
         self.0.insert(at, Line { rank, place, what });
+    }
+
+    /// The names by which clients tell the quotas of a place apart.
+    pub(super) fn policies(&self, rank: usize) -> Vec<String> {
+        let at = |line: &&Line| line.rank == rank;
+        self.0
+            .iter()
+            .filter(at)
+            .flat_map(|line| if let What::Ours(layer) = &line.what { layer.policies() } else { Vec::new() })
+            .collect()
     }
 
     /// Whether something stands in a place, and does something.

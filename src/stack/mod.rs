@@ -156,6 +156,7 @@
 //! | two layers for one place | it does not compile |
 //! | a layer of your own authenticates, and does not say that it puts an [`Identity`](crate::Identity) into requests, by which the cache keeps callers apart | it does not compile: see [`Authenticates`] |
 //! | the authentication layer is an empty one, and something behind it asks for callers | [`Stack::build`] is an error |
+//! | a policy of one limiter has the name of the other's, by which clients cannot tell their quotas apart | [`Stack::build`] is an error |
 //! | rules of a configuration ask for callers, and it has no `[auth]` | loading it is an error, which names the rule |
 //!
 //! # From a configuration
@@ -199,6 +200,7 @@ mod configured;
 mod kinds;
 mod layer;
 mod lines;
+mod order;
 mod place;
 mod reload;
 mod server;
@@ -215,7 +217,8 @@ pub use self::kinds::KeepsDeadlines;
 #[cfg(feature = "rate-limit")]
 pub use self::kinds::LimitsRequests;
 pub use self::layer::StackLayer;
+pub use self::order::{places, upstream_places};
 pub use self::place::{After, At, Empty, Filled, First, Knows, Outside, Place, Places, Put};
 pub use self::reload::{ReloadHandle, ReloadableLayer, ReloadableService};
-pub use self::server::{Authenticates, NoLayers, Stack, place as places};
-pub use self::upstream::{NoUpstreamLayers, UpstreamStack, upstream_place as upstream_places};
+pub use self::server::{Authenticates, NoLayers, Stack};
+pub use self::upstream::{NoUpstreamLayers, UpstreamStack};

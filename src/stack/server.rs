@@ -6,6 +6,7 @@ use super::building::{Building, Rank};
 #[cfg(any(feature = "deadline", feature = "rate-limit"))]
 use super::kinds;
 use super::layer::StackLayer;
+use super::order::places as place;
 use super::place::{At, Empty, Knows, Outside, Places, Put};
 #[cfg(feature = "cache")]
 use crate::layers::cache::CacheLayer;
@@ -20,52 +21,6 @@ use crate::layers::validate::ValidateResponsesLayer;
 #[cfg(feature = "_auth")]
 use crate::layers::{auth::AuthLayer, authz::AuthzLayer};
 use crate::spine::config::ConfigError;
-
-/// The places of a [`Stack`], outermost first.
-pub mod place {
-    use super::super::place::{After, First};
-
-    /// [`Stack::outermost`](super::Stack::outermost).
-    pub type Outermost = First;
-    /// [`Stack::request_id`](super::Stack::request_id).
-    pub type RequestId = After<Outermost>;
-    /// [`Stack::trace`](super::Stack::trace).
-    pub type Trace = After<RequestId>;
-    /// [`Stack::catch_panic`](super::Stack::catch_panic).
-    pub type CatchPanic = After<Trace>;
-    /// `Stack::security_headers`.
-    pub type SecurityHeaders = After<CatchPanic>;
-    /// [`Stack::cors`](super::Stack::cors).
-    pub type Cors = After<SecurityHeaders>;
-    /// `Stack::load_shed`.
-    pub type LoadShed = After<Cors>;
-    /// `Stack::deadline`.
-    pub type Deadline = After<LoadShed>;
-    /// [`Stack::body_limit`](super::Stack::body_limit).
-    pub type BodyLimit = After<Deadline>;
-    /// `Stack::rate_limit_by_address`.
-    pub type RateLimitByAddress = After<BodyLimit>;
-    /// [`Stack::before_auth`](super::Stack::before_auth).
-    pub type BeforeAuth = After<RateLimitByAddress>;
-    /// `Stack::auth`.
-    pub type Auth = After<BeforeAuth>;
-    /// `Stack::rate_limit_by_identity`.
-    pub type RateLimitByIdentity = After<Auth>;
-    /// `Stack::authz`.
-    pub type Authz = After<RateLimitByIdentity>;
-    /// [`Stack::after_authz`](super::Stack::after_authz).
-    pub type AfterAuthz = After<Authz>;
-    /// `Stack::validate`.
-    pub type Validate = After<AfterAuthz>;
-    /// `Stack::cache`.
-    pub type Cache = After<Validate>;
-    /// [`Stack::compression`](super::Stack::compression).
-    pub type Compression = After<Cache>;
-    /// `Stack::validate_responses`.
-    pub type ValidateResponses = After<Compression>;
-    /// [`Stack::innermost`](super::Stack::innermost).
-    pub type Innermost = After<ValidateResponses>;
-}
 
 macro_rules! places {
     () => { () };
@@ -371,7 +326,8 @@ impl<S> Stack<S> {
     ///
     /// # Errors
     ///
-    /// The authentication layer knows nobody, and something behind it asks for callers.
+    /// The authentication layer knows nobody, and something behind it asks for callers; both limiters have a policy of one
+    /// name.
     pub fn build(self) -> Result<StackLayer<S::Layers>, ConfigError>
     where
         S: Places + At<place::Auth> + At<place::RateLimitByIdentity> + At<place::Authz>,
@@ -379,6 +335,13 @@ impl<S> Stack<S> {
         <S as At<place::Authz>>::Place: Knows<<S as At<place::Auth>>::Place>,
     {
         let lines = &self.building.lines;
+        let outside = lines.policies(place::RateLimitByAddress::RANK);
+        if let Some(twice) = lines.policies(place::RateLimitByIdentity::RANK).iter().find(|name| outside.contains(name))
+        {
+            const BREACH: &str = "is the name of a policy by address, too";
+            const MEND: &str = "give each policy a name of its own: clients tell them apart by it";
+            return Err(ConfigError::new("rate limit by identity", twice, BREACH, MEND));
+        }
         if !self.callers_are_optional && !lines.has(place::Auth::RANK) {
             let asking = [("authz", place::Authz::RANK), ("rate limit by identity", place::RateLimitByIdentity::RANK)];
             if let Some((setting, _)) = asking.into_iter().find(|(_, rank)| lines.has(*rank)) {

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use super::building::{Building, Rank};
+use super::building::Building;
 #[cfg(any(feature = "circuit-breaker", feature = "deadline"))]
 use super::kinds;
 use super::layer::StackLayer;
+use super::order::upstream_places as place;
 use super::place::{Empty, Places, Put};
 #[cfg(feature = "bulkhead")]
 use crate::layers::bulkhead::BulkheadLayer;
@@ -17,32 +18,6 @@ use crate::layers::load_shed::AdaptiveThrottleLayer;
 use crate::layers::retry::RetryLayer;
 #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
 use crate::spine::form::Form;
-
-/// The places of an [`UpstreamStack`], outermost first.
-pub mod upstream_place {
-    use super::super::place::{After, First};
-
-    /// [`UpstreamStack::outermost`](super::UpstreamStack::outermost).
-    pub type Outermost = First;
-    /// `UpstreamStack::deadline`.
-    pub type Deadline = After<Outermost>;
-    /// `UpstreamStack::retry`.
-    pub type Retry = After<Deadline>;
-    /// `UpstreamStack::throttle`.
-    pub type Throttle = After<Retry>;
-    /// `UpstreamStack::circuit_breaker`.
-    pub type CircuitBreaker = After<Throttle>;
-    /// `UpstreamStack::try_timeout`.
-    pub type TryTimeout = After<CircuitBreaker>;
-    /// `UpstreamStack::bulkhead`.
-    pub type Bulkhead = After<TryTimeout>;
-    /// `UpstreamStack::propagate_deadline`.
-    pub type PropagateDeadline = After<Bulkhead>;
-    /// [`UpstreamStack::innermost`](super::UpstreamStack::innermost).
-    pub type Innermost = After<PropagateDeadline>;
-}
-
-use upstream_place as place;
 
 macro_rules! places {
     () => { () };
@@ -168,7 +143,7 @@ impl<S> UpstreamStack<S> {
         feature = "load-shed",
         feature = "retry"
     ))]
-    fn ours<P: Rank, L>(self, place: &'static str, layer: L) -> UpstreamStack<S::Out>
+    fn ours<P: super::building::Rank, L>(self, place: &'static str, layer: L) -> UpstreamStack<S::Out>
     where
         L: crate::spine::describe::Describe + Clone,
         S: Put<P, L>,

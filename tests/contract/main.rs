@@ -446,9 +446,9 @@ mod stack {
 
     use super::*;
 
-    fn ample() -> RateLimitLayer {
+    fn ample(name: &'static str) -> RateLimitLayer {
         let quota = Quota::new(1_000_000).per(Duration::from_secs(3600));
-        let policy = Policy::new("ample", quota).key(GlobalKey);
+        let policy = Policy::new(name, quota).key(GlobalKey);
         RateLimit::new().add_policy(policy).headers(HeaderStyle::None).build().unwrap()
     }
 
@@ -462,8 +462,8 @@ mod stack {
     contract!(server: Stack::new()
         .authz(everybody())
         .auth(Auth::new().api_keys(ApiKeys::default()).optional(true).build().unwrap())
-        .rate_limit_by_address(ample())
-        .rate_limit_by_identity(ample())
+        .rate_limit_by_address(ample("strangers"))
+        .rate_limit_by_identity(ample("callers"))
         .deadline(Deadlines::new().without_max().build().unwrap())
         .load_shed(LoadShed::gradient2().build().unwrap())
         .security_headers(SecurityHeadersLayer::api())

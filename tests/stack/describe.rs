@@ -93,6 +93,9 @@ fn who_asks_for_callers_needs_somebody_who_finds_out() {
     assert!(error.contains("give `auth` a layer that knows a credential"), "{error}");
     let error = told(empty().rate_limit_by_identity(limit("b", 1)).build().unwrap_err());
     assert!(error.starts_with("rate limit by identity: asks who"), "{error}");
+    let twice = Stack::new().auth(auth()).rate_limit_by_address(limit("a", 1)).rate_limit_by_identity(limit("a", 2));
+    let error = told(twice.build().unwrap_err());
+    assert!(error.starts_with("rate limit by identity: `a` is the name of a policy by address"), "{error}");
     // What asks nobody needs nobody, and what is found out elsewhere is found out.
     let _ = empty().authz(AuthzLayer::empty()).build().unwrap();
     let _ = Stack::new().auth(auth()).authz(authz()).build().unwrap();

@@ -58,6 +58,7 @@ impl StackLayers {
     /// Goes on with what running layers have counted, learnt and fetched: counts of policies of the same name, the limit of
     /// load shedding, fetched keys. Do it before [`stack`](Self::stack) and before any handle is asked for.
     #[must_use]
+    #[allow(unused_mut, reason = "without features there is nothing to go on with")]
     pub fn adopt(mut self, running: &Self) -> Self {
         let _ = running;
         #[cfg(feature = "_auth")]

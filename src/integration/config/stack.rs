@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 #[cfg(feature = "cache")]
 use super::CacheConfig;
+use super::ClientIpConfig;
 #[cfg(feature = "load-shed")]
 use super::LoadShedConfig;
 #[cfg(feature = "rate-limit")]
@@ -19,7 +20,6 @@ use super::ValidateConfig;
 use super::configured::StackLayers;
 #[cfg(feature = "_auth")]
 use super::{AuthConfig, AuthzConfig};
-use super::{ClientIpConfig, configured};
 #[cfg(feature = "cache")]
 use crate::layers::cache::Cache;
 #[cfg(feature = "deadline")]
@@ -118,8 +118,9 @@ impl StackConfig {
             },
             #[cfg(feature = "rate-limit")]
             limits: {
+                #[cfg_attr(not(feature = "_auth"), allow(unused_variables, reason = "nobody is known"))]
                 let [by_address, by_identity] = self.limits();
-                configured::Limits {
+                super::configured::Limits {
                     by_address: by_address.to_layer(&client_ip)?,
                     #[cfg(feature = "_auth")]
                     by_identity: by_identity.to_layer(&client_ip)?,

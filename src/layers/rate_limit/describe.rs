@@ -33,16 +33,28 @@ impl Core {
         let rules = &self.limiter.rules;
         (!rules.is_empty()).then(|| rules.iter().map(Rule::describe).collect::<Vec<_>>().join("; "))
     }
+
+    fn policies(&self) -> Vec<String> {
+        self.limiter.rules.iter().map(|rule| String::from(&*rule.policy.name)).collect()
+    }
 }
 
 impl Describe for RateLimitLayer {
     fn describe(&self) -> Option<String> {
         self.core.describe()
     }
+
+    fn policies(&self) -> Vec<String> {
+        self.core.policies()
+    }
 }
 
 impl Describe for ThrottleLayer {
     fn describe(&self) -> Option<String> {
         self.core.describe()
+    }
+
+    fn policies(&self) -> Vec<String> {
+        self.core.policies()
     }
 }

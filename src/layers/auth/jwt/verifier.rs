@@ -172,11 +172,6 @@ impl JwtVerifier {
     }
 
     #[cfg(feature = "introspection")]
-    /// Whose tokens are accepted.
-    pub(in crate::layers::auth) fn issuers(&self) -> impl Iterator<Item = &str> {
-        self.issuers.iter().map(|issuer| &*issuer.rules().issuer)
-    }
-
     pub(in crate::layers::auth) const fn token_bytes(&self) -> usize {
         self.max_token_bytes
     }
@@ -279,6 +274,13 @@ impl JwtVerifier {
             issued: token.dates.issued.map(|issued| UNIX_EPOCH + Duration::from_secs_f64(issued)),
         };
         if revocation.is_revoked(facts, now) { Err(TokenFault::Revoked) } else { Ok(()) }
+    }
+}
+
+impl JwtVerifier {
+    /// Whose tokens are accepted.
+    pub(in crate::layers::auth) fn issuers(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().map(|issuer| &*issuer.rules().issuer)
     }
 }
 
