@@ -1,16 +1,14 @@
 //! One configuration at work: the layers, and the proxy behind them. It never changes; a reload makes another.
 
 use std::convert::Infallible;
-use std::error::Error;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderName, Request, Response};
-use http_body::Body;
+use http::{HeaderName, Request};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use metrics::counter;
 use rustls::ServerConfig;
-use tower::{Layer, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 use tower_rampart::bulkhead::BulkheadHandle;
 use tower_rampart::cache::CacheBypass;
 use tower_rampart::circuit_breaker::CircuitBreakerHandle;
@@ -25,6 +23,10 @@ use crate::proxy::{Breaker, Proxy};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The proxy, and what the configuration puts around it.
+type Stack = <ConfiguredLayer as Layer<Proxy>>::Service;
+type Answer = <Stack as Service<Request<Incoming>>>::Response;
+
 /// See the module.
 pub struct Pipeline {
     pub config: Config,
@@ -33,7 +35,7 @@ pub struct Pipeline {
     breaker: Breaker,
     pub bulkhead: BulkheadHandle,
     pub retry: RetryPolicy,
-    service: <ConfiguredLayer as Layer<Proxy>>::Service,
+    stack: Stack,
 }
 
 impl Pipeline {
@@ -66,8 +68,7 @@ impl Pipeline {
         let breaker = layers.breaker.clone();
         let (retry, bulkhead) = (layers.retry.clone(), layers.bulkhead.handle());
         let proxy = Proxy::new(&config, layers, stack.client_ip().clone(), refuser);
-        let service = stack.layer().layer(proxy);
-        Self { config, tls, layers: stack, breaker, bulkhead, retry, service }
+        Self { config, tls, stack: stack.layer().layer(proxy), layers: stack, breaker, bulkhead, retry }
     }
 
     /// The upstream's circuit, if it has one.
@@ -76,11 +77,7 @@ impl Pipeline {
     }
 
     /// Answers one request. Every answer carries the request's id.
-    pub async fn answer(
-        &self,
-        mut request: Request<Incoming>,
-    ) -> Result<Response<impl Body<Data = Bytes, Error = impl Into<Box<dyn Error + Send + Sync>>> + use<>>, Infallible>
-    {
+    pub async fn answer(&self, mut request: Request<Incoming>) -> Result<Answer, Infallible> {
         let id = RequestId::of(RequestView::of(&request)).unwrap_or_else(|| RequestId::from(Uuid::now_v7().as_u128()));
         request.headers_mut().insert(REQUEST_ID, id.as_header_value().clone());
         request.extensions_mut().insert(id.clone());
@@ -89,7 +86,7 @@ impl Pipeline {
         if !request.body().is_end_stream() || request.headers().contains_key("grpc-timeout") {
             request.extensions_mut().insert(CacheBypass);
         }
-        let mut response = self.service.clone().oneshot(request).await?;
+        let mut response = self.stack.clone().oneshot(request).await?;
         response.headers_mut().insert(REQUEST_ID, id.as_header_value().clone());
         counter!("rampart_gateway_requests_total", "status" => class(response.status().as_u16())).increment(1);
         Ok(response)
