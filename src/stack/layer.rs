@@ -31,6 +31,12 @@ impl<L> StackLayer<L> {
     pub fn describe(&self) -> String {
         self.lines.to_string()
     }
+
+    /// The names of the places that [`describe`](Self::describe) tells of, outermost first.
+    #[must_use]
+    pub fn places(&self) -> Vec<&'static str> {
+        self.lines.places()
+    }
 }
 
 impl<S, L> Layer<S> for StackLayer<L>

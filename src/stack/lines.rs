@@ -55,6 +55,11 @@ impl Lines {
             .collect()
     }
 
+    /// The names of places where something stands that does something.
+    pub(super) fn places(&self) -> Vec<&'static str> {
+        self.0.iter().filter(|line| line.text().is_some()).map(|line| line.place).collect()
+    }
+
     /// Whether something stands in a place, and does something.
     pub(super) fn has(&self, rank: usize) -> bool {
         self.0.iter().any(|line| line.rank == rank && line.text().is_some())

@@ -205,7 +205,8 @@ impl Config {
             security_headers: self.security_headers.filter(|_| has(LayerName::SecurityHeaders)),
             rate_limit: limits(self.rate_limit),
             login_failures: limits(self.login_failures),
-            has_auth: has(LayerName::Auth),
+            // The others ask who the caller is.
+            has_auth: has(LayerName::Auth) || has(LayerName::Authz) || has(LayerName::RateLimit),
             authz: self.authz.filter(|_| has(LayerName::Authz)),
             validate: self.validate.filter(|_| has(LayerName::Validate)),
             cache: self.cache.filter(|_| has(LayerName::Cache)),

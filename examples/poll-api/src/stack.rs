@@ -19,8 +19,8 @@ use tower_rampart::key::ClientIp;
 use tower_rampart::load_shed::{LoadShedHandle, LoadShedLayer};
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleLayer};
 use tower_rampart::security_headers::SecurityHeadersLayer;
-use tower_rampart::validate::{Limits, OpenApi, Validate, ValidateLayer};
-use tower_rampart::{ConfigError, Refuser, ResponseBody};
+use tower_rampart::validate::{OpenApi, ValidateLayer};
+use tower_rampart::{ConfigError, Refuser, ResponseBody, stack};
 
 use crate::app::App;
 use crate::config::Config;
@@ -40,7 +40,13 @@ pub struct Stack {
     load_shed: Option<LoadShedHandle>,
     upstream: Option<Upstream>,
     client_ip: ClientIp,
-    order: Vec<&'static str>,
+    layers: Layers,
+}
+
+/// What stands in the stack, outermost first.
+struct Layers {
+    places: Vec<&'static str>,
+    description: String,
 }
 
 impl Stack {
@@ -62,10 +68,14 @@ impl Stack {
             None => AuthzLayer::empty(),
         };
         let validate = match &config.validate {
-            Some(table) => table.to_layer(&config.base)?,
+            // What is published is what is checked, so that the two cannot differ. What the description does not describe,
+            // the page and gRPC, passes.
+            Some(table) => {
+                let api = OpenApi::from_json(description())?.bound_security([TOKEN_SCHEME]);
+                table.to_builder_behind_auth(&config.base)?.openapi(api).build()?
+            }
             None => ValidateLayer::empty(),
         };
-        let described = if config.validate.is_some() { described()? } else { ValidateLayer::empty() };
         let kept = running.filter(|running| running.cache_config == config.cache);
         let cache = match (kept, &config.cache) {
             (Some(running), _) => running.cache.clone(),
@@ -91,36 +101,24 @@ impl Stack {
 
         let refuser = Refuser::new();
         let refusing = move |request, next| refusals(refuser.clone(), request, next);
-        let service = router(app, logins).layer(axum::middleware::from_fn(refusing));
-        let service = CompressionLayer::new().layer(service);
-        let service = caching.layer(service);
-        let service = validate.layer(described.layer(service));
-        let service = authz.layer(service);
-        let service = callers.layer(service);
-        let service = auth.layer(service);
-        let service = strangers.layer(service);
-        let service = load_shed.layer(deadline.layer(service));
-        // Inside the headers, so that the answer to a panic has them, too.
-        let service = CatchPanicLayer::custom(caught).layer(service);
-        let service = headers.layer(service);
+        let panics = CatchPanicLayer::custom(caught);
+        let stack = stack::Stack::new()
+            // What panics in a layer. What panics in a handler is answered further in, with all that answers have.
+            .catch_panic(panics.clone())
+            .security_headers(headers)
+            .load_shed(load_shed)
+            .deadline(deadline)
+            .rate_limit_by_address(strangers)
+            .auth(auth)
+            .rate_limit_by_identity(callers)
+            .authz(authz)
+            .validate(validate)
+            .cache(caching)
+            .compression(CompressionLayer::new());
+        let layer = stack.build()?;
+        let router = router(app, logins).layer(axum::middleware::from_fn(refusing)).layer(panics);
+        let service = layer.layer(router);
         let service = service.map_request(mark).map_response(|response: Response<_>| response.map(Body::new));
-
-        let parts = [
-            ("request id", true),
-            ("security headers", config.security_headers.is_some()),
-            ("catch-panic", true),
-            ("load shed", config.load_shed.is_some()),
-            ("deadline", config.timeouts.is_some()),
-            ("rate limit by address", handles[0].policies().next().is_some()),
-            ("authentication", config.has_auth),
-            ("rate limit by user", handles[1].policies().next().is_some()),
-            ("authorization", config.authz.is_some()),
-            ("validation", config.validate.is_some()),
-            ("cache", cache.is_some()),
-            ("compression", true),
-            ("router", true),
-        ];
-        let order = parts.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect();
         Ok(Self {
             service: BoxCloneSyncService::new(service),
             limits: handles,
@@ -129,7 +127,7 @@ impl Stack {
             load_shed: shed,
             client_ip,
             upstream,
-            order,
+            layers: Layers { places: layer.places(), description: layer.describe() },
         })
     }
 
@@ -152,8 +150,9 @@ impl Stack {
     }
 
     /// The layers that are there, from the outermost in.
-    pub fn order(&self) -> &[&'static str] {
-        &self.order
+    pub fn order(&self) -> String {
+        let places = self.layers.places.iter().copied();
+        std::iter::once("request id").chain(places).chain(["router"]).collect::<Vec<_>>().join(" > ")
     }
 
     /// How they are doing.
@@ -194,7 +193,7 @@ impl Stack {
             ("cache".to_owned(), json!(cache)),
             ("load_shed".to_owned(), json!(load_shed)),
             ("rate_limit".to_owned(), Value::Object(rate_limit)),
-            ("layers".to_owned(), json!(self.order)),
+            ("layers".to_owned(), json!(self.layers.description.lines().collect::<Vec<_>>())),
         ]);
         let upstream = self.upstream.iter().flat_map(Upstream::describe);
         state.extend(upstream.map(|(name, described)| (name.to_owned(), described)));
@@ -220,17 +219,8 @@ fn authentication(app: &App) -> Result<AuthLayer, ConfigError> {
     Auth::new().jwt(verifier).optional(true).build()
 }
 
-/// What the API's description says of requests: it is what is published, so that the two cannot differ. What it does not
-/// describe, the page and gRPC, passes.
-fn described() -> Result<ValidateLayer, ConfigError> {
-    let api = OpenApi::from_json(description())?.bound_security([TOKEN_SCHEME]);
-    Validate::new().limits(Limits::new().body_bytes(MAX_BODY_BYTES)).read_all_bodies(false).openapi(api).build()
-}
-
 /// The description's name for what the authentication layer checks.
 const TOKEN_SCHEME: &str = "token";
-/// Bodies are bounded by `[validate]`; this is for a configuration without it.
-const MAX_BODY_BYTES: usize = 1 << 20;
 
 const READ: HeaderName = HeaderName::from_static("x-poll-read");
 const WRITE: HeaderName = HeaderName::from_static("x-poll-write");

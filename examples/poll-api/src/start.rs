@@ -125,7 +125,7 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
 /// What there is, and where. Printed when the socket is bound, so it can be relied on.
 fn banner(app: &App, address: SocketAddr, is_tls: bool, made_up: Option<&str>) {
     let scheme = if is_tls { "https" } else { "http" };
-    let order = app.stack().map(|stack| stack.order().join(" > ")).unwrap_or_default();
+    let order = app.stack().map(|stack| stack.order()).unwrap_or_default();
     println!("Poll API on {scheme}://{address}");
     println!("  page      {scheme}://{address}/");
     println!("  API docs  {scheme}://{address}/docs/");

@@ -183,7 +183,33 @@ impl ValidateConfig {
         self.layer(base, true)
     }
 
+    /// What the table describes, for a program that adds what no table can say: a document that it makes itself, a hook.
+    /// The layer is built by [`Validate::build`].
+    ///
+    /// # Errors
+    ///
+    /// A schema or an OpenAPI document that cannot be read or used.
+    pub fn to_builder(&self, base: &Path) -> Result<Validate, ConfigError> {
+        self.builder(base, false)
+    }
+
+    /// The same, behind a layer that checks the credentials which the OpenAPI document asks for.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn to_builder_behind_auth(&self, base: &Path) -> Result<Validate, ConfigError> {
+        self.builder(base, true)
+    }
+
     fn layer(&self, base: &Path, has_auth: bool) -> Result<ValidateLayer, ConfigError> {
+        self.builder(base, has_auth)?.build().map_err(|error| {
+            let setting = format!("validate, {}", error.setting());
+            error.for_setting(setting)
+        })
+    }
+
+    fn builder(&self, base: &Path, has_auth: bool) -> Result<Validate, ConfigError> {
         let mut limits = Limits::new();
         let size = |size: Option<Size>, limits: Limits, set: fn(Limits, usize) -> Limits| {
             size.map_or(limits, |Size(bytes)| set(limits, bytes))
@@ -216,11 +242,7 @@ impl ValidateConfig {
         let routes = self.route.iter().map(|table| table.to_route(base)).collect::<Result<Vec<_>, _>>()?;
         let validate = routes.into_iter().fold(validate, Validate::add_route);
         let validate = self.with_schema_errors(self.with_openapi(validate, base, has_auth)?);
-        let validate = if self.mode == Mode::Report { validate.report_all() } else { validate };
-        validate.build().map_err(|error| {
-            let setting = format!("validate, {}", error.setting());
-            error.for_setting(setting)
-        })
+        Ok(if self.mode == Mode::Report { validate.report_all() } else { validate })
     }
 }
 
