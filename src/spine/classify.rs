@@ -3,9 +3,9 @@
 //! A response is judged in two steps. Its head often settles it; a gRPC answer is settled by its trailers, and any
 //! answer can still fail while its body streams.
 
+use std::time::Duration;
 #[cfg(any(feature = "circuit-breaker", feature = "retry"))]
 use std::time::SystemTime;
-use std::time::Duration;
 
 use http::{HeaderMap, Response, StatusCode, header};
 

@@ -27,6 +27,7 @@ fn closed(mut job: Job) -> Job {
 // A call that is refused, with a typed error.
 #[library_benchmark]
 #[bench::tower_rampart(job(rampart::refusing))]
+#[bench::tower_rampart_for_an_hour(job(rampart::refusing_for_an_hour))]
 #[bench::tower_resilience(job(resilience::refusing))]
 fn refused(mut job: Job) -> Job {
     black_box(&mut job).run();

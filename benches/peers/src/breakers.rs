@@ -80,10 +80,19 @@ pub mod rampart {
         of(breaker().window(Window::time(WINDOW)).slow_call(SLOW))
     }
 
-    pub fn refusing() -> CircuitBreakerClient<Handler> {
+    fn forced_open(time: Duration) -> CircuitBreakerClient<Handler> {
         let layer = breaker().build().expect("the settings are valid");
-        layer.handle().force_open(Duration::MAX);
+        layer.handle().force_open(time);
         layer.client().layer(bare())
+    }
+
+    pub fn refusing() -> CircuitBreakerClient<Handler> {
+        forced_open(Duration::MAX)
+    }
+
+    /// It asks for the time, as one does that has opened by itself.
+    pub fn refusing_for_an_hour() -> CircuitBreakerClient<Handler> {
+        forced_open(Duration::from_secs(3600))
     }
 }
 
@@ -151,6 +160,8 @@ mod tests {
         ] {
             assert_eq!(answers(job), 1);
         }
-        assert_eq!(answers(job(rampart::refusing)) + answers(job(resilience::refusing)), 0);
+        for job in [job(rampart::refusing), job(rampart::refusing_for_an_hour), job(resilience::refusing)] {
+            assert_eq!(answers(job), 0);
+        }
     }
 }

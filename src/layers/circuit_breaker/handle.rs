@@ -186,7 +186,7 @@ fn snapshot(circuit: &Circuit) -> Snapshot {
     let (shared, machine, tally) = (&circuit.shared, &circuit.machine, &circuit.tally);
     let now = shared.now_ms();
     let totals = machine.totals(now);
-    let shut = machine.would_refuse(now);
+    let shut = machine.would_refuse(|| now);
     Snapshot {
         state: machine.state(now),
         opens_in: shut.and_then(|shut| shut.wait).map(Duration::from_millis),

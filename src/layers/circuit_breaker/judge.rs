@@ -57,12 +57,7 @@ pub(super) fn of_head(
 
 /// What an exchange came to at the end of its body.
 #[inline]
-pub(super) fn of_end(
-    head: HeadVerdict,
-    end: BodyEnd<'_>,
-    late: bool,
-    wall: impl Fn() -> SystemTime,
-) -> Judgement {
+pub(super) fn of_end(head: HeadVerdict, end: BodyEnd<'_>, late: bool, wall: impl Fn() -> SystemTime) -> Judgement {
     let judgement = Judgement::of_verdict(classify_end(head, end));
     match end {
         BodyEnd::Complete(Some(trailers)) if late && says_cancelled(trailers) => Judgement::of(Outcome::Failure),

@@ -104,6 +104,11 @@ impl Machine {
         if word.is_closed() {
             return Ok(Ticket { generation: word.generation(), kind: Kind::Counted });
         }
+        if word.is_for_ever() {
+            let passes = word.phase() == Phase::Disabled;
+            let ticket = Ticket { generation: word.generation(), kind: Kind::Uncounted };
+            return if passes { Ok(ticket) } else { Err(Shut { wait: None }) };
+        }
         self.admit_otherwise(now(), told)
     }
 
@@ -157,12 +162,14 @@ impl Machine {
     }
 
     /// Whether a call of this moment would be refused, without admitting one. A ramp is not asked: it rolls dice.
-    pub(super) fn would_refuse(&self, now: u64) -> Option<Shut> {
+    pub(super) fn would_refuse(&self, now: impl FnOnce() -> u64) -> Option<Shut> {
         let word = self.word();
         match word.phase() {
             Phase::Closed | Phase::RampUp | Phase::Disabled => None,
-            Phase::Open | Phase::ForcedOpen => still_shut(word, now),
+            Phase::ForcedOpen if word.is_for_ever() => Some(Shut { wait: None }),
+            Phase::Open | Phase::ForcedOpen => still_shut(word, now()),
             Phase::HalfOpen => {
+                let now = now();
                 let is_free = word.free_slot(self.terms.probes).is_some();
                 let wait = self.probes_wait(word, now);
                 (!is_free && wait != 0).then_some(Shut { wait: Some(wait) })
@@ -313,7 +320,7 @@ impl Machine {
         match word.phase() {
             Phase::Closed => self.terms.remembered(word.attempts(), now.saturating_sub(word.time())) == 0,
             Phase::RampUp => is_long_over(word.time().saturating_add(self.terms.ramp)),
-            Phase::Open | Phase::ForcedOpen | Phase::Disabled => word.time() != NEVER && is_long_over(word.time()),
+            Phase::Open | Phase::ForcedOpen | Phase::Disabled => !word.is_for_ever() && is_long_over(word.time()),
             Phase::HalfOpen => self.leases.last_end(word.generation()).is_none_or(is_long_over),
         }
     }

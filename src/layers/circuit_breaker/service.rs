@@ -125,7 +125,7 @@ impl<S, C> Gate<S, C> {
 
     fn would_refuse(&self) -> Option<Shut> {
         let circuit = &self.circuits.common;
-        if circuit.is_shadow() { None } else { circuit.machine.would_refuse(self.circuits.shared.now_ms()) }
+        if circuit.is_shadow() { None } else { circuit.machine.would_refuse(|| self.circuits.shared.now_ms()) }
     }
 
     /// Waits until a call would be let through.
@@ -171,13 +171,12 @@ impl<S, C> Gate<S, C> {
     /// Lets a call in, or not.
     #[inline]
     pub(super) fn enter(&mut self, request: RequestView<'_>) -> Result<Permit, Shut> {
-        let circuit = self.circuits.of(request);
         if let Some(shut) = self.shut.take() {
             // Its time may have come since, but nobody has asked the inner service; the next call will.
-            circuit.refused();
+            self.circuits.common.refused();
             return Err(shut);
         }
-        admit(circuit).map(|permit| permit.of_method(request.method()))
+        admit(self.circuits.of(request)).map(|permit| permit.of_method(request.method()))
     }
 }
 

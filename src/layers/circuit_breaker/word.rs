@@ -97,6 +97,11 @@ impl Word {
         }
     }
 
+    /// Whether it stays so until somebody says otherwise: no time ends it, and none need be asked for.
+    pub(super) const fn is_for_ever(self) -> bool {
+        self.time() == NEVER && matches!(self.phase(), Phase::ForcedOpen | Phase::Disabled)
+    }
+
     /// How often in a row it has opened.
     pub(super) const fn attempts(self) -> u32 {
         (self.0 >> ATTEMPT_SHIFT) as u32 & MAX_ATTEMPTS

@@ -72,13 +72,14 @@ macro_rules! models {
 
                 /// Who finds all slots taken knows when to look again, even as the last one is being taken.
                 pub(crate) fn whoever_waits_knows_how_long() {
-                    let machine = Arc::new(Machine::new(Terms { probes: 1, needed: 1, ..terms(Span::Calls(2), 2) }, 1, 0));
+                    let machine =
+                        Arc::new(Machine::new(Terms { probes: 1, needed: 1, ..terms(Span::Calls(2), 2) }, 1, 0));
                     open(&machine);
                     let probe = {
                         let machine = Arc::clone(&machine);
                         thread::spawn(move || admit(&machine, 1000))
                     };
-                    let refused = [machine.would_refuse(1000), machine.admit(|| 1000, &mut |_| {}).err()];
+                    let refused = [machine.would_refuse(|| 1000), machine.admit(|| 1000, &mut |_| {}).err()];
                     assert!(refused.into_iter().flatten().all(|shut| shut.wait == Some(5000)));
                     probe.join().unwrap();
                 }
