@@ -187,7 +187,7 @@ impl LoadShed {
             return Err(fault);
         }
         let Range { min, initial, max } = self.range;
-        let range = Range { initial: self.initial_limit.unwrap_or(initial.max(min).min(max)), ..self.range };
+        let range = Range { initial: self.initial_limit.unwrap_or_else(|| initial.max(min).min(max)), ..self.range };
         check(range)?;
         let window_nanos = u64::try_from(self.window.as_nanos()).unwrap_or(u64::MAX);
         if window_nanos < 1_000_000 {
