@@ -41,7 +41,7 @@ use crate::spine::config::ConfigError;
 /// | `base_path` | what stands before its paths | the path of its first server |
 /// | `unknown_query` | `refuse` (400), or `pass`, query parameters that it does not describe | `refuse` |
 /// | `ignore_security` | take it although nothing checks the credentials that it asks for | `false` |
-/// | `responses` | `off`, `report` (log) or `enforce` (500): responses that are not as it describes them | `off` |
+/// | `responses` | `off`, `report` (log) or `enforce` (500): responses that are not as it describes them; JSON of more than 1 MiB is not | `off` |
 /// | `schema_errors` | the status of bodies that are not as described: `422`, or `400` | `422` |
 ///
 /// ```

@@ -137,7 +137,8 @@
 //!   first server, unless it is said. Layers further in find the template as a `RouteTemplate`.
 //! - **Parameters** in paths, queries, fields and cookies are read in all styles, and are what their schemas make of them:
 //!   numbers as JSON writes them, `true`, `false`. What separates is not escaped, and what is escaped is data. A single value
-//!   stands once; a query parameter that is not described is refused, unless it may be there. `limit=` is an empty value.
+//!   stands once; a query parameter that neither a parameter nor a security scheme describes is refused, unless it may be
+//!   there. `limit=` is an empty value.
 //! - **Bodies** are judged by the narrowest media type that they fall under; others are 415. JSON and forms are judged by
 //!   their schemas, everything else streams through. Forms become objects as their `encoding` says.
 //! - **Schemas** mean what their version says: `nullable` and boolean exclusive limits in 3.0, JSON Schema 2020-12 since.

@@ -162,6 +162,26 @@ fn unknown_query_parameters_are_refused_unless_they_may_be_there() {
     assert_eq!(get(&layer, "/polls/7?x=1").status, 200);
 }
 
+/// A key in the query is described by its scheme (OpenAPI, "Security Scheme Object"), where one is asked for.
+#[test]
+fn keys_in_the_query_are_not_unknown() {
+    let mut described = document(json!({ "/a": { "get": { "security": [{ "key": [] }, {}] } }, "/b": { "get": {} } }));
+    described["components"] = json!({ "securitySchemes": {
+        "key": { "$ref": "#/components/securitySchemes/own" },
+        "own": { "type": "apiKey", "in": "query", "name": "api_key" },
+    } });
+    let layer = refusing(&described);
+    for (target, status) in [
+        ("/a?api_key=1", 200),
+        ("/a?api%5Fkey=1", 200),
+        ("/a?api_key=1&x=1", 400),
+        ("/a?own=1", 400),
+        ("/b?api_key=1", 400),
+    ] {
+        assert_eq!(get(&layer, target).status, status, "{target}");
+    }
+}
+
 /// A preflight asks about another request (Fetch, section 4.8).
 #[test]
 fn preflights_pass() {

@@ -27,6 +27,7 @@ pub(in crate::layers::validate) struct Operation {
     /// Where it is described.
     pub(super) at: Box<str>,
     pub(super) security: Security,
+    keys_in_query: Vec<Box<str>>,
     path_parameters: Vec<Slot>,
     query: Vec<Slot>,
     headers: Vec<(HeaderName, Slot)>,
@@ -37,6 +38,14 @@ pub(in crate::layers::validate) struct Operation {
 /// The schemes that it asks for: all of one of these lists.
 pub(super) type Security = Vec<Vec<Box<str>>>;
 
+/// The credentials that it asks for.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) security: Security,
+    /// Query parameters that are keys, and described by their schemes alone.
+    pub(super) in_query: Vec<Box<str>>,
+}
+
 #[derive(Debug)]
 pub(super) struct Body {
     pub(super) is_required: bool,
@@ -46,7 +55,7 @@ pub(super) struct Body {
 impl Operation {
     pub(super) fn new(
         (method, path, base, at): (Method, &str, String, &str),
-        security: Security,
+        Asked { security, in_query }: Asked,
         parameters: Vec<Parameter>,
         body: Option<Body>,
     ) -> Self {
@@ -56,6 +65,7 @@ impl Operation {
             base: base.into(),
             at: at.into(),
             security,
+            keys_in_query: in_query,
             path_parameters: Vec::new(),
             query: Vec::new(),
             headers: Vec::new(),
@@ -145,7 +155,8 @@ impl Operation {
             }
         };
         check_pairs(&self.query, &pairs, query.len(), Escapes::Plus, limits, errors);
-        if refuses_unknown && pairs.iter().any(|pair| pair.owner.is_none()) {
+        let is_key = |name: &str| self.keys_in_query.iter().any(|key| **key == *name);
+        if refuses_unknown && pairs.iter().any(|pair| pair.owner.is_none() && !is_key(&pair.name)) {
             const UNKNOWN: (&str, &str) = ("unknown", "The query has a parameter that is not described.");
             errors.add_nameless("query", UNKNOWN);
         }

@@ -5,7 +5,7 @@ use http::{HeaderName, Method};
 use super::bundle::{Direction, Notes};
 use super::document::{Document, Faults, Version, below, flag, item, items, members};
 use super::media::Content;
-use super::operation::{Body, Operation, Security};
+use super::operation::{Asked, Body, Operation};
 use super::parameter::{self, Place};
 use super::template::PathTemplate;
 use crate::spine::json::Json;
@@ -128,13 +128,13 @@ fn body(document: &Document, at: &str, notes: &mut Notes) -> Option<Body> {
 }
 
 /// The schemes that an operation asks for, or, where it says nothing, the description does.
-fn security(document: &Document, at: &str, described: &Json<'static>, faults: &mut Faults) -> Security {
+fn security(document: &Document, at: &str, described: &Json<'static>, faults: &mut Faults) -> Asked {
     let (at, held) = match described.get("security") {
         Some(own) => (below(at, "security"), Some(own)),
         None => ("#/security".to_owned(), document.root().get("security")),
     };
     let schemes = document.at("#/components/securitySchemes");
-    let mut security = Security::new();
+    let mut asked = Asked::default();
     for (index, requirement) in items(held, &at, faults).iter().enumerate() {
         let at = item(&at, index);
         let mut names = Vec::new();
@@ -142,11 +142,20 @@ fn security(document: &Document, at: &str, described: &Json<'static>, faults: &m
             if schemes.and_then(|schemes| schemes.get(name)).is_none() && document.version < Version::V32 {
                 faults.add(&below(&at, name), "names a security scheme that is not described");
             }
+            asked.in_query.extend(key_in_query(document, name));
             names.push((**name).into());
         }
-        security.push(names);
+        asked.security.push(names);
     }
-    security
+    asked
+}
+
+/// The query parameter by which a scheme has its key, if it has one there.
+fn key_in_query(document: &Document, scheme: &str) -> Option<Box<str>> {
+    // What is wrong with the scheme is for whoever checks it.
+    let (_, scheme) = document.resolve(&below("#/components/securitySchemes", scheme), &mut Faults::default())?;
+    let says = |name: &str| scheme.get(name).and_then(Json::text);
+    says("name").filter(|_| says("type") == Some("apiKey") && says("in") == Some("query")).map(Into::into)
 }
 
 /// The path of the first server: the operation's, its path's, or that of all.
