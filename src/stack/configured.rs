@@ -2,6 +2,8 @@
 //! configuration is of one type.
 
 use super::layer::StackLayer;
+#[cfg(all(feature = "bulkhead", feature = "circuit-breaker", feature = "deadline", feature = "retry"))]
+use super::place::Filled;
 use super::place::{Empty, Places};
 use super::server::Stack;
 #[cfg(feature = "cache")]
@@ -20,6 +22,13 @@ use crate::layers::validate::ValidateLayer;
 use crate::layers::validate::ValidateResponsesLayer;
 #[cfg(feature = "_auth")]
 use crate::layers::{auth::AuthLayer, authz::AuthzLayer};
+#[cfg(all(feature = "bulkhead", feature = "circuit-breaker", feature = "deadline", feature = "retry"))]
+use crate::layers::{
+    bulkhead::BulkheadLayer,
+    circuit_breaker::CircuitBreakerLayer,
+    deadline::{PropagateDeadlineLayer, TryTimeoutLayer},
+    retry::RetryLayer,
+};
 
 /// A place of a configured stack: filled where the feature is on.
 macro_rules! place {
@@ -50,6 +59,12 @@ place! {
 #[rustfmt::skip]
 pub type ConfiguredPlaces = (Empty, (Empty, (Empty, (Empty, (Headers, (Empty, (Shed, (Deadline, (Empty, (ByAddress,
     (Empty, (Auth, (ByIdentity, (Authz, (Empty, (Validate, (Stored, (Empty, (Responses, (Empty, ()))))))))))))))))))));
+
+/// The places of an [`UpstreamStack`](super::UpstreamStack) that was configured.
+#[cfg(all(feature = "bulkhead", feature = "circuit-breaker", feature = "deadline", feature = "retry"))]
+#[rustfmt::skip]
+pub type ConfiguredUpstreamPlaces<C> = (Empty, (Empty, (Filled<RetryLayer>, (Empty, (Filled<CircuitBreakerLayer<C>>,
+    (Filled<TryTimeoutLayer>, (Filled<BulkheadLayer>, (Filled<PropagateDeadlineLayer>, (Empty, ())))))))));
 
 /// The layer of a configuration, without layers of other crates.
 pub type ConfiguredLayer = StackLayer<<ConfiguredPlaces as Places>::Layers>;

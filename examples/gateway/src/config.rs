@@ -10,13 +10,11 @@ use http::uri::Authority;
 use rustls::ServerConfig;
 use serde::{Deserialize, Deserializer};
 use tower_rampart::ConfigError;
-use tower_rampart::bulkhead::BulkheadLayer;
 use tower_rampart::config::{
     self, AuthConfig, AuthzConfig, BulkheadConfig, CacheConfig, CircuitBreakerConfig, ClientIpConfig, LoadShedConfig,
-    RateLimitConfig, RetryConfig, SecurityHeadersConfig, StackConfig, StackLayers, TimeoutsConfig, ValidateConfig,
+    RateLimitConfig, RetryConfig, SecurityHeadersConfig, StackConfig, StackLayers, TimeoutsConfig, UpstreamConfig,
+    ValidateConfig,
 };
-use tower_rampart::deadline::TryTimeoutLayer;
-use tower_rampart::retry::Retries;
 
 use crate::proxy::{self, Layers};
 use crate::tls::{self, TlsConfig};
@@ -116,7 +114,7 @@ impl Loaded {
         let base = flags.config.as_deref().and_then(Path::parent).unwrap_or_else(|| Path::new(""));
         let tls = config.tls.as_ref().map(|tls| tls::load(tls, base)).transpose()?;
         let stack = config.stack().load(base)?;
-        let layers = layers(&config)?;
+        let layers = config.before_upstream().load(config.upstream.as_str(), proxy::errors())?;
         Ok(Self { config, tls, stack, layers })
     }
 }
@@ -137,23 +135,16 @@ impl Config {
         stack.written_inside = WRITTEN_BY_PROXY.map(String::from).into();
         stack
     }
-}
 
-/// What stands before the upstream.
-fn layers(config: &Config) -> Result<Layers, ConfigError> {
-    let retry = match &config.retry {
-        Some(table) => table.to_policy()?,
-        None => Retries::new().attempts(1).build()?,
-    };
-    let try_timeout = match &config.timeouts {
-        Some(table) => table.to_try_timeout()?,
-        None => TryTimeoutLayer::empty(),
-    };
-    let bulkhead = match &config.bulkhead {
-        Some(table) => table.to_layer("upstream")?,
-        None => BulkheadLayer::empty(),
-    };
-    Ok(Layers { retry, breaker: proxy::breaker(config)?, try_timeout, bulkhead })
+    /// The tables of what stands before the upstream.
+    fn before_upstream(&self) -> UpstreamConfig {
+        let mut upstream = UpstreamConfig::default();
+        upstream.timeouts.clone_from(&self.timeouts);
+        upstream.retry.clone_from(&self.retry);
+        upstream.circuit_breaker.clone_from(&self.circuit_breaker);
+        upstream.bulkhead.clone_from(&self.bulkhead);
+        upstream
+    }
 }
 
 /// Fields that the proxy writes: what varies by them varies by something that the cache does not see.

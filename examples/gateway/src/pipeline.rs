@@ -62,10 +62,10 @@ impl Pipeline {
                 layers.retry = running.retry.clone();
             }
             if running.config.circuit_breaker == config.circuit_breaker {
-                layers.breaker = running.breaker.clone();
+                layers.circuit_breaker = running.breaker.clone();
             }
         }
-        let breaker = layers.breaker.clone();
+        let breaker = layers.circuit_breaker.clone();
         let (retry, bulkhead) = (layers.retry.clone(), layers.bulkhead.handle());
         let proxy = Proxy::new(&config, layers, stack.client_ip().clone(), refuser);
         Self { config, tls, stack: stack.layer().layer(proxy), layers: stack, breaker, bulkhead, retry }

@@ -54,6 +54,8 @@ mod size;
 mod stack;
 #[cfg(feature = "deadline")]
 mod timeouts;
+#[cfg(all(feature = "bulkhead", feature = "circuit-breaker", feature = "deadline", feature = "retry"))]
+mod upstream;
 #[cfg(feature = "validate")]
 mod validate;
 #[cfg(feature = "validate")]
@@ -83,5 +85,7 @@ pub use self::security_headers::SecurityHeadersConfig;
 pub use self::stack::StackConfig;
 #[cfg(feature = "deadline")]
 pub use self::timeouts::TimeoutsConfig;
+#[cfg(all(feature = "bulkhead", feature = "circuit-breaker", feature = "deadline", feature = "retry"))]
+pub use self::upstream::{UpstreamConfig, UpstreamLayers};
 #[cfg(feature = "validate")]
 pub use self::validate::ValidateConfig;

@@ -11,16 +11,14 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tower::{Layer, Service};
 use tower_rampart::ResponseBody;
-use tower_rampart::bulkhead::{BulkheadLayer, BulkheadService, Held};
+use tower_rampart::bulkhead::{BulkheadService, Held};
 use tower_rampart::circuit_breaker::{CircuitBreakerService, ErrorVerdict, Permit};
 use tower_rampart::classify::ObservedBody;
-use tower_rampart::deadline::{
-    AsError, PropagateDeadlineLayer, PropagateDeadlineService, TryTimeoutLayer, TryTimeoutService,
-};
-use tower_rampart::retry::{PeekedBody, ReplayBody, RetryLayer, RetryPolicy, RetryService};
+use tower_rampart::config::UpstreamLayers;
+use tower_rampart::deadline::{AsError, PropagateDeadlineLayer, PropagateDeadlineService, TryTimeoutService};
+use tower_rampart::retry::{PeekedBody, ReplayBody, RetryLayer, RetryService};
 use tower_rampart::stack::UpstreamStack;
 
-use super::Breaker;
 use super::sent::{Fate, Sent};
 use super::upstream::{Failure, Upstream};
 
@@ -33,24 +31,17 @@ pub type Body = PeekedBody<ResponseBody<ObservedBody<TryBody, Permit>>>;
 type TryBody = ResponseBody<ObservedBody<ResponseBody<Incoming>, Held>>;
 
 /// The layers, as the configuration has them.
-#[derive(Debug, Clone)]
-pub struct Layers {
-    pub retry: RetryPolicy,
-    pub breaker: Breaker,
-    pub try_timeout: TryTimeoutLayer,
-    pub bulkhead: BulkheadLayer,
-}
+pub type Layers = UpstreamLayers<ErrorVerdict<Failure>>;
 
-impl Layers {
-    pub fn around(self, upstream: Upstream) -> Chain {
-        let stack = UpstreamStack::new()
-            .retry(RetryLayer::new(self.retry))
-            .circuit_breaker(self.breaker)
-            .try_timeout(self.try_timeout.as_error())
-            .bulkhead(self.bulkhead)
-            .propagate_deadline(PropagateDeadlineLayer::grpc());
-        stack.build().layer(Client(Arc::new(upstream)))
-    }
+/// Puts them around the upstream.
+pub fn around(layers: Layers, upstream: Upstream) -> Chain {
+    let stack = UpstreamStack::new()
+        .retry(RetryLayer::new(layers.retry))
+        .circuit_breaker(layers.circuit_breaker)
+        .try_timeout(layers.try_timeout.as_error())
+        .bulkhead(layers.bulkhead)
+        .propagate_deadline(PropagateDeadlineLayer::grpc());
+    stack.build().layer(Client(Arc::new(upstream)))
 }
 
 /// Where the upstream is to believe it was asked, in the extensions of a request to it.

@@ -22,7 +22,7 @@ use tower_rampart::config::AuthConfig;
 use tower_rampart::key::ClientIp;
 use tower_rampart::problem::{Problem, ProblemKind};
 use tower_rampart::validate::CheckedBody;
-use tower_rampart::{ConfigError, Origin, Refuser, Rejection, RequestFacts, RequestView, ResponseBody};
+use tower_rampart::{Origin, Refuser, Rejection, RequestFacts, RequestView, ResponseBody};
 
 pub use self::chain::Layers;
 use self::chain::{Chain, Destination};
@@ -43,7 +43,7 @@ struct Inner {
 
 impl Proxy {
     pub fn new(config: &Config, layers: Layers, client_ip: ClientIp, refuser: Refuser) -> Self {
-        let chain = layers.around(Upstream::new(config.upstream.clone(), config.upstream_http2));
+        let chain = chain::around(layers, Upstream::new(config.upstream.clone(), config.upstream_http2));
         let forward_credentials = config.auth.as_ref().is_some_and(AuthConfig::forward_credentials);
         Self(Arc::new(Inner { chain, client_ip, forward_credentials, refuser }))
     }
@@ -55,16 +55,12 @@ pub type Body = ResponseBody<chain::Body>;
 /// Guards the upstream.
 pub type Breaker = CircuitBreakerLayer<ErrorVerdict<Failure>>;
 
-/// The breaker that the configuration describes, or one that does nothing.
-pub fn breaker(config: &Config) -> Result<Breaker, ConfigError> {
-    let errors = ErrorVerdict::new(|failure: &Failure| match failure {
+/// What the upstream's errors say of it.
+pub fn errors() -> ErrorVerdict<Failure> {
+    ErrorVerdict::new(|failure: &Failure| match failure {
         Failure::Broken | Failure::TimedOut => Verdict::Failure,
         Failure::Inbound => Verdict::Neutral,
-    });
-    match &config.circuit_breaker {
-        Some(table) => table.to_builder(config.upstream.as_str()).classify_errors(errors).build(),
-        None => Ok(Breaker::disabled(errors)),
-    }
+    })
 }
 
 type Answer = Response<Body>;
