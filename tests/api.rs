@@ -133,9 +133,7 @@ fn declarations(lines: &[&str], within: &str, is_all_public: bool, found: &mut B
                 // Variants and what a trait has are public with it; fields and what a module has say so themselves.
                 declarations(inside, &format!("{within}{header} :: "), is_open, found);
             }
-        } else if opens && (text.starts_with("macro_rules!") || text.starts_with('(')) {
-            declarations(inside, within, false, found);
-        } else if is_macro(line) && text.starts_with("pin_project!") {
+        } else if opens && ["macro_rules!", "pin_project!", "("].iter().any(|start| text.starts_with(start)) {
             declarations(inside, within, false, found);
         } else if is_macro(line) && !text.starts_with("thread_local!") {
             // Whatever the macro makes of it.
