@@ -90,6 +90,8 @@ pub use self::layers::{auth, authz};
 
 #[cfg(feature = "config")]
 pub use self::integration::config;
+#[cfg(feature = "redis")]
+pub use self::integration::redis;
 
 /// axum extractors' refusals.
 #[cfg(feature = "axum")]

@@ -18,12 +18,12 @@ use crate::spine::event::AuthzOutcome;
 #[cfg(feature = "circuit-breaker")]
 use crate::spine::event::CircuitEvent;
 use crate::spine::event::Origin;
-#[cfg(feature = "rate-limit")]
-use crate::spine::event::PolicyEvent;
 #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
 use crate::spine::event::PressureEvent;
 #[cfg(feature = "retry")]
 use crate::spine::event::RetryEvent;
+#[cfg(feature = "rate-limit")]
+use crate::spine::event::{PolicyEvent, StoreEvent};
 use crate::spine::problem::ProblemKind;
 
 /// The peer address that a framework left in the request's extensions.
@@ -71,10 +71,12 @@ pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
 pub(crate) use crate::integration::json_schema::{CompiledSchema, JsonValue, MAX_BREACHES, SchemaBreach};
 #[cfg(feature = "openapi")]
 pub(crate) use crate::integration::json_schema::{SchemaEngine, SchemaValue, knows_format, pattern_fault};
+#[cfg(any(feature = "_auth", feature = "cache"))]
+pub(crate) use crate::integration::spawn::can_spawn;
+#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit"))]
+pub(crate) use crate::integration::spawn::detach;
 #[cfg(feature = "_auth")]
 pub(crate) use crate::integration::spawn::{Task, spawn};
-#[cfg(any(feature = "_auth", feature = "cache"))]
-pub(crate) use crate::integration::spawn::{can_spawn, detach};
 #[cfg(feature = "_sleep")]
 pub(crate) use crate::integration::timer::Timer;
 #[cfg(feature = "openapi-yaml")]
@@ -108,6 +110,14 @@ pub(crate) fn decode(
 pub(crate) fn count_policy(event: PolicyEvent, policy: &Arc<str>) {
     #[cfg(feature = "metrics")]
     crate::integration::metrics::count_policy(event, policy);
+}
+
+/// Counts something of the store that limiters share, when metrics are compiled in.
+#[cfg(feature = "rate-limit")]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nothing counts without metrics"))]
+pub(crate) fn count_limit_store(event: StoreEvent) {
+    #[cfg(feature = "metrics")]
+    crate::integration::metrics::count_limit_store(event);
 }
 
 /// Counts what becomes of a call that failed, when metrics are compiled in.

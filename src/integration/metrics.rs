@@ -8,12 +8,12 @@ use crate::spine::event::AuthzOutcome;
 #[cfg(feature = "circuit-breaker")]
 use crate::spine::event::CircuitEvent;
 use crate::spine::event::Origin;
-#[cfg(feature = "rate-limit")]
-use crate::spine::event::PolicyEvent;
 #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
 use crate::spine::event::PressureEvent;
 #[cfg(feature = "retry")]
 use crate::spine::event::RetryEvent;
+#[cfg(feature = "rate-limit")]
+use crate::spine::event::{PolicyEvent, StoreEvent};
 use crate::spine::problem::ProblemKind;
 
 /// `rampart_<layer>_refused_total{status}`; a custom layer's name is a label.
@@ -37,6 +37,13 @@ pub(crate) fn count_authorization(outcome: AuthzOutcome) {
 #[cfg(feature = "rate-limit")]
 pub(crate) fn count_policy(event: PolicyEvent, policy: &Arc<str>) {
     metrics::counter!(event.metric(), "policy" => Arc::clone(policy)).increment(1);
+}
+
+/// `rampart_rate_limit_store_{asked,failed,leased,remembered}_total`: requests that asked the store, that it failed, whose
+/// tokens a lease had, and that were refused by what was known.
+#[cfg(feature = "rate-limit")]
+pub(crate) fn count_limit_store(event: StoreEvent) {
+    metrics::counter!(event.metric()).increment(1);
 }
 
 /// `rampart_retry_retries_total`, and `rampart_retry_stopped_total{reason}` for failures that are passed on.

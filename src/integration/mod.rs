@@ -12,7 +12,9 @@ mod https;
 pub(crate) mod json_schema;
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
-#[cfg(any(feature = "_auth", feature = "cache"))]
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit"))]
 pub(crate) mod spawn;
 #[cfg(feature = "_sleep")]
 pub(crate) mod timer;

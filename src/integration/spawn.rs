@@ -5,12 +5,12 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 /// Whether there is a runtime here.
+#[cfg(any(feature = "_auth", feature = "cache"))]
 pub(crate) fn can_spawn() -> bool {
     Handle::try_current().is_ok()
 }
 
 /// Runs a future in a task that goes on until it ends; outside of a runtime it is dropped.
-#[cfg(any(feature = "_auth", feature = "cache"))]
 pub(crate) fn detach(work: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = Handle::try_current() {
         drop(runtime.spawn(work));

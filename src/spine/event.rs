@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) use self::kinds::AuthzOutcome;
 #[cfg(feature = "circuit-breaker")]
 pub(crate) use self::kinds::CircuitEvent;
-#[cfg(feature = "rate-limit")]
-pub(crate) use self::kinds::PolicyEvent;
 #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
 pub(crate) use self::kinds::PressureEvent;
 #[cfg(feature = "retry")]
 pub(crate) use self::kinds::RetryEvent;
+#[cfg(feature = "rate-limit")]
+pub(crate) use self::kinds::{PolicyEvent, StoreEvent};
 pub(crate) use self::sampler::Sampler;
 use crate::spine::clock::Clock;
 use crate::spine::problem::ProblemKind;
@@ -258,6 +258,30 @@ pub(crate) fn policy(event: PolicyEvent, policy: &std::sync::Arc<str>, sampler: 
             report!(debug, Origin::RateLimit, event = event.name(), policy = &**policy, suppressed, "");
         }
     }
+}
+
+/// Counts something of the store that limiters share.
+#[cfg(feature = "rate-limit")]
+pub(crate) fn limit_store(event: StoreEvent) {
+    wiring::count_limit_store(event);
+}
+
+/// Says that the store has begun to fail, and what becomes of requests meanwhile. Its own message stays out: it may name
+/// keys, and keys are clients'.
+#[cfg(feature = "rate-limit")]
+pub(crate) fn limit_store_failed(meanwhile: &'static str) {
+    report!(
+        warn,
+        Origin::RateLimit,
+        event = "rate_limit_store_failed",
+        "the store of shared counts fails: {meanwhile}"
+    );
+}
+
+/// Says that it answers again.
+#[cfg(feature = "rate-limit")]
+pub(crate) fn limit_store_is_back() {
+    report!(info, Origin::RateLimit, event = "rate_limit_store_is_back", "the store of shared counts answers again");
 }
 
 /// Counts what happens under pressure. Refusals are logged as such.

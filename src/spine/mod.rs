@@ -37,8 +37,8 @@ pub(crate) mod response;
 pub(crate) mod route;
 #[cfg(feature = "cache")]
 pub(crate) mod shared;
-#[cfg(any(feature = "_auth", feature = "circuit-breaker"))]
+#[cfg(any(feature = "_auth", feature = "circuit-breaker", feature = "rate-limit"))]
 pub(crate) mod signal;
-#[cfg(any(feature = "_auth", feature = "circuit-breaker"))]
+#[cfg(any(feature = "_auth", feature = "circuit-breaker", feature = "rate-limit"))]
 pub(crate) mod sync;
 pub(crate) mod texts;

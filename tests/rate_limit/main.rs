@@ -15,6 +15,8 @@ mod policies;
 mod quota;
 mod refusals;
 mod regressions;
+#[cfg(feature = "test-util")]
+mod shared;
 #[cfg(feature = "axum")]
 mod sockets;
 mod support;

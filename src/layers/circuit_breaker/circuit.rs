@@ -36,6 +36,8 @@ pub(super) struct Shared {
     pub(super) judge_head: Option<JudgeHead>,
     pub(super) fallback: Option<Fallback>,
     pub(super) on_change: Option<OnChange>,
+    /// Whether others report its changes.
+    pub(super) is_quiet: bool,
     pub(super) when_open: WhenOpen,
     /// What is slow, in nanoseconds.
     pub(super) slow_after: Option<u64>,
@@ -126,7 +128,9 @@ impl Circuit {
             self.tally.opened.fetch_add(1, Ordering::Relaxed);
         }
         let names = [change.from.name(), change.to.name(), change.reason.name()];
-        event::circuit_changed(&self.name, names, change.to == State::Open, self.is_keyed);
+        if !self.shared.is_quiet {
+            event::circuit_changed(&self.name, names, change.to == State::Open, self.is_keyed);
+        }
         if let Some(on_change) = &self.shared.on_change {
             on_change(&self.name, change);
         }

@@ -49,6 +49,7 @@ pub struct CircuitBreaker<C = AllErrors> {
     judge_head: Option<JudgeHead>,
     fallback: Option<Fallback>,
     on_change: Option<OnChange>,
+    is_quiet: bool,
     errors: C,
     clock: Clock,
     refuser: Refuser,
@@ -76,6 +77,7 @@ impl CircuitBreaker {
             judge_head: None,
             fallback: None,
             on_change: None,
+            is_quiet: false,
             errors: AllErrors,
             clock: Clock::system(),
             refuser: Refuser::new(),
@@ -212,8 +214,8 @@ impl<C> CircuitBreaker<C> {
     /// Judges errors, which are all failures unless it is said: by [`RefusalsAside`](super::RefusalsAside), or an
     /// [`ErrorVerdict`](super::ErrorVerdict).
     pub fn classify_errors<D>(self, errors: D) -> CircuitBreaker<D> {
-        let Self { name, settings, mode, when_open, keys, judge_head, fallback, on_change, errors: _, clock, refuser } =
-            self;
+        let Self { name, settings, mode, when_open, keys, judge_head, fallback, on_change, is_quiet, .. } = self;
+        let (clock, refuser) = (self.clock, self.refuser);
         CircuitBreaker {
             name,
             settings,
@@ -223,6 +225,7 @@ impl<C> CircuitBreaker<C> {
             judge_head,
             fallback,
             on_change,
+            is_quiet,
             errors,
             clock,
             refuser,
@@ -243,6 +246,13 @@ impl<C> CircuitBreaker<C> {
     /// Is told of each change, with the circuit's name, by the call that brought it about; so be brief.
     pub fn on_change(mut self, told: impl Fn(&str, Change) + Send + Sync + 'static) -> Self {
         self.on_change = Some(Arc::new(told));
+        self
+    }
+
+    /// Leaves reports of its changes to whoever uses it.
+    #[cfg(feature = "redis")]
+    pub(crate) const fn quiet(mut self) -> Self {
+        self.is_quiet = true;
         self
     }
 
@@ -291,6 +301,7 @@ impl<C> CircuitBreaker<C> {
             judge_head: self.judge_head,
             fallback: self.fallback,
             on_change: self.on_change,
+            is_quiet: self.is_quiet,
             when_open: self.when_open,
             slow_after: self.settings.slow_after(),
             cancel_after: self.settings.cancel_after(),

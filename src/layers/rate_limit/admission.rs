@@ -11,8 +11,8 @@ use super::layer::Core;
 use super::limiter::{Grant, Hold};
 use super::meter::Standing;
 use super::nesting;
-use super::policy::Settle;
 use super::rule::Rule;
+use super::shared::RemoteHold;
 use crate::spine::body::Guard;
 use crate::spine::response::ResponseView;
 
@@ -21,6 +21,8 @@ use crate::spine::response::ResponseView;
 pub(super) struct Admission {
     core: Arc<Core>,
     holds: SmallVec<[Hold; 1]>,
+    /// Charges in a store that others share.
+    remote: Vec<RemoteHold>,
     stamp: Option<Stamp>,
     stage: Stage,
 }
@@ -35,12 +37,12 @@ enum Stage {
 impl Admission {
     /// `None` when nothing will become of the request any more.
     pub(super) fn new(core: &Arc<Core>, grant: Grant) -> Option<Self> {
-        let Grant { holds, stamp, wait_nanos } = grant;
-        if holds.is_empty() && stamp.is_none() {
+        let Grant { holds, stamp, wait_nanos, remote } = grant;
+        if holds.is_empty() && stamp.is_none() && remote.is_empty() {
             return None;
         }
         let stage = if wait_nanos > 0 { Stage::Waiting } else { Stage::Running };
-        Some(Self { core: Arc::clone(core), holds, stamp, stage })
+        Some(Self { core: Arc::clone(core), holds, remote, stamp, stage })
     }
 
     /// The wait is over: the request begins, and its charges stand.
@@ -48,10 +50,20 @@ impl Admission {
         self.stage = Stage::Running;
         let rules = &self.core.limiter.rules;
         self.holds.retain(|hold| rules.get(hold.index).is_some_and(Rule::settles));
+        self.remote.retain(|remote| rules.get(remote.hold.index).is_some_and(Rule::settles));
+    }
+
+    /// Lets its charges stand, whatever becomes of the request: something else holds them.
+    pub(super) fn keep(mut self) {
+        self.holds.clear();
+        self.remote.clear();
     }
 
     /// Settles the charges by the response, and returns what is held until its body ends.
     pub(super) fn respond(&mut self, response: ResponseView<'_>) -> Option<Box<dyn Guard>> {
+        if !self.remote.is_empty() {
+            self.respond_remotely(response);
+        }
         if self.holds.is_empty() {
             return None;
         }
@@ -63,16 +75,7 @@ impl Admission {
             if let Some((rule, settle_by)) =
                 rules.get(hold.index).and_then(|rule| Some((rule, rule.policy.settle.as_ref()?)))
             {
-                let cost = match settle_by {
-                    Settle::When(holds) => {
-                        if holds(response) {
-                            hold.cost
-                        } else {
-                            0
-                        }
-                    }
-                    Settle::Cost(cost) => cost(response),
-                };
+                let cost = settle_by.cost(hold.cost, response);
                 if cost != hold.cost {
                     let standing = settle(rule, &hold, cost, now);
                     if let Some(stamp) = self.stamp.as_mut().filter(|_| hold.stamped) {
@@ -83,6 +86,20 @@ impl Admission {
             self.holds.pop();
         }
         permits.map(|permits| Box::new(permits) as Box<dyn Guard>)
+    }
+
+    fn respond_remotely(&mut self, response: ResponseView<'_>) {
+        while let Some(remote) = self.remote.last() {
+            let rule = self.core.limiter.rules.get(remote.hold.index);
+            let cost = rule.and_then(|rule| rule.policy.settle.as_ref()).map(|by| by.cost(remote.hold.cost, response));
+            if let Some(cost) = cost.filter(|cost| *cost != remote.hold.cost) {
+                let standing = remote.settle(&self.core, cost, false);
+                if let Some(stamp) = self.stamp.as_mut().filter(|_| remote.hold.stamped) {
+                    stamp.standing = standing;
+                }
+            }
+            self.remote.pop();
+        }
     }
 
     /// The places among requests in flight, which are held for longer than the response's head.
@@ -109,8 +126,10 @@ impl Admission {
     /// The names of the policies that make the request wait.
     pub(super) fn paced_by(&self) -> impl Iterator<Item = &Arc<str>> {
         let rules = &self.core.limiter.rules;
+        let remote = self.remote.iter().map(|remote| &remote.hold);
         self.holds
             .iter()
+            .chain(remote)
             .filter(|hold| hold.waits)
             .filter_map(|hold| rules.get(hold.index))
             .map(|rule| &rule.policy.name)
@@ -128,6 +147,12 @@ impl Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
+        for remote in &self.remote {
+            let Some(rule) = self.core.limiter.rules.get(remote.hold.index) else { continue };
+            if self.stage == Stage::Waiting || rule.policy.on_abandoned == OnAbandoned::Refunded {
+                remote.settle(&self.core, 0, self.stage == Stage::Waiting && remote.hold.paced);
+            }
+        }
         if self.holds.is_empty() {
             return;
         }

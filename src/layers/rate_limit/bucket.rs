@@ -66,6 +66,19 @@ impl Bucket {
         self.tolerance_nanos + self.interval_nanos
     }
 
+    /// A bucket that is full after so long.
+    pub(super) fn cell_of(full_nanos: u64, is_blocked: bool, now: u64) -> u64 {
+        let tat = now.saturating_add(full_nanos.min(MAX_AHEAD_NANOS)) & !BLOCKED;
+        if is_blocked { tat | BLOCKED } else { tat }
+    }
+
+    /// A cell that others have written, perhaps by a larger quota: nobody is further ahead than one that is empty, and
+    /// what else may be. Who is shut out stays so.
+    pub(super) fn cut(&self, cell: u64, ahead_nanos: u64, now: u64) -> u64 {
+        let most = now.saturating_add(self.capacity_nanos()).saturating_add(ahead_nanos);
+        if cell & BLOCKED != 0 { cell } else { cell.min(most) }
+    }
+
     /// When the cell says nothing any more.
     pub(super) const fn expiry(cell: u64) -> u64 {
         cell & !BLOCKED

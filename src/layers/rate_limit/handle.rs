@@ -41,11 +41,13 @@ impl RateLimitHandle {
         self.core.limiter.rules.iter().map(|rule| &*rule.policy.name)
     }
 
-    /// How many keys a policy remembers: slots that are taken. A key whose quota has come back takes one until
+    /// How many keys a policy remembers, of shared counts those that this instance knows something of: slots that are taken. A key whose quota has come back takes one until
     /// something sweeps it away.
     #[must_use]
     pub fn keys(&self, policy: &str) -> Option<usize> {
-        self.rule(policy).map(|rule| rule.table.keys())
+        let index = self.index(policy)?;
+        let shared = self.core.shared.as_ref().and_then(|shared| shared.keys(index));
+        shared.or_else(|| self.rule(policy).map(|rule| rule.table.keys()))
     }
 
     /// How many requests of new keys found a policy's table full.
@@ -93,6 +95,9 @@ impl RateLimitHandle {
             return Err(ConfigError::new("policy", policy, "lets requests wait, which a window cannot", MEND));
         }
         self.replace(rule, limit);
+        if let (Some(shared), Some(index)) = (&self.core.shared, self.index(policy)) {
+            shared.set_quota(index, quota, self.core.now());
+        }
         Ok(())
     }
 
@@ -113,16 +118,24 @@ impl RateLimitHandle {
     }
 
     /// Forgets every key of a policy: all quotas are whole again. `false` when there is no such policy, or when it
-    /// counts requests in flight, which cannot be forgotten.
+    /// counts requests in flight, which cannot be forgotten. Of counts that are shared, what this instance knows is
+    /// forgotten, and not what the store holds.
     #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn reset(&self, policy: &str) -> bool {
         let rule = self.rule(policy).filter(|rule| !rule.is_concurrent());
+        if let (Some(shared), Some(index)) = (&self.core.shared, self.index(policy)) {
+            shared.forget(index);
+        }
         rule.inspect(|rule| rule.table.clear()).is_some()
     }
 
     fn replace(&self, rule: &Rule, limit: Limit) {
         rule.table.set_meter(meter_of(limit), self.core.now());
         self.core.limiter.describe();
+    }
+
+    fn index(&self, policy: &str) -> Option<usize> {
+        self.policies().position(|name| name == policy)
     }
 
     fn rule(&self, policy: &str) -> Option<&Rule> {

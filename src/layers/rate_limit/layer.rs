@@ -14,6 +14,7 @@ use super::policy::Policy;
 use super::quota::Quota;
 use super::rule::Rule;
 use super::service::RateLimitService;
+use super::shared::{Shared, SharedCounts};
 use super::throttle::ThrottleLayer;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
@@ -37,6 +38,7 @@ pub struct RateLimit {
     exemptions: Exemptions,
     style: HeaderStyle,
     max_waiting: usize,
+    store: Option<SharedCounts>,
     clock: Clock,
     refuser: Refuser,
     fault: Option<ConfigError>,
@@ -57,6 +59,7 @@ impl RateLimit {
             exemptions: Exemptions::default(),
             style: HeaderStyle::default(),
             max_waiting: DEFAULT_MAX_WAITING,
+            store: None,
             clock: Clock::system(),
             refuser: Refuser::new(),
             fault: None,
@@ -136,6 +139,14 @@ impl RateLimit {
         self
     }
 
+    /// Counts together with other instances, in a store that all of them ask. Policies of requests in flight count for
+    /// each instance by itself. The layer waits for the store's answer, so it is finished with
+    /// [`build_throttle`](Self::build_throttle).
+    pub fn with_store(mut self, counts: SharedCounts) -> Self {
+        self.store = Some(counts);
+        self
+    }
+
     /// Replaces the clock.
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.refuser = self.refuser.with_clock(clock.clone());
@@ -153,9 +164,13 @@ impl RateLimit {
     ///
     /// # Errors
     ///
-    /// No policy or more than 16, two of one name, whatever a policy or its quota finds, and a policy with a `max_wait`,
-    /// which only [`build_throttle`](Self::build_throttle) can keep.
+    /// No policy or more than 16, two of one name, whatever a policy or its quota finds, and a policy with a `max_wait`
+    /// or a store, for which only what [`build_throttle`](Self::build_throttle) makes can wait.
     pub fn build(self) -> Result<RateLimitLayer, ConfigError> {
+        if self.store.is_some() {
+            const BREACH: &str = "needs a layer that can wait for it";
+            return Err(ConfigError::new("rate limit, store", "", BREACH, "finish with `.build_throttle()`"));
+        }
         if let Some(policy) = self.policies.iter().find(|policy| !policy.max_wait.is_zero()) {
             let setting = format!("rate limit `{}`, max_wait", policy.name);
             const BREACH: &str = "needs a layer that can wait";
@@ -206,6 +221,7 @@ impl RateLimit {
 
     fn core_of(self, rules: Vec<Rule>) -> Arc<Core> {
         Arc::new(Core {
+            shared: self.store.map(|counts| Shared::new(counts, &rules)),
             limiter: Limiter::new(rules, self.exemptions, self.style),
             clock: self.clock,
             refuser: self.refuser,
@@ -235,6 +251,7 @@ impl fmt::Debug for RateLimit {
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) limiter: Limiter,
+    pub(super) shared: Option<Shared>,
     pub(super) clock: Clock,
     pub(super) refuser: Refuser,
     pub(super) max_waiting: usize,

@@ -15,6 +15,7 @@ use super::place::{Place, Tag};
 use super::quota::Quota;
 use super::refusal::Refusal;
 use super::rule::{Claim, Rule};
+use super::shared::RemoteHold;
 use crate::spine::event::{PolicyEvent, Sampler};
 use crate::spine::key::{ClientIp, TrustedProxies};
 use crate::spine::path::{PathPattern, PathReadings};
@@ -62,6 +63,8 @@ pub(super) struct Grant {
     pub(super) holds: SmallVec<[Hold; 1]>,
     pub(super) stamp: Option<Stamp>,
     pub(super) wait_nanos: u64,
+    /// Charges in a store that others share.
+    pub(super) remote: Vec<RemoteHold>,
 }
 
 /// A charge that something may still become of.
@@ -176,7 +179,7 @@ impl Limiter {
     }
 
     /// Reports what there is to report, and says what becomes of the request.
-    fn conclude<'a>(
+    pub(super) fn conclude<'a>(
         &self,
         charges: &mut [Charge<'a>],
         shadows: &mut [Charge<'a>],
@@ -224,7 +227,7 @@ impl Limiter {
         if holds.is_empty() && stamp.is_none() {
             return Outcome::Uncounted;
         }
-        Outcome::Admitted(Grant { holds, stamp, wait_nanos })
+        Outcome::Admitted(Grant { holds, stamp, wait_nanos, remote: Vec::new() })
     }
 
     /// The charge that leaves least.
@@ -295,7 +298,7 @@ impl Rule {
 
 impl Claim<'_> {
     /// What becomes of a request without asking for its quota; `None` when this policy has nothing to say.
-    fn settled(self, rule: &Rule) -> Option<Outcome> {
+    pub(super) fn settled(self, rule: &Rule) -> Option<Outcome> {
         let refusal = match self {
             Claim::Denied(tag) if rule.enforces(tag) => Refusal::denied(),
             Claim::Missing(missing) if !rule.is_shadow() => Refusal::missing(missing),
@@ -313,7 +316,7 @@ impl Charge<'_> {
 }
 
 impl Hold {
-    fn of(charge: &Charge<'_>, stamped: bool) -> Self {
+    pub(super) fn of(charge: &Charge<'_>, stamped: bool) -> Self {
         Self {
             index: charge.index,
             tag: charge.tag,
@@ -335,7 +338,11 @@ impl Exemptions {
         self.paths.is_empty() && self.allowed.blocks().len() + self.denied.blocks().len() == 0
     }
 
-    fn outcome<'a>(&self, request: RequestView<'a>, readings: &mut Option<PathReadings<'a>>) -> Option<Outcome> {
+    pub(super) fn outcome<'a>(
+        &self,
+        request: RequestView<'a>,
+        readings: &mut Option<PathReadings<'a>>,
+    ) -> Option<Outcome> {
         let has_lists = self.allowed.blocks().len() + self.denied.blocks().len() > 0;
         let client = has_lists.then(|| self.client_ip.resolve(request));
         match client {

@@ -183,6 +183,25 @@ impl Meter {
         }
     }
 
+    /// A cell of which somebody else says how it stands.
+    pub(super) fn cell_of(&self, remaining: u32, full_nanos: u64, is_blocked: bool, now: u64) -> u64 {
+        match self {
+            _ if full_nanos == 0 => 0,
+            Self::TokenBucket(_) => Bucket::cell_of(full_nanos, is_blocked, now),
+            Self::FixedWindow(window) => window.cell_of(remaining, full_nanos, is_blocked, now),
+            Self::Concurrent { limit } => limit.saturating_sub(remaining).into(),
+        }
+    }
+
+    /// A cell as it counts for a request whose quota may be another than the one that it was written by.
+    pub(super) fn cut(&self, cell: u64, ahead_nanos: u64, now: u64) -> u64 {
+        match self {
+            Self::TokenBucket(bucket) => bucket.cut(cell, ahead_nanos, now),
+            Self::FixedWindow(window) => window.cut(cell, now),
+            Self::Concurrent { .. } => cell,
+        }
+    }
+
     /// A cell that `old` wrote, in the terms of this meter: what remains stays as it is, as far as there is room for
     /// it. So a changed quota gives no credit, and nobody waits longer than one refill of the new one.
     pub(super) fn translate(&self, old: &Self, cell: u64, now: u64) -> u64 {

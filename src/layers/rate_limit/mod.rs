@@ -123,6 +123,7 @@ mod refusal;
 mod rule;
 mod service;
 mod shard;
+mod shared;
 mod sync;
 mod table;
 mod throttle;
@@ -137,4 +138,9 @@ pub use self::place::Overflow;
 pub use self::policy::Policy;
 pub use self::quota::{Quota, QuotaBuilder};
 pub use self::service::RateLimitService;
+#[cfg(feature = "test-util")]
+pub use self::shared::testing;
+pub use self::shared::{
+    Answer, Ask, MemoryStore, OnStoreFailure, Settlement, SharedCounts, Store, StoreError, StoreFuture, StoreVerdict,
+};
 pub use self::throttle::{ThrottleFuture, ThrottleLayer, ThrottleService};

@@ -81,6 +81,17 @@ pub(super) enum Settle {
     Cost(Arc<dyn Fn(ResponseView<'_>) -> u32 + Send + Sync>),
 }
 
+impl Settle {
+    /// What a request comes to that took so much.
+    pub(super) fn cost(&self, reserved: u32, response: ResponseView<'_>) -> u32 {
+        match self {
+            Self::When(holds) if holds(response) => reserved,
+            Self::When(_) => 0,
+            Self::Cost(cost) => cost(response),
+        }
+    }
+}
+
 /// The keys that a policy remembers unless told otherwise: 24 MB of table.
 pub(super) const DEFAULT_MAX_KEYS: usize = 1_000_000;
 /// The most keys of a policy: 24 GB of table.

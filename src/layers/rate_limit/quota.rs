@@ -72,6 +72,27 @@ impl Quota {
         self.burst.get()
     }
 
+    /// What one of several instances lets through by itself: the rate divided among them, and at least one request.
+    /// What is used of a bucket stays the same part of it.
+    pub(super) fn share(&self, instances: NonZeroU32) -> Self {
+        let part = |number: NonZeroU32| NonZeroU32::new(number.get() / instances).unwrap_or(NonZeroU32::MIN);
+        match self.kind {
+            QuotaKind::FixedWindow => Self { limit: part(self.limit), burst: part(self.limit), ..*self },
+            QuotaKind::TokenBucket => {
+                let shared =
+                    Self { window: self.window.saturating_mul(instances.get()), burst: part(self.burst), ..*self };
+                // A bucket that would take ages to fill is shared no further.
+                if check_bucket(shared.window, shared.limit, shared.burst).is_ok() { shared } else { *self }
+            }
+        }
+    }
+
+    /// Whether it is counted in windows, instead of coming back evenly.
+    #[must_use]
+    pub const fn is_fixed_window(&self) -> bool {
+        matches!(self.kind, QuotaKind::FixedWindow)
+    }
+
     pub(super) const fn kind(&self) -> QuotaKind {
         self.kind
     }

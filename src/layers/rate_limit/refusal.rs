@@ -50,6 +50,14 @@ impl Refusal {
         Self { problem, wait: Some(Duration::from_nanos(wait_nanos)), permanent: false, stamp }
     }
 
+    /// Nobody can say what the client has left.
+    pub(super) fn store_failed() -> Self {
+        const MOMENT: Duration = Duration::from_secs(1);
+        let problem = Problem::new(ProblemKind::TemporaryReducedCapacity)
+            .detail("The service cannot count requests for the moment.");
+        Self { problem, wait: Some(MOMENT), permanent: false, stamp: None }
+    }
+
     /// Policies are violated. The gravest decides the kind, the longest wait the rest.
     pub(super) fn violated(
         verdicts: impl Iterator<Item = Verdict>,

@@ -43,8 +43,8 @@ pub(super) enum Claim<'a> {
 const SHARE: u8 = 1;
 const PARTITION: u8 = 2;
 /// What is written before the parts of a fallback key, so that they equal no other key.
-const FALLBACK_MARK: &[u8] = b"\0fallback";
-const SHARED_MARK: &[u8] = b"\0missing";
+pub(super) const FALLBACK_MARK: &[u8] = b"\0fallback";
+pub(super) const SHARED_MARK: &[u8] = b"\0missing";
 
 impl Rule {
     /// `told`: whether clients are told where they stand.

@@ -70,10 +70,15 @@ where
 
 /// Decides about a request, and reports what there is to report.
 pub(super) fn decide(core: &Arc<Core>, request: RequestView<'_>) -> Outcome {
+    warn_of_nesting(core);
+    core.limiter.decide(request, core.now(), |event, policy| core.report(event, policy))
+}
+
+/// Says so when the limiter counts a request for the second time.
+pub(super) fn warn_of_nesting(core: &Arc<Core>) {
     if nesting::is_inside(address(core)) {
         event::fault_once(&core.said.counted_twice, Origin::RateLimit, "counted_twice", COUNTED_TWICE);
     }
-    core.limiter.decide(request, core.now(), |event, policy| core.report(event, policy))
 }
 
 const COUNTED_TWICE: &str = "one limiter counts the same request twice, because its layer stands on it twice; take one \

@@ -106,6 +106,19 @@ impl Window {
         }
     }
 
+    /// A cell that others have written, perhaps by a longer window. Who is shut out stays so.
+    pub(super) const fn cut(&self, cell: u64, now: u64) -> u64 {
+        let count = cell & COUNT_MASK;
+        let most = Self::cell(now, self.window_nanos, count);
+        if count == BLOCKED || cell < most { cell } else { most }
+    }
+
+    /// A window of which so much is left, and which ends after so long.
+    pub(super) fn cell_of(&self, remaining: u32, full_nanos: u64, is_blocked: bool, now: u64) -> u64 {
+        let used = u64::from(self.limit.saturating_sub(remaining));
+        Self::cell(now, full_nanos, if is_blocked { BLOCKED } else { used })
+    }
+
     pub(super) fn standing(&self, cell: u64, now: u64) -> Standing {
         let current = self.current(cell, now);
         // A blocked cell's count is above every limit.

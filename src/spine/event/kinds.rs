@@ -98,6 +98,34 @@ impl PolicyEvent {
     }
 }
 
+/// What happens with the store that limiters share.
+#[cfg(feature = "rate-limit")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StoreEvent {
+    /// A request asked it.
+    Asked,
+    /// It did not answer in time, or not at all.
+    Failed,
+    /// A lease had a policy's tokens.
+    Leased,
+    /// A request was refused by what was known.
+    Remembered,
+}
+
+#[cfg(feature = "rate-limit")]
+impl StoreEvent {
+    /// The counter's name.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only metrics asks"))]
+    pub(crate) const fn metric(self) -> &'static str {
+        match self {
+            Self::Asked => "rampart_rate_limit_store_asked_total",
+            Self::Failed => "rampart_rate_limit_store_failed_total",
+            Self::Leased => "rampart_rate_limit_store_leased_total",
+            Self::Remembered => "rampart_rate_limit_store_remembered_total",
+        }
+    }
+}
+
 /// What happens to bulkheads and to what sheds load, beside refusals.
 #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,8 +12,9 @@ use super::super::future::{ResponseFuture, address};
 use super::super::layer::Core;
 use super::super::limiter::{Grant, Outcome};
 use super::super::refusal::Refusal;
-use super::super::service::{decide, pass_on};
-use super::future::{ThrottleFuture, Wait};
+use super::super::service::{decide, pass_on, warn_of_nesting};
+use super::super::shared::{self, Step};
+use super::future::{Asking, ThrottleFuture, Wait};
 use crate::spine::body::ResponseBody;
 use crate::spine::event::{self, Origin, PolicyEvent};
 use crate::spine::request::{RequestFacts, RequestView};
@@ -64,30 +65,60 @@ where
             let facts = RequestFacts::of(RequestView::of(request));
             ThrottleFuture::running(ResponseFuture::refused(core, refusal, facts))
         };
-        let grant = match decide(core, RequestView::of(&request)) {
-            Outcome::Uncounted => Grant::default(),
-            Outcome::Admitted(grant) => grant,
-            Outcome::Refused(refusal) => return refused(refusal, &request),
+        let outcome = match begin(core, RequestView::of(&request)) {
+            Step::Done(outcome) => outcome,
+            Step::Ask(pending) => {
+                let facts = RequestFacts::of(RequestView::of(&request));
+                let asking = Asking::new(shared::ask(Arc::clone(core), pending), Arc::clone(core), facts);
+                // The service that is ready stays for the next request, as for one that waits for its turn.
+                return ThrottleFuture::asking(asking, self.inner.clone(), request);
+            }
         };
-        let wait_nanos = grant.wait_nanos;
-        let admission = Admission::new(core, grant);
-        if wait_nanos == 0 {
-            return ThrottleFuture::running(pass_on(&mut self.inner, request, admission, address(core)));
+        match admit(core, outcome) {
+            Ok((admission, None)) => {
+                ThrottleFuture::running(pass_on(&mut self.inner, request, admission, address(core)))
+            }
+            // The service that is ready stays for the next request. This one asks a clone when its time has come:
+            // whoever waits must not hold what readiness may stand for.
+            Ok((admission, Some(wait))) => ThrottleFuture::waiting(wait, self.inner.clone(), request, admission, core),
+            Err(refusal) => refused(refusal, &request),
         }
-        // The service that is ready stays for the next request. This one asks a clone when its time has come: whoever
-        // waits must not hold what readiness may stand for.
-        // A request that waits holds its charges.
-        let Some(admission) = admission else {
-            return refused(Box::new(Refusal::no_room_to_wait(wait_nanos, &[], None)), &request);
-        };
-        let names: Vec<_> = admission.paced_by().cloned().collect();
-        let Some(wait) = wait(core, wait_nanos) else {
-            let refusal = Refusal::no_room_to_wait(wait_nanos, &names, admission.give_up());
-            return refused(Box::new(refusal), &request);
-        };
-        names.iter().for_each(|name| core.report(PolicyEvent::Paced, name));
-        ThrottleFuture::waiting(wait, self.inner.clone(), request, admission)
     }
+}
+
+/// Decides about a request, as far as that takes no waiting.
+fn begin(core: &Arc<Core>, request: RequestView<'_>) -> Step {
+    match &core.shared {
+        None => Step::Done(decide(core, request)),
+        Some(counts) => {
+            warn_of_nesting(core);
+            shared::begin(core, counts, request)
+        }
+    }
+}
+
+/// What a request holds that was decided about, and how long it waits for its turn.
+pub(super) fn admit(core: &Arc<Core>, outcome: Outcome) -> Result<(Option<Admission>, Option<Wait>), Box<Refusal>> {
+    let grant = match outcome {
+        Outcome::Uncounted => Grant::default(),
+        Outcome::Admitted(grant) => grant,
+        Outcome::Refused(refusal) => return Err(refusal),
+    };
+    let wait_nanos = grant.wait_nanos;
+    let admission = Admission::new(core, grant);
+    if wait_nanos == 0 {
+        return Ok((admission, None));
+    }
+    // A request that waits holds its charges.
+    let Some(admission) = admission else {
+        return Err(Box::new(Refusal::no_room_to_wait(wait_nanos, &[], None)));
+    };
+    let names: Vec<_> = admission.paced_by().cloned().collect();
+    let Some(wait) = wait(core, wait_nanos) else {
+        return Err(Box::new(Refusal::no_room_to_wait(wait_nanos, &names, admission.give_up())));
+    };
+    names.iter().for_each(|name| core.report(PolicyEvent::Paced, name));
+    Ok((Some(admission), Some(wait)))
 }
 
 fn wait(core: &Arc<Core>, wait_nanos: u64) -> Option<Wait> {

@@ -1,0 +1,160 @@
+//! Counts for limiters.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, Script, ServerErrorKind};
+
+use super::Redis;
+use crate::layers::rate_limit::{Answer, Ask, Quota, Settlement, Store, StoreError, StoreFuture, StoreVerdict};
+
+/// The counts of limiters, in Redis. Made by [`Redis::limits`].
+#[derive(Debug, Clone)]
+pub struct RedisLimits {
+    redis: Redis,
+}
+
+struct Code {
+    text: &'static str,
+    hash: String,
+}
+
+static TAKE: LazyLock<Code> = LazyLock::new(|| Code::new(include_str!("take.lua")));
+static SETTLE: LazyLock<Code> = LazyLock::new(|| Code::new(include_str!("settle.lua")));
+
+impl Code {
+    fn new(text: &'static str) -> Self {
+        Self { text, hash: Script::new(text).get_hash().to_owned() }
+    }
+
+    /// Runs it by its hash; a server that does not know it is sent the text, which it then keeps.
+    async fn run<T: FromRedisValue>(
+        &self,
+        mut connection: MultiplexedConnection,
+        keys: &[String],
+        arguments: &[u64],
+    ) -> RedisResult<T> {
+        let command = |name, code: &str| {
+            let mut command = Cmd::new();
+            command.arg(name).arg(code).arg(keys.len()).arg(keys).arg(arguments);
+            command
+        };
+        match command("EVALSHA", &self.hash).query_async(&mut connection).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                command("EVAL", self.text).query_async(&mut connection).await
+            }
+            answer => answer,
+        }
+    }
+}
+
+impl RedisLimits {
+    pub(super) const fn of(redis: Redis) -> Self {
+        Self { redis }
+    }
+
+    async fn take_all(&self, asks: &[Ask]) -> Result<Vec<Answer>, StoreError> {
+        let keys: Vec<_> = asks.iter().map(|ask| self.redis.names.limit(&ask.policy, &ask.key)).collect();
+        let arguments: Vec<_> = asks.iter().flat_map(arguments).collect();
+        let said: Vec<[i64; 7]> = self
+            .redis
+            .link
+            .ask(async |connection| TAKE.run(connection, &keys, &arguments).await)
+            .await
+            .map_err(StoreError::new)?;
+        Ok(said.into_iter().map(answer).collect())
+    }
+
+    async fn settle_one(&self, settlement: &Settlement) -> Result<(), StoreError> {
+        let Settlement { policy, key, quota, reserved, cost, mark, only_if_last, .. } = settlement;
+        let keys = [self.redis.names.limit(policy, key)];
+        let terms = Terms::of(quota);
+        let back = terms.need(reserved.saturating_sub(*cost));
+        let more = terms.need(cost.saturating_sub(*reserved));
+        let debt = terms.full.saturating_mul(DEBT);
+        let arguments = [terms.kind, terms.full, back, more, *mark, u64::from(*only_if_last), debt];
+        self.redis
+            .link
+            .ask(async |connection| SETTLE.run::<()>(connection, &keys, &arguments).await)
+            .await
+            .map_err(StoreError::new)
+    }
+}
+
+/// Buckets that a key can be in debt.
+const DEBT: u64 = 16;
+
+/// A quota in the scripts' terms.
+struct Terms {
+    kind: u64,
+    /// The time of one token, or a window's limit.
+    one: u64,
+    /// The time of all, or the window.
+    full: u64,
+}
+
+impl Terms {
+    fn of(quota: &Quota) -> Self {
+        if quota.is_fixed_window() {
+            return Self { kind: 1, one: quota.limit().into(), full: micros(quota.window()) };
+        }
+        // Rounded up: never a token too many.
+        let nanos = quota.window().as_nanos().div_ceil(u128::from(quota.limit()));
+        let one = u64::try_from(nanos.div_ceil(1000)).unwrap_or(MOST).clamp(1, MOST);
+        Self { kind: 0, one, full: one.saturating_mul(quota.burst().into()).min(MOST) }
+    }
+
+    fn need(&self, tokens: u32) -> u64 {
+        if self.kind == 1 { tokens.into() } else { self.one.saturating_mul(tokens.into()).min(MOST) }
+    }
+}
+
+/// The longest time that scripts count with: 73 years, as everywhere. Their numbers are exact up to 285.
+const MOST: u64 = (1 << 61) / 1000;
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1000)).unwrap_or(MOST).min(MOST)
+}
+
+fn arguments(ask: &Ask) -> [u64; 11] {
+    let terms = Terms::of(&ask.quota);
+    [
+        terms.kind,
+        terms.need(ask.cost),
+        terms.one,
+        terms.full,
+        ask.cost.into(),
+        ask.spare.into(),
+        if terms.kind == 0 { micros(ask.keep_back) } else { 0 },
+        if terms.kind == 0 { micros(ask.max_wait) } else { 0 },
+        micros(ask.block_for),
+        ask.is_enforced.into(),
+        micros(ask.ahead),
+    ]
+}
+
+fn answer([code, wait, full, left, more, spare, mark]: [i64; 7]) -> Answer {
+    let time = |micros: i64| Duration::from_micros(micros.try_into().unwrap_or_default());
+    let number = |number: i64| u32::try_from(number).unwrap_or_default();
+    let wait = time(wait);
+    let mut answer = Answer::new(match code {
+        0 => StoreVerdict::Admitted { wait },
+        2 => StoreVerdict::Blocked { wait },
+        _ => StoreVerdict::Refused { wait },
+    });
+    (answer.full_in, answer.more_in) = (time(full), time(more));
+    (answer.remaining, answer.spare) = (number(left), number(spare));
+    answer.mark = mark.try_into().unwrap_or_default();
+    answer
+}
+
+impl Store for RedisLimits {
+    fn take<'a>(&'a self, asks: &'a [Ask]) -> StoreFuture<'a, Vec<Answer>> {
+        Box::pin(self.take_all(asks))
+    }
+
+    fn settle<'a>(&'a self, settlement: &'a Settlement) -> StoreFuture<'a, ()> {
+        Box::pin(self.settle_one(settlement))
+    }
+}
