@@ -154,6 +154,7 @@ mod future;
 mod handle;
 mod key;
 mod layer;
+mod memory;
 mod purge;
 mod query;
 mod range;
@@ -161,6 +162,7 @@ mod record;
 mod reuse;
 mod route;
 mod scan;
+mod seal;
 mod search;
 mod serve;
 mod service;
@@ -170,6 +172,8 @@ mod storable;
 mod store;
 mod sync;
 mod tags;
+#[cfg(feature = "test-util")]
+pub mod testing;
 mod tier;
 mod vary;
 mod write;
@@ -181,4 +185,6 @@ pub use self::purge::Purge;
 pub use self::route::{CacheBypass, CacheHint, Route};
 pub use self::service::CacheService;
 pub use self::settings::Policy;
-pub use self::store::{Store, StoreError, StoreFuture};
+pub use self::store::{
+    Claim, Listener, Look, Looked, Moment, News, Put, Record, Store, StoreError, StoreFuture, StorePurge, Turn,
+};
