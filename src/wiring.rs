@@ -75,7 +75,7 @@ pub(crate) use crate::integration::json_schema::{SchemaEngine, SchemaValue, know
 pub(crate) use crate::integration::spawn::can_spawn;
 #[cfg(any(feature = "_auth", feature = "cache", feature = "rate-limit"))]
 pub(crate) use crate::integration::spawn::detach;
-#[cfg(feature = "_auth")]
+#[cfg(any(feature = "_auth", feature = "cache"))]
 pub(crate) use crate::integration::spawn::{Task, spawn};
 #[cfg(feature = "_sleep")]
 pub(crate) use crate::integration::timer::Timer;

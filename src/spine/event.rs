@@ -197,6 +197,14 @@ pub(crate) fn store_failed(sampler: &Sampler, clock: &Clock) {
     report!(warn, Origin::Cache, event = "cache_store_failed", suppressed, "the second tier failed, which is a miss");
 }
 
+/// Says, once until it is heard again, that a cache does not hear what other instances purge.
+#[cfg(feature = "cache")]
+pub(crate) fn store_is_unheard(said: &AtomicBool) {
+    const MEND: &str =
+        "purges of other instances are not heard; what is in memory is dropped when they are heard again";
+    fault_once(said, Origin::Cache, "cache_store_unheard", MEND);
+}
+
 /// The same, with a text that is made only when it is said.
 #[cfg(feature = "rate-limit")]
 pub(crate) fn fault_once_with(said: &AtomicBool, origin: Origin, event: &'static str, mend: impl FnOnce() -> String) {

@@ -3,9 +3,12 @@
 
 mod coalescing;
 mod hits;
+#[cfg(feature = "test-util")]
+mod instances;
 mod invalidation;
 mod model;
 mod stale;
 mod support;
+#[cfg(feature = "test-util")]
 mod tier;
 mod validation;

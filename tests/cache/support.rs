@@ -247,3 +247,9 @@ pub(crate) async fn settled() {
         tokio::task::yield_now().await;
     }
 }
+
+/// Asks for what is under a key, and claims nothing.
+#[cfg(feature = "test-util")]
+pub(crate) fn look(key: &[u8]) -> tower_rampart::cache::Look<'_> {
+    tower_rampart::cache::Look::new(key)
+}

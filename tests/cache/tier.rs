@@ -1,52 +1,63 @@
 //! The second tier.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
-use tower_rampart::cache::{Store, StoreError, StoreFuture};
+use futures_util::FutureExt as _;
+use tower_rampart::cache::testing::MemoryStore;
+use tower_rampart::cache::{Listener, Look, Looked, Moment, Put, Record, Store, StoreError, StoreFuture, StorePurge};
 
 use crate::support::*;
 
 /// A store that keeps, fails or has things at hand, as it is told.
-#[derive(Default)]
 struct Elsewhere {
-    records: Mutex<HashMap<Vec<u8>, Bytes>>,
+    store: MemoryStore,
     asked: Mutex<usize>,
     fails: bool,
     is_near: bool,
 }
 
+impl Default for Elsewhere {
+    fn default() -> Self {
+        Self { store: MemoryStore::new(1 << 20), asked: Mutex::default(), fails: false, is_near: false }
+    }
+}
+
 impl Elsewhere {
-    fn result<T>(&self, value: T) -> Result<T, StoreError> {
-        if self.fails { Err(StoreError::new("down")) } else { Ok(value) }
+    fn unless_it_fails<'a, T: Send + 'a>(&self, answer: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
+        if self.fails { Box::pin(async { Err(StoreError::new("down")) }) } else { answer }
     }
 }
 
 impl Store for Elsewhere {
-    fn get_now(&self, key: &[u8]) -> Option<Bytes> {
-        self.records.lock().unwrap().get(key).filter(|_| self.is_near).cloned()
+    fn get_now(&self, key: &[u8]) -> Option<Record> {
+        self.store.get(look(key)).now_or_never().filter(|_| self.is_near)?.ok()?.record
     }
 
-    fn get<'a>(&'a self, key: &'a [u8]) -> StoreFuture<'a, Option<Bytes>> {
+    fn get<'a>(&'a self, look: Look<'a>) -> StoreFuture<'a, Looked> {
         *self.asked.lock().unwrap() += 1;
-        Box::pin(async { self.result(self.records.lock().unwrap().get(key).cloned()) })
+        self.unless_it_fails(self.store.get(look))
     }
 
-    fn put<'a>(&'a self, key: &'a [u8], record: Bytes, keep: Duration) -> StoreFuture<'a, ()> {
-        assert!(!keep.is_zero());
-        Box::pin(async move {
-            self.records.lock().unwrap().insert(key.to_vec(), record);
-            self.result(())
-        })
+    fn put<'a>(&'a self, key: &'a [u8], put: Put) -> StoreFuture<'a, bool> {
+        assert!(!put.keep.is_zero());
+        self.unless_it_fails(self.store.put(key, put))
     }
 
     fn remove<'a>(&'a self, key: &'a [u8]) -> StoreFuture<'a, ()> {
-        Box::pin(async {
-            self.records.lock().unwrap().remove(key);
-            self.result(())
-        })
+        self.unless_it_fails(self.store.remove(key))
+    }
+
+    fn purge<'a>(&'a self, purges: &'a [StorePurge], from: u64) -> StoreFuture<'a, Moment> {
+        self.unless_it_fails(self.store.purge(purges, from))
+    }
+
+    fn release<'a>(&'a self, key: &'a [u8], token: u64, is_declined: bool) -> StoreFuture<'a, ()> {
+        self.unless_it_fails(self.store.release(key, token, is_declined))
+    }
+
+    fn listen(&self) -> Option<Box<dyn Listener>> {
+        (!self.fails).then(|| self.store.listen())?
     }
 }
 
@@ -148,31 +159,46 @@ async fn a_store_that_fails_is_a_miss() {
     }
 }
 
-#[tokio::test]
-async fn junk_is_a_miss() {
-    let (origin, store): (_, Arc<Elsewhere>) = (origin(), Arc::default());
-    instance(&origin, &store).get("http://a/x").await;
-    settled().await;
-    for record in store.records.lock().unwrap().values_mut() {
-        *record = Bytes::from_static(b"junk");
-    }
-    let other = instance(&origin, &store);
-    assert!(!other.get("http://a/x").await.is_hit());
-    assert_eq!(origin.calls(), 2);
-}
-
 /// One that never answers: it is waited for so long and no longer, and what waits for it is bounded.
-#[derive(Default)]
-struct Silent {
-    puts: Mutex<usize>,
-}
+struct Silent;
 
 impl Store for Silent {
-    fn get<'a>(&'a self, _: &'a [u8]) -> StoreFuture<'a, Option<Bytes>> {
+    fn get<'a>(&'a self, _: Look<'a>) -> StoreFuture<'a, Looked> {
         Box::pin(std::future::pending())
     }
 
-    fn put<'a>(&'a self, _: &'a [u8], _: Bytes, _: Duration) -> StoreFuture<'a, ()> {
+    fn put<'a>(&'a self, _: &'a [u8], _: Put) -> StoreFuture<'a, bool> {
+        Box::pin(std::future::pending())
+    }
+
+    fn remove<'a>(&'a self, _: &'a [u8]) -> StoreFuture<'a, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn purge<'a>(&'a self, _: &'a [StorePurge], _: u64) -> StoreFuture<'a, Moment> {
+        Box::pin(std::future::pending())
+    }
+
+    fn release<'a>(&'a self, _: &'a [u8], _: u64, _: bool) -> StoreFuture<'a, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn listen(&self) -> Option<Box<dyn Listener>> {
+        None
+    }
+}
+
+/// One that answers that nothing is there, and is never done writing.
+struct Slow {
+    puts: Mutex<usize>,
+}
+
+impl Store for Slow {
+    fn get<'a>(&'a self, _: Look<'a>) -> StoreFuture<'a, Looked> {
+        Box::pin(async { Ok(Looked::nothing(Moment { era: 1, number: 0 })) })
+    }
+
+    fn put<'a>(&'a self, _: &'a [u8], _: Put) -> StoreFuture<'a, bool> {
         *self.puts.lock().unwrap() += 1;
         Box::pin(std::future::pending())
     }
@@ -180,13 +206,25 @@ impl Store for Silent {
     fn remove<'a>(&'a self, _: &'a [u8]) -> StoreFuture<'a, ()> {
         Box::pin(std::future::pending())
     }
+
+    fn purge<'a>(&'a self, _: &'a [StorePurge], _: u64) -> StoreFuture<'a, Moment> {
+        Box::pin(std::future::pending())
+    }
+
+    fn release<'a>(&'a self, _: &'a [u8], _: u64, _: bool) -> StoreFuture<'a, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn listen(&self) -> Option<Box<dyn Listener>> {
+        None
+    }
 }
 
 #[tokio::test]
 async fn a_store_that_never_answers_is_a_miss() {
-    let (origin, store) = (origin(), Arc::<Silent>::default());
-    let held = Arc::clone(&store);
-    let setup = Arc::new(setup_with(&origin, |cache| cache.with_store(held).store_timeout(Duration::from_secs(1))));
+    let origin = origin();
+    let setup =
+        Arc::new(setup_with(&origin, |cache| cache.with_store(Arc::new(Silent)).store_timeout(Duration::from_secs(1))));
     let got = |uri: &'static str| {
         let setup = Arc::clone(&setup);
         tokio::spawn(async move { setup.get(uri).await.body })
@@ -202,7 +240,7 @@ async fn a_store_that_never_answers_is_a_miss() {
 
 #[tokio::test]
 async fn what_waits_to_be_written_is_bounded() {
-    let (origin, store) = (origin(), Arc::<Silent>::default());
+    let (origin, store) = (origin(), Arc::new(Slow { puts: Mutex::default() }));
     let held = Arc::clone(&store);
     let setup = Arc::new(setup_with(&origin, |cache| cache.with_store(held).store_timeout(Duration::from_secs(1))));
     let fill = |range: std::ops::Range<usize>| {
@@ -214,8 +252,6 @@ async fn what_waits_to_be_written_is_bounded() {
                     tokio::spawn(async move { setup.get(&format!("http://a/{n}")).await })
                 })
                 .collect();
-            settled().await;
-            setup.wait(1);
             for got in all {
                 got.await.unwrap();
             }

@@ -1,6 +1,8 @@
 //! What instances share through Redis, against a server that each test starts and breaks.
 #![cfg(feature = "redis")]
 
+#[cfg(all(feature = "cache", feature = "test-util"))]
+mod cache;
 mod limits;
 mod outages;
 mod support;

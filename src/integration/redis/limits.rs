@@ -3,10 +3,8 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, Script, ServerErrorKind};
-
 use super::Redis;
+use super::script::Code;
 use crate::layers::rate_limit::{Answer, Ask, Quota, Settlement, Store, StoreError, StoreFuture, StoreVerdict};
 
 /// The counts of limiters, in Redis. Made by [`Redis::limits`].
@@ -15,39 +13,8 @@ pub struct RedisLimits {
     redis: Redis,
 }
 
-struct Code {
-    text: &'static str,
-    hash: String,
-}
-
 static TAKE: LazyLock<Code> = LazyLock::new(|| Code::new(include_str!("take.lua")));
 static SETTLE: LazyLock<Code> = LazyLock::new(|| Code::new(include_str!("settle.lua")));
-
-impl Code {
-    fn new(text: &'static str) -> Self {
-        Self { text, hash: Script::new(text).get_hash().to_owned() }
-    }
-
-    /// Runs it by its hash; a server that does not know it is sent the text, which it then keeps.
-    async fn run<T: FromRedisValue>(
-        &self,
-        mut connection: MultiplexedConnection,
-        keys: &[String],
-        arguments: &[u64],
-    ) -> RedisResult<T> {
-        let command = |name, code: &str| {
-            let mut command = Cmd::new();
-            command.arg(name).arg(code).arg(keys.len()).arg(keys).arg(arguments);
-            command
-        };
-        match command("EVALSHA", &self.hash).query_async(&mut connection).await {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                command("EVAL", self.text).query_async(&mut connection).await
-            }
-            answer => answer,
-        }
-    }
-}
 
 impl RedisLimits {
     pub(super) const fn of(redis: Redis) -> Self {

@@ -105,6 +105,12 @@ impl Link {
         self.breaker.snapshot().state == State::Closed
     }
 
+    /// A connection of its own to subscribe by.
+    #[cfg(feature = "cache")]
+    pub(super) async fn subscription(&self) -> RedisResult<redis::aio::PubSub> {
+        self.client.get_async_pubsub().await
+    }
+
     /// Asks the server, unless it is unwell, for no longer than the timeout.
     pub(super) async fn ask<T>(
         &self,

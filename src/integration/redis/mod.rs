@@ -26,14 +26,27 @@
 //! server. Every key has a time to live, and what it holds says nothing afterwards. A server that evicts keys
 //! (`maxmemory-policy`) gives quota away; one that lost all begins anew.
 //!
+//! What a [`cache`](Redis::cache) keeps stands under `{<namespace>:cache}`, in one slot of a cluster: records and claims by
+//! hashes, with a time to live, and one ledger of purges, which has none. A server that evicts or loses the ledger begins
+//! another era, and nothing that was stored before is found any more. A replica that takes over without the last purges
+//! does not know them: what they purged may be found again, until it is stale.
+//!
 //! # Cost
 //!
 //! One command, one round trip, for each request that is admitted, and none for one that is refused by what is known. Times
 //! are the server's, in microseconds: a key's rate of more than ten thousand a second is rounded down by up to a
 //! hundredth.
+//!
+//! A cache asks once for what it does not have in memory, twice where `Vary` says so, and never for what it has. Purges are
+//! told in batches, one command each, beside requests.
 
+#[cfg(feature = "cache")]
+mod cache;
+#[cfg(feature = "cache")]
+mod ear;
 mod limits;
 mod link;
+mod script;
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,6 +54,8 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+#[cfg(feature = "cache")]
+pub use self::cache::RedisCache;
 pub use self::limits::RedisLimits;
 use self::link::Link;
 use crate::spine::config::ConfigError;
@@ -88,6 +103,13 @@ impl Redis {
     #[must_use]
     pub fn limits(&self) -> RedisLimits {
         RedisLimits::of(self.clone())
+    }
+
+    /// A second tier for caches.
+    #[cfg(feature = "cache")]
+    #[must_use]
+    pub fn cache(&self) -> RedisCache {
+        RedisCache::of(self.clone())
     }
 
     /// Whether the server answered when it was last asked.

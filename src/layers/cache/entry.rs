@@ -10,9 +10,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::freshness::Life;
 use super::key::Key;
-use super::purge::{Purges, Standing};
+use super::purge::{Begun, Purges, Standing};
 use super::range::Part;
-use super::tags::Names;
 use super::vary::{self, Selector};
 
 /// What a stored response costs beside its fields and its body: its own structures, those of the store, and what an
@@ -38,10 +37,8 @@ pub(super) struct Head {
     pub(super) marks: Box<[u64]>,
     /// The mark of the URI, by which unsafe requests are known.
     pub(super) uri: u64,
-    /// The number that stood when its fill began.
-    pub(super) begun: u64,
-    /// What the marks were made of, where a second tier must know.
-    pub(super) names: Option<Box<Names>>,
+    /// What stood when its fill began.
+    pub(super) begun: Begun,
     /// The last purge that was looked at.
     looked: AtomicU64,
     /// Stale whatever its age is: by a soft purge, or because a HEAD told of another content.
@@ -83,7 +80,7 @@ impl Head {
         date: SystemTime,
         life: Life,
         rules: Rules,
-        marked: (Box<[u64]>, u64, u64),
+        marked: (Box<[u64]>, u64, Begun),
     ) -> Self {
         let (marks, uri, begun) = marked;
         let part = if status == StatusCode::PARTIAL_CONTENT { Part::of_content_range(&headers) } else { None };
@@ -99,8 +96,7 @@ impl Head {
             marks,
             uri,
             begun,
-            names: None,
-            looked: AtomicU64::new(begun),
+            looked: AtomicU64::new(begun.number),
             is_expired: AtomicBool::new(false),
         }
     }
@@ -108,9 +104,7 @@ impl Head {
     fn with_headers(&self, status: StatusCode, headers: HeaderMap) -> Self {
         let marked = (self.marks.clone(), self.uri, self.begun);
         let (key, selectors) = (self.key.clone(), self.selectors.clone());
-        let mut head = Self::new(key, status, headers, selectors, self.date, self.life, self.rules, marked);
-        head.names.clone_from(&self.names);
-        head
+        Self::new(key, status, headers, selectors, self.date, self.life, self.rules, marked)
     }
 
     /// For more of the same content; all of it is a whole.
@@ -134,14 +128,14 @@ impl Head {
 
     /// Whether purges and writes leave it; a soft purge makes it stale.
     pub(super) fn is_good(&self, purges: &Purges) -> bool {
-        if self.rules.is_apart && purges.is_written(self.uri, self.begun) {
+        if self.rules.is_apart && purges.is_written(self.uri, self.begun.number) {
             return false;
         }
         let noted = purges.noted();
         if noted <= self.looked.load(Ordering::Acquire) {
             return true;
         }
-        match purges.standing(&self.marks, self.key.path(), self.begun) {
+        match purges.standing(&self.marks, self.key.path(), self.begun.number) {
             Standing::Gone => return false,
             Standing::Stale => self.expire(),
             Standing::Good => {}
@@ -192,6 +186,14 @@ impl Entry {
     pub(super) fn weight(&self) -> usize {
         let trailers = self.trailers.as_deref().map_or(0, fields_weight);
         OVERHEAD_BYTES + self.head.weight() + self.body.len() + trailers
+    }
+
+    /// About how long its record is.
+    pub(super) fn record_bytes(&self) -> usize {
+        let fields = |headers: &HeaderMap| -> usize {
+            headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+        };
+        self.body.len() + fields(&self.head.headers) + self.trailers.as_deref().map_or(0, fields)
     }
 
     /// RFC 9110 section 15.4.5: what a 304 repeats of the fields of a 200.

@@ -8,6 +8,7 @@ use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Uri, header};
 use smallvec::SmallVec;
 
+use super::seal::Seal;
 use crate::spine::identity::Identity;
 use crate::spine::request::RequestView;
 
@@ -221,46 +222,66 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// Hashes names that responses and purges have in common, with a secret of this cache's.
+/// Hashes names that responses and purges have in common, with a secret of this cache's, or of all that share its store.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Marks(RandomState);
+pub(super) struct Marks {
+    own: RandomState,
+    shared: Option<Seal>,
+}
+
+const TAG: u8 = 0;
+const GROUP: u8 = 1;
+const PATH: u8 = 2;
+const URI: u8 = 3;
+const ETAG: u8 = 4;
+const ETAG_TOO: u8 = 5;
 
 impl Marks {
-    /// A number by which this process's records are known; another process has another, and cannot guess it.
-    pub(super) fn instance(&self) -> u64 {
-        self.0.hash_one(0_u8)
+    /// Those that all instances make alike.
+    pub(super) fn shared(seal: Seal) -> Self {
+        Self { own: RandomState::new(), shared: Some(seal) }
+    }
+
+    fn hash(&self, kind: u8, parts: &[&[u8]]) -> u64 {
+        match &self.shared {
+            Some(seal) => seal.mark(kind, parts),
+            None => self.own.hash_one((kind, parts)),
+        }
     }
 
     /// A number that was not there before, as far as anybody can tell.
     pub(super) fn draw(&self) -> u64 {
         // Each of these has keys of its own.
-        RandomState::new().hash_one(self.instance())
+        RandomState::new().hash_one(self.own.hash_one(0_u8))
     }
 
     pub(super) fn tag(&self, tag: &str) -> u64 {
-        self.0.hash_one((0_u8, tag))
+        self.hash(TAG, &[tag.as_bytes()])
     }
 
     /// RFC 9875 section 2: groups are an origin's own.
     pub(super) fn group(&self, origin: (bool, &[u8]), group: &str) -> u64 {
-        self.0.hash_one((1_u8, origin, group))
+        let (is_https, authority) = origin;
+        self.hash(GROUP, &[&[u8::from(is_https)], authority, group.as_bytes()])
     }
 
     pub(super) fn path(&self, path: &[u8]) -> u64 {
-        self.0.hash_one((2_u8, path))
+        self.hash(PATH, &[path])
     }
 
     /// A tag for what has none: strong, since the same bytes under the same type make the same tag.
     pub(super) fn etag(&self, body: &[u8], headers: &HeaderMap) -> HeaderValue {
         let described = [header::CONTENT_TYPE, header::CONTENT_ENCODING].map(|name| headers.get(name));
-        let tag = |half: u8| self.0.hash_one((half, body, described.map(|value| value.map(HeaderValue::as_bytes))));
-        let text = format!("\"{:016x}{:016x}\"", tag(4), tag(5));
+        let [kind, coding] = described.map(|value| value.map_or(&b""[..], HeaderValue::as_bytes));
+        let tag = |half| self.hash(half, &[body, kind, coding]);
+        let text = format!("\"{:016x}{:016x}\"", tag(ETAG), tag(ETAG_TOO));
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("\"0\""))
     }
 
     /// Whatever the scheme is: who purges a URI need not know how it was asked for.
     pub(super) fn uri(&self, authority: &[u8], path: &[u8], query: Option<&[u8]>) -> u64 {
-        self.0.hash_one((3_u8, authority, path, query))
+        let has_query = [u8::from(query.is_some())];
+        self.hash(URI, &[authority, path, &has_query, query.unwrap_or_default()])
     }
 }
 

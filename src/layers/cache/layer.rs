@@ -9,11 +9,12 @@ use tower_layer::Layer;
 
 use super::core::Core;
 use super::handle::Cache;
+use super::memory::Memory;
 use super::route::Route;
 use super::service::CacheService;
 use super::settings::{Policy, Settings};
 use super::status::Writer;
-use super::store::{Memory, Store};
+use super::store::Store;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 use crate::spine::path::PathPattern;
@@ -226,9 +227,9 @@ impl CacheBuilder {
         self
     }
 
-    /// A second tier behind the cache's own memory.
+    /// A second tier behind the cache's own memory, which other instances may share: what one stores the others find, and
+    /// what one purges is purged for all.
     pub fn with_store(mut self, store: Arc<dyn Store>) -> Self {
-        self.settings.keeps_names = true;
         self.store = Some(store);
         self
     }
@@ -236,6 +237,20 @@ impl CacheBuilder {
     /// How long the second tier is waited for, each time it is asked; 100 ms. What it says later is a miss.
     pub const fn store_timeout(mut self, timeout: Duration) -> Self {
         self.settings.store_timeout = timeout;
+        self
+    }
+
+    /// The longest response that goes to the second tier, fields and body together; 1 MiB. A longer one is this instance's
+    /// alone.
+    pub const fn store_entry_bytes(mut self, bytes: usize) -> Self {
+        self.settings.store_entry_bytes = bytes;
+        self
+    }
+
+    /// How long other instances that share the second tier leave a fetch to the one that began it, at most, before they ask
+    /// the origin themselves; 2 s. Zero lets each fetch for itself.
+    pub const fn fill_lease(mut self, lease: Duration) -> Self {
+        self.settings.fill_lease = lease;
         self
     }
 

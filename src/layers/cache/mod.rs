@@ -155,6 +155,7 @@ mod future;
 mod handle;
 mod key;
 mod layer;
+mod memory;
 mod purge;
 mod query;
 mod range;
@@ -162,6 +163,7 @@ mod record;
 mod reuse;
 mod route;
 mod scan;
+mod seal;
 mod search;
 mod serve;
 mod service;
@@ -171,6 +173,8 @@ mod storable;
 mod store;
 mod sync;
 mod tags;
+#[cfg(feature = "test-util")]
+pub mod testing;
 mod tier;
 mod vary;
 mod write;
@@ -182,4 +186,6 @@ pub use self::purge::Purge;
 pub use self::route::{CacheBypass, CacheHint, Route};
 pub use self::service::CacheService;
 pub use self::settings::Policy;
-pub use self::store::{Store, StoreError, StoreFuture};
+pub use self::store::{
+    Claim, Listener, Look, Looked, Moment, News, Put, Record, Store, StoreError, StoreFuture, StorePurge, Turn,
+};

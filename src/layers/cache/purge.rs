@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
+use super::store::Moment;
+
 /// Notes that are kept. Beyond, all are replaced by one that says "everything until now": what was not purged is then
 /// fetched once more, and nothing that was purged comes back.
 const MAX_NOTES: usize = 65_536;
@@ -25,6 +27,15 @@ pub enum Purge {
     Soft,
 }
 
+/// What stood when a fill began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Begun {
+    /// Here.
+    pub(super) number: u64,
+    /// In the second tier, as far as it had been heard.
+    pub(super) moment: Option<Moment>,
+}
+
 /// What has been purged, and what was written to.
 #[derive(Debug)]
 pub(super) struct Purges {
@@ -34,7 +45,20 @@ pub(super) struct Purges {
     noted: AtomicU64,
     notes: RwLock<Notes>,
     /// The last number of an unsafe request, by what it was for. Two that share a place cost a fill.
-    written: Box<[AtomicU64]>,
+    written: Places,
+    /// The last number of what other instances purged, which may be a great deal. Two that share a place cost a fill.
+    far: Places,
+}
+
+/// Numbers by what they are for, or what shares its place.
+type Places = Box<[AtomicU64]>;
+
+fn places(are_needed: bool) -> Places {
+    (0..if are_needed { PLACES } else { 0 }).map(|_| AtomicU64::new(0)).collect()
+}
+
+fn place(places: &Places, mark: u64) -> Option<&AtomicU64> {
+    places.get(usize::try_from(mark % PLACES as u64).ok()?)
 }
 
 #[derive(Debug, Default)]
@@ -97,12 +121,14 @@ impl Standing {
 }
 
 impl Purges {
-    pub(super) fn new() -> Self {
+    /// None yet; with places for those of other instances, where there are any.
+    pub(super) fn new(has_others: bool) -> Self {
         Self {
             number: AtomicU64::new(1),
             noted: AtomicU64::new(0),
             notes: RwLock::default(),
-            written: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
+            written: places(true),
+            far: places(has_others),
         }
     }
 
@@ -139,11 +165,24 @@ impl Purges {
             }
             Aim::All => notes.all.set(how, number),
         }
-        self.noted.store(number, Ordering::Release);
+        self.noted.fetch_max(number, Ordering::Release);
+    }
+
+    /// Another instance has purged what has this mark.
+    pub(super) fn note_far(&self, mark: u64) {
+        let number = self.number.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some(place) = place(&self.far, mark) {
+            place.fetch_max(number, Ordering::SeqCst);
+        }
+        self.noted.fetch_max(number, Ordering::Release);
     }
 
     /// What has become of a response with these marks and this path, whose fill began at `begun`.
     pub(super) fn standing(&self, marks: &[u64], path: &[u8], begun: u64) -> Standing {
+        let is_far = |mark: &u64| place(&self.far, *mark).is_some_and(|place| place.load(Ordering::SeqCst) > begun);
+        if marks.iter().any(is_far) {
+            return Standing::Gone;
+        }
         let notes = self.notes.read().unwrap_or_else(PoisonError::into_inner);
         let by_mark = marks.iter().filter_map(|mark| notes.marks.get(mark));
         let by_prefix = notes.prefixes.iter().filter(|(prefix, _)| path.starts_with(prefix)).map(|(_, note)| note);
@@ -156,23 +195,19 @@ impl Purges {
     /// Notes an unsafe request for a URI: fills of it that have begun are not to be used again.
     pub(super) fn write(&self, uri: u64) {
         let number = self.number.fetch_add(1, Ordering::SeqCst) + 1;
-        if let Some(place) = self.place(uri) {
+        if let Some(place) = place(&self.written, uri) {
             place.fetch_max(number, Ordering::SeqCst);
         }
     }
 
     /// The number of the last write to the URI, or to one that shares its place.
     pub(super) fn last_write(&self, uri: u64) -> u64 {
-        self.place(uri).map_or(0, |place| place.load(Ordering::SeqCst))
+        place(&self.written, uri).map_or(0, |place| place.load(Ordering::SeqCst))
     }
 
     /// Whether somebody wrote to the URI, or to one that shares its place, since `begun`.
     pub(super) fn is_written(&self, uri: u64, begun: u64) -> bool {
         self.last_write(uri) > begun
-    }
-
-    fn place(&self, uri: u64) -> Option<&AtomicU64> {
-        self.written.get(usize::try_from(uri % PLACES as u64).ok()?)
     }
 }
 
@@ -183,7 +218,7 @@ mod tests {
     #[test]
     fn a_purge_is_for_what_began_before_it() {
         for how in [Purge::Hard, Purge::Soft] {
-            let purges = Purges::new();
+            let purges = Purges::new(true);
             let before = purges.begin();
             purges.note(Aim::Mark(7), how);
             let after = purges.begin();
@@ -196,7 +231,7 @@ mod tests {
 
     #[test]
     fn prefixes_and_all() {
-        let purges = Purges::new();
+        let purges = Purges::new(true);
         let begun = purges.begin();
         purges.note(Aim::Prefix(b"/a/"), Purge::Hard);
         purges.note(Aim::Prefix(b"/a/"), Purge::Hard);
@@ -211,7 +246,7 @@ mod tests {
     /// More notes than are kept purge more, never less.
     #[test]
     fn a_flood_of_purges_is_bounded() {
-        let purges = Purges::new();
+        let purges = Purges::new(true);
         let begun = purges.begin();
         for mark in 0..=MAX_NOTES as u64 {
             purges.note(Aim::Mark(mark), Purge::Hard);
@@ -224,8 +259,20 @@ mod tests {
     }
 
     #[test]
+    fn purges_from_afar() {
+        let purges = Purges::new(true);
+        let begun = purges.begin();
+        purges.note_far(7);
+        assert_eq!(purges.standing(&[3, 7], b"/", begun), Standing::Gone);
+        assert_eq!(purges.standing(&[7 + PLACES as u64], b"/", begun), Standing::Gone, "who shares a place");
+        assert_eq!(purges.standing(&[3], b"/", begun), Standing::Good);
+        assert_eq!(purges.standing(&[7], b"/", purges.begin()), Standing::Good);
+        assert!(purges.noted() > begun);
+    }
+
+    #[test]
     fn writes() {
-        let purges = Purges::new();
+        let purges = Purges::new(true);
         let begun = purges.begin();
         purges.write(1);
         assert!(purges.is_written(1, begun));

@@ -12,16 +12,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::entry::{Entry, Head, Rules};
 use super::freshness::Life;
-use super::key::{Key, Marks};
+use super::key::Key;
+use super::purge::Begun;
 use super::range::Part;
-use super::tags::Names;
 use super::vary::{self, Selector};
 
 /// The first byte of every record: what is written in another way is no record.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const WHOLE: u8 = 0;
 const VARIANTS: u8 = 1;
-/// The most names, fields or tags of a record.
+/// The most fields or marks of a record.
 const MAX_COUNT: usize = 1024;
 
 /// What stands under a resource's key.
@@ -36,9 +36,8 @@ pub(super) enum Primary {
 pub(super) struct Reading<'a> {
     pub(super) key: &'a Key,
     pub(super) uri: u64,
-    pub(super) marks: &'a Marks,
-    /// By which records of this process are known: only its own numbers mean something to it.
-    pub(super) instance: u64,
+    /// What stood when the store was asked.
+    pub(super) begun: Begun,
     pub(super) now: Instant,
     pub(super) wall: SystemTime,
 }
@@ -58,7 +57,7 @@ pub(super) fn variant_key(key: &Key, generation: u64, selectors: &[Selector]) ->
 }
 
 /// What stands under the key of a resource that varies.
-pub(super) fn variants(selectors: &[Selector], generation: u64) -> Bytes {
+pub(super) fn variants(selectors: &[Selector], generation: u64) -> BytesMut {
     let mut record = BytesMut::new();
     record.put_slice(&[VERSION, VARIANTS]);
     record.put_u64_le(generation);
@@ -66,16 +65,14 @@ pub(super) fn variants(selectors: &[Selector], generation: u64) -> Bytes {
     for selector in selectors {
         put(&mut record, selector.name().as_str().as_bytes());
     }
-    record.freeze()
+    record
 }
 
 /// A response as it is kept.
-pub(super) fn write(entry: &Entry, instance: u64, now: Instant, wall: SystemTime) -> Bytes {
+pub(super) fn write(entry: &Entry, now: Instant, wall: SystemTime) -> BytesMut {
     let head = &*entry.head;
     let mut record = BytesMut::with_capacity(entry.weight());
     record.put_slice(&[VERSION, WHOLE]);
-    record.put_u64_le(instance);
-    record.put_u64_le(head.begun);
     record.put_u64_le(millis(wall));
     record.put_u64_le(duration_millis(head.life.age(now)));
     record.put_u64_le(duration_millis(head.life.lifetime));
@@ -100,12 +97,8 @@ pub(super) fn write(entry: &Entry, instance: u64, now: Instant, wall: SystemTime
             [start, end, total].into_iter().for_each(|number| record.put_u64_le(number));
         }
     }
-    let names = head.names.as_deref();
-    for list in [names.map(|names| &names.tags), names.map(|names| &names.groups)] {
-        let list = list.map(Vec::as_slice).unwrap_or_default();
-        put_count(&mut record, list.len());
-        list.iter().for_each(|name| put(&mut record, name.as_bytes()));
-    }
+    put_count(&mut record, head.marks.len());
+    head.marks.iter().for_each(|mark| record.put_u64_le(*mark));
     match entry.trailers.as_deref() {
         None => record.put_u8(0),
         Some(trailers) => {
@@ -114,7 +107,7 @@ pub(super) fn write(entry: &Entry, instance: u64, now: Instant, wall: SystemTime
         }
     }
     put(&mut record, &entry.body);
-    record.freeze()
+    record
 }
 
 /// Reads what stands under a resource's key; `None` for what is no record.
@@ -135,8 +128,7 @@ pub(super) fn read(mut record: Bytes, reading: &Reading<'_>) -> Option<Primary> 
 
 fn read_entry(record: &mut Bytes, reading: &Reading<'_>) -> Option<Entry> {
     let mut number = || record.try_get_u64_le().ok();
-    let (instance, begun, stored, age, lifetime, date) =
-        (number()?, number()?, number()?, number()?, number()?, number()?);
+    let (stored, age, lifetime, date) = (number()?, number()?, number()?, number()?);
     let flags = record.try_get_u8().ok()?;
     let (revalidate, if_error) = (record.try_get_u64_le().ok()?, record.try_get_u64_le().ok()?);
     let status = StatusCode::from_u16(record.try_get_u16_le().ok()?).ok()?;
@@ -151,12 +143,7 @@ fn read_entry(record: &mut Bytes, reading: &Reading<'_>) -> Option<Entry> {
             Some(Part { start: number()?, end: number()?, total: number()? })
         }
     };
-    let mut names = Names::default();
-    for list in [&mut names.tags, &mut names.groups] {
-        for _ in 0..get_count(record)? {
-            list.push(String::from_utf8(get(record)?.to_vec()).ok()?);
-        }
-    }
+    let marks = (0..get_count(record)?).map(|_| record.try_get_u64_le().ok()).collect::<Option<Box<[_]>>>()?;
     let trailers = match record.try_get_u8().ok()? {
         0 => None,
         _ => Some(Box::new(get_fields(record)?)),
@@ -179,26 +166,15 @@ fn read_entry(record: &mut Bytes, reading: &Reading<'_>) -> Option<Entry> {
         stale_while_revalidate: Duration::from_millis(revalidate),
         stale_if_error: Duration::from_millis(if_error),
     };
-    let marks = marks_of(&names, reading);
-    // Another's numbers say nothing here: then whatever was purged here, ever, counts as purged after it.
-    let begun = if instance == reading.instance { begun } else { 0 };
-    let date = UNIX_EPOCH + Duration::from_millis(date);
-    let marked = (marks, reading.uri, begun);
+    let date = UNIX_EPOCH.checked_add(Duration::from_millis(date))?;
+    let marked = (marks, reading.uri, reading.begun);
     let mut head = Head::new(reading.key.clone(), status, headers, selectors, date, life, rules, marked);
     if flag(5) {
         head.expire();
     }
     head.part = part;
-    head.names = Some(Box::new(names));
     // A copy of its own, since a store may hand out a part of something large.
     Some(Entry::new(Arc::new(head), Bytes::copy_from_slice(&body), trailers))
-}
-
-fn marks_of(names: &Names, reading: &Reading<'_>) -> Box<[u64]> {
-    let Reading { key, marks, uri, .. } = reading;
-    let tags = names.tags.iter().map(|tag| marks.tag(tag));
-    let groups = names.groups.iter().map(|group| marks.group(key.origin(), group));
-    tags.chain(groups).chain([marks.path(key.path()), *uri]).collect()
 }
 
 /// The selectors that a request has in these fields.

@@ -30,48 +30,45 @@ fn entry(born: Instant) -> Entry {
     };
     let selectors = vary::selectors(&[header::ACCEPT, header::COOKIE], &fields(&[("accept", "a,  b")])).unwrap();
     let headers = fields(&[("x-a", "1"), ("x-a", "2"), ("age", "0")]);
-    let marked = (Box::from([1, 2]), 9, 7);
+    let marked = (Box::from([1, 2]), 9, begun(7));
     let date = UNIX_EPOCH + Duration::from_secs(1000);
-    let mut head = Head::new(key(), StatusCode::NOT_FOUND, headers, selectors, date, life, rules, marked);
-    head.names = Some(Box::new(Names { tags: vec!["t".into()], groups: vec!["g".into()] }));
+    let head = Head::new(key(), StatusCode::NOT_FOUND, headers, selectors, date, life, rules, marked);
     Entry::new(Arc::new(head), Bytes::from_static(b"body"), Some(Box::new(fields(&[("x-t", "1")]))))
 }
 
-const INSTANCE: u64 = 5;
+fn begun(number: u64) -> Begun {
+    Begun { number, moment: None }
+}
 
-fn read_at(record: Bytes, instance: u64, now: Instant, wall: SystemTime) -> Option<Primary> {
-    let (key, marks) = (key(), Marks::default());
-    read(record, &Reading { key: &key, uri: 9, marks: &marks, instance, now, wall })
+fn read_at(record: Bytes, now: Instant, wall: SystemTime) -> Option<Primary> {
+    read(record, &Reading { key: &key(), uri: 9, begun: begun(3), now, wall })
 }
 
 #[test]
 fn what_is_written_is_read() {
     let (now, wall) = (Instant::now(), UNIX_EPOCH + Duration::from_secs(1_000_000));
     let written = entry(now);
-    let record = write(&written, INSTANCE, now + Duration::from_secs(1), wall);
+    let record = write(&written, now + Duration::from_secs(1), wall).freeze();
     let later = wall + Duration::from_secs(10);
-    let Some(Primary::Whole(read)) = read_at(record.clone(), INSTANCE, now, later) else { panic!() };
+    let Some(Primary::Whole(read)) = read_at(record.clone(), now, later) else { panic!() };
     assert_eq!((read.head.status, &read.head.headers), (written.head.status, &written.head.headers));
     assert_eq!((read.head.rules, &read.head.selectors), (written.head.rules, &written.head.selectors));
-    assert_eq!((read.head.date, read.head.begun, read.head.uri), (written.head.date, 7, 9));
-    assert_eq!(read.head.names, written.head.names);
+    assert_eq!((read.head.date, read.head.uri, &read.head.marks), (written.head.date, 9, &written.head.marks));
     assert_eq!((&read.body, &read.trailers), (&written.body, &written.trailers));
     assert_eq!(read.head.life.age(now).as_secs(), 13, "two when it came, one here, ten there");
     assert_eq!(read.head.life.lifetime, written.head.life.lifetime);
-    assert_eq!(read.head.marks.len(), 4);
-    // Another process's numbers mean nothing, and a clock behind makes nothing younger.
+    assert_eq!(read.head.begun, begun(3), "numbers of another process mean nothing here");
+    // A clock behind makes nothing younger.
     let earlier = wall - Duration::from_secs(10);
-    let Some(Primary::Whole(foreign)) = read_at(record, 6, now, earlier) else { panic!() };
-    assert_eq!((foreign.head.begun, foreign.head.life.age(now).as_secs()), (0, 3));
+    let Some(Primary::Whole(foreign)) = read_at(record, now, earlier) else { panic!() };
+    assert_eq!(foreign.head.life.age(now).as_secs(), 3);
 }
 
 #[test]
 fn variants_have_keys_of_their_own() {
     let entry = entry(Instant::now());
-    let record = variants(&entry.head.selectors, 3);
-    let Some(Primary::Variants { names, generation }) = read_at(record, 1, Instant::now(), UNIX_EPOCH) else {
-        panic!()
-    };
+    let record = variants(&entry.head.selectors, 3).freeze();
+    let Some(Primary::Variants { names, generation }) = read_at(record, Instant::now(), UNIX_EPOCH) else { panic!() };
     assert_eq!((&*names, generation), (&[header::ACCEPT, header::COOKIE][..], 3));
     let keys = [
         variant_key(&key(), 3, &entry.head.selectors),
@@ -88,15 +85,15 @@ fn variants_have_keys_of_their_own() {
 #[test]
 fn what_is_no_record_is_none() {
     let now = Instant::now();
-    let record = write(&entry(now), INSTANCE, now, UNIX_EPOCH);
+    let record = write(&entry(now), now, UNIX_EPOCH).freeze();
     for length in 0..record.len() {
-        assert!(read_at(record.slice(..length), INSTANCE, now, UNIX_EPOCH).is_none(), "{length}");
+        assert!(read_at(record.slice(..length), now, UNIX_EPOCH).is_none(), "{length}");
     }
     for at in 0..record.len() {
         let mut bent = record.to_vec();
         bent[at] ^= 0xff;
         // It may be read as something else, or not at all.
-        drop(read_at(Bytes::from(bent), INSTANCE, now, UNIX_EPOCH));
+        drop(read_at(Bytes::from(bent), now, UNIX_EPOCH));
     }
-    assert!(read_at(Bytes::from_static(&[VERSION + 1, WHOLE]), INSTANCE, now, UNIX_EPOCH).is_none());
+    assert!(read_at(Bytes::from_static(&[VERSION + 1, WHOLE]), now, UNIX_EPOCH).is_none());
 }

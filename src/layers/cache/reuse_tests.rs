@@ -3,6 +3,7 @@ use http::{HeaderMap, StatusCode};
 use super::super::entry::Rules;
 use super::super::freshness::Life;
 use super::super::key::{Class, KeyBytes, Target};
+use super::super::purge::Begun;
 use super::*;
 
 const fn seconds(seconds: u64) -> Duration {
@@ -14,7 +15,7 @@ fn head(born: Instant, rules: Rules) -> Head {
     let target = Target { is_https: false, authority: b"a", path: "/", query: None };
     let key = KeyBytes::new(Class::Get, target, None, None).to_key();
     let life = Life { born, initial_age: seconds(0), lifetime: seconds(10) };
-    let marked = (Box::default(), 0, 1);
+    let marked = (Box::default(), 0, Begun::default());
     let date = std::time::UNIX_EPOCH;
     Head::new(key, StatusCode::OK, HeaderMap::new(), Box::default(), date, life, rules, marked)
 }

@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue};
 use super::super::entry::Rules;
 use super::super::freshness::Life;
 use super::super::key::{Class, KeyBytes, Target};
+use super::super::purge::Begun;
 use super::*;
 
 fn fields(lines: &[(&'static str, &str)]) -> HeaderMap {
@@ -24,7 +25,7 @@ fn entry(status: u16, lines: &[(&'static str, &str)], body: &'static str) -> Ent
     headers.insert(header::AGE, HeaderValue::from_static("0"));
     headers.insert(super::super::status::CACHE_STATUS, HeaderValue::from_static(""));
     let status = StatusCode::from_u16(status).unwrap();
-    let (rules, marked) = (Rules::default(), (Box::default(), 0, 1));
+    let (rules, marked) = (Rules::default(), (Box::default(), 0, Begun::default()));
     let head = Head::new(key, status, headers, Box::default(), UNIX_EPOCH, life, rules, marked);
     Entry::new(Arc::new(head), Bytes::from_static(body.as_bytes()), None)
 }

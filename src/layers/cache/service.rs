@@ -9,7 +9,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::core::{Core, Ready, Step};
-use super::fetch::{self, Running, fetch};
+use super::fetch::{self, Leading, Running, fetch};
 use super::flight::{Role, Terms};
 use super::future::ResponseFuture;
 use super::storable::Asked;
@@ -113,7 +113,8 @@ impl<S> CacheService<S> {
         if let Role::Leader(lead) = core.flights.join(&asked.shared_key, terms, |_| true)
             && let Some(running) = Running::begin(core)
         {
-            let task = fetch::refresh(Arc::clone(core), self.inner.clone(), request, asked, lead, running);
+            let task =
+                fetch::refresh(Arc::clone(core), self.inner.clone(), request, asked, Leading::new(lead), running);
             wiring::detach(task);
         }
         ResponseFuture::answered(respond(ready))

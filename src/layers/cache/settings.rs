@@ -66,6 +66,8 @@ pub(super) struct Settings {
     pub(super) wait: Duration,
     pub(super) waiters: usize,
     pub(super) store_timeout: Duration,
+    pub(super) store_entry_bytes: usize,
+    pub(super) fill_lease: Duration,
     pub(super) flights: usize,
     pub(super) refreshes: usize,
     pub(super) query: QueryRule,
@@ -74,8 +76,6 @@ pub(super) struct Settings {
     pub(super) taggers: Vec<Tagger>,
     pub(super) unreachable: Option<Judge>,
     pub(super) routes: Vec<(PathPattern, Route)>,
-    /// Whether responses keep their tags by name, for a second tier.
-    pub(super) keeps_names: bool,
     /// Names of fields that are written further in, or their beginnings.
     pub(super) written_inside: Vec<String>,
 }
@@ -99,6 +99,8 @@ impl Default for Settings {
             wait: Duration::from_secs(5),
             waiters: 16_384,
             store_timeout: Duration::from_millis(100),
+            store_entry_bytes: 1 << 20,
+            fill_lease: Duration::from_secs(2),
             flights: 65_536,
             refreshes: 256,
             query: QueryRule::default(),
@@ -107,7 +109,6 @@ impl Default for Settings {
             taggers: Vec::new(),
             unreachable: None,
             routes: Vec::new(),
-            keeps_names: false,
             written_inside: Vec::new(),
         }
     }

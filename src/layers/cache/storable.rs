@@ -11,6 +11,7 @@ use super::directives::{RequestDirectives, ResponseDirectives, members};
 use super::entry::{Head, Rules, SEAT};
 use super::freshness::{Life, Lifetime, Moments, initial_age, lifetime};
 use super::key::{Key, Marks};
+use super::purge::Begun;
 use super::range::Part;
 use super::route::CacheHint;
 use super::settings::{Policy, Settings};
@@ -60,7 +61,7 @@ pub(super) struct Answer<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) hint: Option<&'a CacheHint>,
     pub(super) moments: Moments,
-    pub(super) begun: u64,
+    pub(super) begun: Begun,
 }
 
 /// RFC 9110 section 15: statuses whose caching this cache knows, for `must-understand` (RFC 9111 section 5.2.2.3).
@@ -225,14 +226,7 @@ pub(super) fn head(
     let rules = rules(&directives, settings, is_private, is_private || asked.has_parts);
     let headers = kept(answer.headers, &directives, moments);
     let date = date::of(&headers, &header::DATE).unwrap_or(moments.wall);
-    let tags = settings.keeps_names.then(|| {
-        let hinted = answer.hint.into_iter().flat_map(|hint| &hint.tags);
-        let tags = names.tags.iter().chain(hinted).chain(&asked.tags).cloned().collect();
-        Box::new(Names { tags, groups: names.groups })
-    });
-    let mut head = Head::new(key, status, headers, selectors, date, life, rules, (marked.into(), asked.uri, begun));
-    head.names = tags;
-    Ok(head)
+    Ok(Head::new(key, status, headers, selectors, date, life, rules, (marked.into(), asked.uri, begun)))
 }
 
 /// A head that is sent and not stored: what a 304 has confirmed but may not be kept.
@@ -349,12 +343,6 @@ pub(super) fn freshened(
         marked.extend(stored.head.marks.iter().filter(|mark| !head.marks.contains(mark)));
         marked.truncate(tags::MAX_TAGS * 2 + 2);
         head.marks = marked.into();
-        if let (Some(names), Some(held)) = (&mut head.names, &stored.head.names) {
-            let is_new = |tag: &&String| !names.tags.contains(tag);
-            let kept: Vec<_> = held.tags.iter().filter(is_new).cloned().collect();
-            names.tags.extend(kept);
-            names.tags.truncate(tags::MAX_TAGS * 2);
-        }
         Ok(head)
     });
     made.map_err(|_| Box::new(passing_head(asked, &answer, settings)))

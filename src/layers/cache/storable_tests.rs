@@ -48,7 +48,7 @@ fn known(lines: &[(&'static str, &str)]) -> Asked {
 }
 
 fn answer<'a>(status: u16, headers: &'a HeaderMap, hint: Option<&'a CacheHint>) -> Answer<'a> {
-    Answer { status: StatusCode::from_u16(status).unwrap(), headers, hint, moments: moments(), begun: 1 }
+    Answer { status: StatusCode::from_u16(status).unwrap(), headers, hint, moments: moments(), begun: Begun::default() }
 }
 
 fn judged(asked: &Asked, status: u16, lines: &[(&'static str, &str)]) -> Result<bool, Decline> {

@@ -1,105 +1,12 @@
-//! Where responses are kept: in memory, and behind it wherever a [`Store`] keeps them.
+//! The second tier, as the cache sees it.
 
 use std::fmt;
-use std::hash::RandomState;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{OptionsBuilder, Weighter};
 
-use super::entry::Resource;
-use super::key::Key;
-
-/// Locks among which writers of one resource are spread.
-const WRITERS: usize = 64;
-/// A shard has room for so many of the largest entries, so that one does not empty it.
-const ENTRIES_PER_SHARD: u64 = 8;
-const MAX_SHARDS: u64 = 64;
-/// What an entry is guessed to weigh, by which the store sizes its own tables.
-const USUAL_BYTES: u64 = 4096;
-
-/// Resources in memory, bounded by what they weigh.
-pub(super) struct Memory {
-    cache: Cache<Key, Arc<Resource>, Weight, RandomState>,
-    writers: Box<[Mutex<()>]>,
-    hasher: RandomState,
-}
-
-#[derive(Debug, Clone)]
-struct Weight;
-
-impl Weighter<Key, Arc<Resource>> for Weight {
-    fn weight(&self, key: &Key, resource: &Arc<Resource>) -> u64 {
-        // Nothing weighs nothing: what does is never evicted.
-        (resource.weight() + key.as_bytes().len()).max(1) as u64
-    }
-}
-
-impl Memory {
-    pub(super) fn new(bytes: u64, entry_bytes: usize) -> Option<Self> {
-        let room = (entry_bytes as u64).max(1).saturating_mul(ENTRIES_PER_SHARD);
-        let shards = (bytes / room).clamp(1, MAX_SHARDS);
-        // Rounded down to a power of two, since it is rounded up otherwise, and shards become too small.
-        let shards = 1_u64 << shards.ilog2();
-        let items = usize::try_from((bytes / USUAL_BYTES).max(32 * shards)).ok()?;
-        let options = OptionsBuilder::new()
-            .shards(usize::try_from(shards).ok()?)
-            .estimated_items_capacity(items)
-            .weight_capacity(bytes)
-            .build()
-            .ok()?;
-        Some(Self {
-            cache: Cache::with_options(options, Weight, RandomState::new(), DefaultLifecycle::default()),
-            writers: (0..WRITERS).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
-        })
-    }
-
-    /// What all of it may weigh.
-    pub(super) fn room(&self) -> u64 {
-        self.cache.capacity()
-    }
-
-    pub(super) fn get(&self, key: &[u8]) -> Option<Arc<Resource>> {
-        self.cache.get(key)
-    }
-
-    /// Changes what stands under a key: `None` removes it. Writers of one key come one after the other.
-    pub(super) fn update(&self, key: &Key, change: impl FnOnce(Option<&Resource>) -> Option<Resource>) {
-        use std::hash::BuildHasher as _;
-        let at = usize::try_from(self.hasher.hash_one(key) % WRITERS as u64).unwrap_or_default();
-        let Some(writer) = self.writers.get(at) else { return };
-        let _alone = writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = self.cache.peek(key.as_bytes());
-        match change(held.as_deref()) {
-            Some(resource) => self.cache.insert(key.clone(), Arc::new(resource)),
-            None => drop(self.cache.remove(key.as_bytes())),
-        }
-    }
-
-    pub(super) fn retain(&self, keep: impl Fn(&Resource) -> bool) {
-        self.cache.retain(|_, resource| keep(resource));
-    }
-
-    /// Stored responses, and what they weigh.
-    pub(super) fn count(&self) -> (u64, u64) {
-        let responses = self.cache.iter().map(|(_, resource)| resource.variants.len() as u64).sum();
-        (responses, self.cache.weight())
-    }
-
-    pub(super) fn clear(&self) {
-        self.cache.clear();
-    }
-}
-
-impl fmt::Debug for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory").field("resources", &self.cache.len()).field("bytes", &self.cache.weight()).finish()
-    }
-}
+use super::purge::Purge;
 
 /// What a [`Store`] promises.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -123,58 +30,202 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
+/// Where a store is in the row of purges that it was told of. All instances hear the same from it.
+///
+/// Fills and purges are told apart by it: a response whose fill began at one moment is good for nothing when what it
+/// stands under was purged at a later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "stores make them, and compare all of it")]
+pub struct Moment {
+    /// Drawn when the store begins with nothing. One that has lost its purges draws another, and nothing from before is
+    /// good.
+    pub era: u64,
+    /// Grows by one with each [`Store::purge`].
+    pub number: u64,
+}
+
+/// What is asked of [`Store::get`].
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Look<'a> {
+    /// 32 bytes, a hash.
+    pub key: &'a [u8],
+    /// A longer record is as good as none.
+    pub max_bytes: usize,
+    /// Who would fetch what is not there, or not fresh.
+    pub claim: Option<Claim>,
+}
+
+impl<'a> Look<'a> {
+    /// For a record of any length, which nobody would fetch.
+    #[must_use]
+    pub const fn new(key: &'a [u8]) -> Self {
+        Self { key, max_bytes: usize::MAX, claim: None }
+    }
+}
+
+/// Who would fetch what a store does not have, so that other instances wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a name and a time, and stores make none")]
+pub struct Claim {
+    /// By whom it is held: drawn, and nobody else's.
+    pub token: u64,
+    /// After so long it is nobody's.
+    pub lease: Duration,
+}
+
+/// What becomes of a [`Claim`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "whoever asks goes, waits, or goes by itself")]
+pub enum Turn {
+    /// It is yours to fetch.
+    Yours,
+    /// Somebody else fetches it.
+    Taken,
+    /// Somebody did, and it was not for others: fetch for yourself.
+    Declined,
+}
+
+/// What a store answers to a [`Look`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Looked {
+    /// What is there, and was not purged.
+    pub record: Option<Record>,
+    /// When that was so.
+    pub moment: Moment,
+    /// What became of the claim; `None` where there was none, or what is there is fresh.
+    pub turn: Option<Turn>,
+}
+
+impl Looked {
+    /// Nothing is there.
+    #[must_use]
+    pub const fn nothing(moment: Moment) -> Self {
+        Self { record: None, moment, turn: None }
+    }
+}
+
+/// What a store has.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Record {
+    /// As they were put.
+    pub bytes: Bytes,
+    /// Whether a soft purge has made it stale.
+    pub is_stale: bool,
+}
+
+impl Record {
+    /// One that was not purged.
+    #[must_use]
+    pub const fn new(bytes: Bytes) -> Self {
+        Self { bytes, is_stale: false }
+    }
+}
+
+/// What a store is given to keep.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Put {
+    /// Bytes that mean nothing to the store.
+    pub record: Bytes,
+    /// It is of no use afterwards.
+    pub keep: Duration,
+    /// For so long nobody needs to fetch it.
+    pub fresh: Duration,
+    /// What a purge may name.
+    pub marks: Box<[u64]>,
+    /// The last that was heard of the store when its fill began.
+    pub begun: Moment,
+}
+
+/// What is purged: what has this mark, or everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "stores tell each other, and say all of it")]
+pub struct StorePurge {
+    /// `None` is for everything.
+    pub mark: Option<u64>,
+    /// How it is meant.
+    pub how: Purge,
+}
+
+/// What an instance hears of the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "stores make them, and the cache heeds all")]
+pub enum News {
+    /// It is listened from here on. First of all, and again whenever something may have been missed.
+    Back(Moment),
+    /// Somebody purged.
+    Purged {
+        /// Which this one is in the row.
+        moment: Moment,
+        /// Who it was.
+        from: u64,
+        /// What was purged.
+        purges: Vec<StorePurge>,
+    },
+}
+
+/// Hears what instances purge.
+pub trait Listener: Send {
+    /// The next. An error is a connection that was lost: it is asked again a little later, and says [`News::Back`] first.
+    fn next(&mut self) -> StoreFuture<'_, News>;
+}
+
 /// A second tier, behind the cache's own memory: shared by several instances, or outliving them.
 ///
-/// It keeps records: bytes that mean nothing to it, under keys that mean nothing to it. A record is a response with all that
-/// the cache must know of it. What a store says late or not at all is a miss, and what it fails to write is written
-/// again when it is fetched again: a cache never fails because its store does.
+/// It keeps records: bytes that mean nothing to it, under keys and marks that mean nothing to it. A record is a response
+/// with all that the cache must know of it, sealed; keys and marks are hashes. What a store says late or not at all is a
+/// miss, and what it fails to write is written again when it is fetched again: a cache never fails because its store does.
 ///
-/// ```
-/// use std::collections::HashMap;
-/// use std::sync::{Arc, Mutex};
-/// use std::time::Duration;
-/// use bytes::Bytes;
-/// use tower_rampart::cache::{Cache, Store, StoreFuture};
+/// What it must do is keep purges: what was put before a purge, or was being fetched when it came, is never found
+/// afterwards. A store that loses its purges begins another era, in which nothing from before is found. The suite
+/// in [`testing`](super::testing) (feature `test-util`) says whether one of your own does all of it:
 ///
-/// #[derive(Default)]
-/// struct Elsewhere(Mutex<HashMap<Vec<u8>, Bytes>>);
+#[cfg_attr(feature = "test-util", doc = "```")]
+#[cfg_attr(not(feature = "test-util"), doc = "```ignore")]
+/// use std::sync::Arc;
+/// use tower_rampart::cache::Cache;
+/// use tower_rampart::cache::testing::MemoryStore;
 ///
-/// impl Store for Elsewhere {
-///     fn get<'a>(&'a self, key: &'a [u8]) -> StoreFuture<'a, Option<Bytes>> {
-///         Box::pin(async { Ok(self.0.lock().unwrap().get(key).cloned()) })
-///     }
-///
-///     fn put<'a>(&'a self, key: &'a [u8], record: Bytes, _keep: Duration) -> StoreFuture<'a, ()> {
-///         Box::pin(async move {
-///             self.0.lock().unwrap().insert(key.to_vec(), record);
-///             Ok(())
-///         })
-///     }
-///
-///     fn remove<'a>(&'a self, key: &'a [u8]) -> StoreFuture<'a, ()> {
-///         Box::pin(async {
-///             self.0.lock().unwrap().remove(key);
-///             Ok(())
-///         })
-///     }
-/// }
-///
-/// let cache = Cache::builder().with_store(Arc::new(Elsewhere::default())).build()?;
+/// // Two caches that are one, as two instances are with a store that both reach.
+/// let store = Arc::new(MemoryStore::new(64 << 20));
+/// let one = Cache::builder().with_store(store.clone()).build()?;
+/// let other = Cache::builder().with_store(store).build()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
 pub trait Store: Send + Sync + 'static {
+    /// What all instances hash keys and marks with, and seal records with, and nobody else knows. It is asked once.
+    /// Without one, whoever reads the store can try URIs and tags, and whoever writes to it can make responses.
+    fn secret(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
     /// The record under a key, if it is at hand without waiting. It is asked on the way of every miss in memory.
-    fn get_now(&self, key: &[u8]) -> Option<Bytes> {
+    fn get_now(&self, key: &[u8]) -> Option<Record> {
         let _ = key;
         None
     }
 
-    /// The record under a key.
-    fn get<'a>(&'a self, key: &'a [u8]) -> StoreFuture<'a, Option<Bytes>>;
+    /// The record under a key, if it was not purged; and whether it is the asker's to fetch it, where it is not there or not
+    /// fresh.
+    fn get<'a>(&'a self, look: Look<'a>) -> StoreFuture<'a, Looked>;
 
-    /// Keeps a record; it is of no use after `keep`.
-    fn put<'a>(&'a self, key: &'a [u8], record: Bytes, keep: Duration) -> StoreFuture<'a, ()>;
+    /// Keeps a record, unless something that it stands under was purged hard since its fill began, or its era is over.
+    /// Says whether it is kept.
+    fn put<'a>(&'a self, key: &'a [u8], put: Put) -> StoreFuture<'a, bool>;
 
     /// Forgets a record.
     fn remove<'a>(&'a self, key: &'a [u8]) -> StoreFuture<'a, ()>;
+
+    /// Purges what stands under these, and tells all who listen that `from` did. Says when that was.
+    fn purge<'a>(&'a self, purges: &'a [StorePurge], from: u64) -> StoreFuture<'a, Moment>;
+
+    /// Gives a claim back, if it is still the token's. Where what was fetched is for nobody else, others are told so for
+    /// a little while.
+    fn release<'a>(&'a self, key: &'a [u8], token: u64, is_declined: bool) -> StoreFuture<'a, ()>;
+
+    /// Somebody who hears what is purged; `None` for a store of a single instance.
+    fn listen(&self) -> Option<Box<dyn Listener>>;
 }

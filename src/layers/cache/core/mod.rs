@@ -17,16 +17,18 @@ use super::directives::RequestDirectives;
 use super::entry::{Entry, Head, Resource};
 use super::flight::Flights;
 use super::key::{Class, Key, KeyBytes, Marks};
-use super::purge::Purges;
+use super::memory::Memory;
+use super::purge::{Aim, Begun, Purge, Purges};
 use super::reuse::{Reuse, reuse};
 use super::scan::Scan;
+use super::seal::Seal;
 use super::search::SearchRule;
 use super::serve::{Content, Request, Served, Told, bytes, serve};
 use super::settings::{Policy, Settings};
 use super::status::{Forward, Writer};
 use super::storable::Asked;
-use super::store::{Memory, Store};
-use super::tier;
+use super::store::{Store, StorePurge};
+use super::tier::{self, Claimed, Tier};
 use crate::spine::clock::Clock;
 use crate::spine::event::Sampler;
 use crate::spine::identity::Identity;
@@ -43,7 +45,7 @@ const MARKER: Duration = Duration::from_secs(30);
 pub(super) struct Core {
     pub(super) settings: Settings,
     pub(super) memory: Memory,
-    pub(super) store: Option<Arc<dyn Store>>,
+    pub(super) tier: Option<Tier>,
     pub(super) flights: Arc<Flights<Key, Shared>>,
     pub(super) purges: Purges,
     pub(super) marks: Marks,
@@ -52,8 +54,6 @@ pub(super) struct Core {
     pub(super) refuser: Refuser,
     pub(super) sampler: Sampler,
     pub(super) refreshes: AtomicUsize,
-    /// Writes to the second tier that are under way.
-    pub(super) writes: AtomicUsize,
     pub(super) counts: Counts,
     markers: Table<u64, Instant>,
     /// What responses said of their paths' queries.
@@ -142,19 +142,21 @@ impl Core {
         clock: Clock,
         refuser: Refuser,
     ) -> Self {
+        let seal = store.as_ref().map(|store| Seal::new(&store.secret()));
+        let marks = seal.clone().map_or_else(Marks::default, Marks::shared);
+        let (name, has_store) = (marks.draw(), store.is_some());
         Self {
             flights: Arc::new(Flights::new(settings.flights, settings.waiters)),
             settings,
             memory,
-            store,
-            purges: Purges::new(),
-            marks: Marks::default(),
+            tier: store.zip(seal).map(|(store, seal)| Tier::new(store, seal, name)),
+            purges: Purges::new(has_store),
+            marks,
             writer,
             clock,
             refuser,
             sampler: Sampler::default(),
             refreshes: AtomicUsize::new(0),
-            writes: AtomicUsize::new(0),
             counts: Counts::default(),
             markers: Table::new(MAX_MARKERS),
             searches: Table::new(MAX_MARKERS),
@@ -193,7 +195,7 @@ impl Core {
         };
         let now = self.clock.now();
         let mut found = self.find(&keys, request.headers(), scan.has(Scan::RANGE), now);
-        if found.entry.is_none() && self.store.is_some() {
+        if found.entry.is_none() && self.tier.is_some() {
             let key = keys.shared.to_key();
             found.entry = tier::at_hand(self, &key, self.uri_mark(request), request.headers());
         }
@@ -311,11 +313,31 @@ impl Core {
         self.markers.remove(&self.marker(key));
     }
 
-    /// Stores a response, unless somebody wrote to the resource or purged it since its fill began.
-    pub(super) fn keep(self: &Arc<Self>, entry: Arc<Entry>) -> bool {
+    /// What stands for a fill that begins.
+    pub(super) fn begin(&self) -> Begun {
+        let moment = self.tier.as_ref().and_then(Tier::begin);
+        Begun { number: self.purges.begin(), moment }
+    }
+
+    /// Purges, here and for all that share the second tier, which knows no prefixes: there it is everything.
+    pub(super) fn purge(self: &Arc<Self>, aim: Aim<'_>, how: Purge) {
+        let mark = if let Aim::Mark(mark) = aim { Some(mark) } else { None };
+        tier::owe(self, StorePurge { mark, how });
+        self.purges.note(aim, how);
+    }
+
+    /// Notes an unsafe request for a URI, here and for all that share the second tier.
+    pub(super) fn write(self: &Arc<Self>, uri: u64) {
+        tier::owe(self, StorePurge { mark: Some(uri), how: Purge::Hard });
+        self.purges.write(uri);
+    }
+
+    /// Stores a response, unless somebody wrote to the resource or purged it since its fill began. The claim on its fill is
+    /// held until then.
+    pub(super) fn keep(self: &Arc<Self>, entry: Arc<Entry>, claim: Option<Claimed>) -> bool {
         let is_kept = self.keep_in_memory(Arc::clone(&entry));
         if is_kept && entry.head.part.is_none() {
-            tier::put(self, &entry);
+            tier::put(self, &entry, claim);
         }
         is_kept
     }
@@ -331,7 +353,7 @@ impl Core {
         let key = entry.head.key.clone();
         self.memory.update(&key, |held| {
             let is_current =
-                !self.purges.is_written(entry.head.uri, entry.head.begun) && entry.head.is_good(&self.purges);
+                !self.purges.is_written(entry.head.uri, entry.head.begun.number) && entry.head.is_good(&self.purges);
             if !is_current {
                 return held.cloned();
             }

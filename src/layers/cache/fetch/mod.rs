@@ -30,7 +30,7 @@ use super::service::{Answer, respond};
 use super::settings::Policy;
 use super::status::{Forward, Forwarded};
 use super::storable::Asked;
-use super::tier;
+use super::tier::{self, Claimed};
 use crate::spine::body::ResponseBody;
 use crate::spine::request::{RequestFacts, RequestView};
 use crate::spine::shared::SharedBody;
@@ -40,7 +40,39 @@ const MAX_ATTEMPTS: usize = 3;
 /// How long a refresh in the background may take in all: nobody waits for it, and nobody would end it.
 const MAX_REFRESH: Duration = Duration::from_secs(60);
 
-pub(super) type Leading = Lead<Key, Shared>;
+/// A request that others wait for: here, and perhaps in other instances.
+pub(super) struct Leading {
+    lead: Lead<Key, Shared>,
+    claim: Option<Claimed>,
+}
+
+impl Leading {
+    pub(super) const fn new(lead: Lead<Key, Shared>) -> Self {
+        Self { lead, claim: None }
+    }
+
+    /// Shares this with all who wait here; those elsewhere find it in the store.
+    fn share(&self, shared: Shared, now: Instant) {
+        self.lead.share(shared, now);
+    }
+
+    /// Tells all who wait that there is nothing to share.
+    fn decline(self, now: Instant) {
+        if let Some(mut claim) = self.claim {
+            claim.decline();
+        }
+        self.lead.decline(now);
+    }
+
+    /// The claim, to be held until the store has what was fetched, or to be given up when that is for nobody else.
+    fn take_claim(&mut self, is_shared: bool) -> Option<Claimed> {
+        let mut claim = self.claim.take()?;
+        if !is_shared {
+            claim.decline();
+        }
+        Some(claim)
+    }
+}
 
 /// Answers a request that nothing stored answers as it is.
 pub(super) async fn fetch<S, ReqB, ResB>(
@@ -75,7 +107,7 @@ where
         {
             Role::Alone => break,
             Role::Leader(leading) => {
-                lead = Some(leading);
+                lead = Some(Leading::new(leading));
                 break;
             }
             Role::Follower(follow) => {
@@ -98,22 +130,39 @@ where
             return Ok(answer);
         }
     }
-    // What stands elsewhere may answer, or be asked about.
-    if found.entry.is_none() && core.store.is_some() && asked.method == http::Method::GET {
-        found.entry = tier::fetch(&core, &asked).await;
-        if let Some(entry) = &found.entry
-            && let Some(answer) = hit(&core, &asked, entry)
-        {
-            if let Some(lead) = &lead {
-                lead.share(Shared::Ready(Arc::clone(entry)), core.clock.now());
-            }
-            return Ok(answer);
-        }
+    if let Some(answer) = look_further(&core, &asked, &mut found, &mut lead).await {
+        return Ok(answer);
     }
     let why = why(&core, &asked, &found);
     let forwarded = Forwarded { collapsed, ..Forwarded::new(why) };
     let trip = Trip { asked, facts, stale: found.entry, forwarded, lead };
     go(core, service, request, trip).await
+}
+
+/// What stands elsewhere may answer, or be asked about: where nothing is here, or what is here is no longer fresh.
+async fn look_further<B>(
+    core: &Arc<Core>,
+    asked: &Asked,
+    found: &mut Found,
+    lead: &mut Option<Leading>,
+) -> Option<Answer<B>> {
+    let is_fresh = found.entry.as_ref().is_some_and(|entry| entry.head.is_fresh(core.clock.now()));
+    if core.tier.is_none() || is_fresh || asked.method != http::Method::GET {
+        return None;
+    }
+    let fetched = tier::fetch(core, asked, found.entry.as_ref(), lead.is_some()).await;
+    if let Some(lead) = lead {
+        lead.claim = fetched.claim;
+    }
+    let entry = fetched.entry?;
+    let answer = hit(core, asked, &entry);
+    if answer.is_some()
+        && let Some(lead) = lead
+    {
+        lead.share(Shared::Ready(Arc::clone(&entry)), core.clock.now());
+    }
+    found.entry = Some(entry);
+    answer
 }
 
 /// Why a request goes on.
@@ -158,14 +207,19 @@ pub(super) async fn refresh<S, ReqB, ResB>(
     conditional::strip(&mut parts.headers);
     parts.extensions.clear();
     parts.method = http::Method::GET;
-    let found = core.find_again(&asked, core.clock.now());
+    let mut found = core.find_again(&asked, core.clock.now());
     asked.method = http::Method::GET;
     asked.directives = super::directives::RequestDirectives::default();
     // `Vary` may name a field that was taken away: then this is another variant's answer.
     asked.headers = parts.headers.clone();
+    let mut lead = Some(lead);
+    // Another instance may have been there.
+    if look_further::<ResB>(&core, &asked, &mut found, &mut lead).await.is_some() {
+        return;
+    }
     let forwarded = Forwarded::new(Forward::Stale);
     let is_same = found.entry.as_ref().is_some_and(|entry| entry.head.selects(&asked.headers));
-    let trip = Trip { asked, facts, stale: found.entry.filter(|_| is_same), forwarded, lead: Some(lead) };
+    let trip = Trip { asked, facts, stale: found.entry.filter(|_| is_same), forwarded, lead };
     let deadline = core.clock.sleep(MAX_REFRESH);
     let work = async {
         if let Ok(answer) = go(core, service, Request::from_parts(parts, body), trip).await {
@@ -234,10 +288,10 @@ where
     let nonce = settle::nonce_of(&parts.extensions);
     // A stale response is better than none where it may be used, so a service that is not ready is one that failed.
     if let Err(error) = poll_fn(|cx| service.poll_ready(cx)).await {
-        let asking = settle::Asking { begun: core.purges.begin(), asked_at: core.clock.now(), is_validation, nonce };
+        let asking = settle::Asking { begun: core.begin(), asked_at: core.clock.now(), is_validation, nonce };
         return settle(&core, trip, Err(error), asking);
     }
-    let (begun, asked_at) = (core.purges.begin(), core.clock.now());
+    let (begun, asked_at) = (core.begin(), core.clock.now());
     let result = service.call(Request::from_parts(parts, body)).await;
     settle(&core, trip, result, settle::Asking { begun, asked_at, is_validation, nonce })
 }

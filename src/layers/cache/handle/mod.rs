@@ -10,6 +10,7 @@ use super::core::Core;
 use super::key::Target;
 use super::layer::{CacheBuilder, CacheLayer};
 use super::purge::{Aim, Purge};
+use super::tier;
 use super::write::invalidate_target;
 
 /// A cache: what it holds, and how to purge it. Clones are the same cache, and so are all layers that it makes.
@@ -76,7 +77,7 @@ impl Cache {
 
     /// The same, and says how.
     pub fn purge_tag_as(&self, tag: &str, how: Purge) {
-        self.core.purges.note(Aim::Mark(self.core.marks.tag(tag)), how);
+        self.core.purge(Aim::Mark(self.core.marks.tag(tag)), how);
     }
 
     /// Purges a path: of every host, with every query, all variants.
@@ -86,7 +87,7 @@ impl Cache {
 
     /// The same, and says how.
     pub fn purge_path_as(&self, path: &str, how: Purge) {
-        self.core.purges.note(Aim::Mark(self.core.marks.path(path.as_bytes())), how);
+        self.core.purge(Aim::Mark(self.core.marks.path(path.as_bytes())), how);
     }
 
     /// Purges all paths that begin so, byte for byte.
@@ -96,7 +97,7 @@ impl Cache {
 
     /// The same, and says how.
     pub fn purge_prefix_as(&self, prefix: &str, how: Purge) {
-        self.core.purges.note(Aim::Prefix(prefix.as_bytes()), how);
+        self.core.purge(Aim::Prefix(prefix.as_bytes()), how);
     }
 
     /// Purges one URI with its query, all variants and all callers' own. Its authority is the `Host` that requests name.
@@ -109,7 +110,7 @@ impl Cache {
         let authority = uri.authority().map_or(&b""[..], |authority| authority.as_str().as_bytes());
         let (path, query) = (uri.path(), uri.query());
         let mark = self.core.marks.uri(authority, path.as_bytes(), query.map(str::as_bytes));
-        self.core.purges.note(Aim::Mark(mark), how);
+        self.core.purge(Aim::Mark(mark), how);
         if how == Purge::Hard {
             for is_https in [false, true] {
                 invalidate_target(&self.core, Target { is_https, authority, path, query });
@@ -119,13 +120,19 @@ impl Cache {
 
     /// Purges everything, and frees it.
     pub fn purge_all(&self) {
-        self.core.purges.note(Aim::All, Purge::Hard);
+        self.core.purge(Aim::All, Purge::Hard);
         self.core.memory.clear();
+    }
+
+    /// Waits until the second tier has heard of everything that was purged here, so that no instance finds it there; the
+    /// others hear of it then. `false` when it has not heard within its timeout: it is told as soon as it answers again.
+    pub async fn purges_told(&self) -> bool {
+        tier::settle(&self.core).await
     }
 
     /// Makes everything stale.
     pub fn expire_all(&self) {
-        self.core.purges.note(Aim::All, Purge::Soft);
+        self.core.purge(Aim::All, Purge::Soft);
     }
 
     /// What the cache holds and has done. After a purge the first call goes through all that is held, and frees what was

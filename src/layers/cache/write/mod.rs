@@ -60,7 +60,7 @@ where
         hint: hint.as_ref(),
         moments,
         // After the invalidation, which is not for this.
-        begun: core.purges.begin(),
+        begun: core.begin(),
     };
     let stored = if is_post && is_done && !asked.goes_past { representation(&core, &asked, &uri, &told) } else { None };
     let body = match stored {
@@ -112,13 +112,13 @@ fn invalidate_all(core: &Arc<Core>, asked: &Asked, uri: &Uri, answer: &HeaderMap
         invalidate_target(core, other);
     }
     for group in tags::invalidated_groups(answer) {
-        core.purges.note(Aim::Mark(core.marks.group(asked.shared_key.origin(), &group)), Purge::Hard);
+        core.purge(Aim::Mark(core.marks.group(asked.shared_key.origin(), &group)), Purge::Hard);
     }
 }
 
 /// The URI: what stands under its own key goes, and what stands under others of it is not used again.
 fn invalidate(core: &Arc<Core>, asked: &Asked, uri: &Uri) {
-    core.purges.write(asked.uri);
+    core.write(asked.uri);
     core.remove(asked.shared_key.clone());
     if asked.has_parts {
         core.remove(core.key_of(target_of(asked, uri)));
@@ -132,7 +132,7 @@ fn target_of<'a>(asked: &'a Asked, uri: &'a Uri) -> Target<'a> {
 
 /// Another target than the request's own.
 pub(super) fn invalidate_target(core: &Arc<Core>, target: Target<'_>) {
-    core.purges.write(core.marks.uri(target.authority, target.path.as_bytes(), target.query.map(str::as_bytes)));
+    core.write(core.marks.uri(target.authority, target.path.as_bytes(), target.query.map(str::as_bytes)));
     core.remove(core.key_of(target));
 }
 

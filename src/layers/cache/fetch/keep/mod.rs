@@ -10,6 +10,7 @@ use http_body::Body;
 use super::super::core::{Core, Shared};
 use super::super::entry::{Entry, Head};
 use super::super::serve::joined;
+use super::super::tier::Claimed;
 use super::Leading;
 use crate::spine::body::ResponseBody;
 use crate::spine::shared::{SharedBody, Sink, Stream};
@@ -28,7 +29,7 @@ where
     B::Error: Send + 'static,
 {
     let is_shared = head.is_fresh(now) && !head.rules.no_cache && head.part.is_none();
-    let sharing = match lead {
+    let mut sharing = match lead {
         Some(lead) if is_shared => Some(lead),
         lead => {
             if let Some(lead) = lead {
@@ -40,7 +41,8 @@ where
     let keeper = Keeper { core: Arc::clone(core), head: Arc::clone(&head), lead: None };
     if body.is_end_stream() {
         if expected.is_none_or(|expected| expected == 0) {
-            let entry = keeper.store(Bytes::new(), None);
+            let claim = sharing.as_mut().and_then(|lead| lead.take_claim(true));
+            let entry = keeper.store(Bytes::new(), None, claim);
             if let Some(lead) = sharing {
                 lead.share(Shared::Ready(entry), now);
             }
@@ -67,11 +69,11 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn store(&self, body: Bytes, trailers: Option<Box<HeaderMap>>) -> Arc<Entry> {
+    fn store(&self, body: Bytes, trailers: Option<Box<HeaderMap>>, claim: Option<Claimed>) -> Arc<Entry> {
         let core = &self.core;
         let entry = Arc::new(Entry::new(Arc::clone(&self.head), body, trailers));
         let entry = self.complete(&entry).unwrap_or(entry);
-        core.keep(Arc::clone(&entry));
+        core.keep(Arc::clone(&entry), claim);
         entry
     }
 
@@ -110,8 +112,9 @@ fn with_etag(core: &Core, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
 }
 
 impl Sink for Keeper {
-    fn whole(self: Box<Self>, body: Bytes, trailers: Option<Box<HeaderMap>>) {
-        self.store(body, trailers);
+    fn whole(mut self: Box<Self>, body: Bytes, trailers: Option<Box<HeaderMap>>) {
+        let claim = self.lead.as_mut().and_then(|lead| lead.take_claim(true));
+        self.store(body, trailers, claim);
     }
 
     fn too_long(self: Box<Self>) {

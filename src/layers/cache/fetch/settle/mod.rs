@@ -13,6 +13,7 @@ use super::super::decline::Decline;
 use super::super::directives::whole_number;
 use super::super::entry::{Entry, Head};
 use super::super::freshness::Moments;
+use super::super::purge::Begun;
 use super::super::reuse::{Failure, Fallback, fallback};
 use super::super::route::CacheHint;
 use super::super::serve::{Told, serve};
@@ -40,7 +41,7 @@ pub(in super::super) struct Trip {
 
 /// How it was sent.
 pub(in super::super) struct Asking {
-    pub(in super::super) begun: u64,
+    pub(in super::super) begun: Begun,
     pub(in super::super) asked_at: Instant,
     /// Whether it carried the stored validators.
     pub(in super::super) is_validation: bool,
@@ -150,7 +151,7 @@ fn confirmed<B, C>(
     asking: &Asking,
     moments: Moments,
 ) -> Answer<B> {
-    let Trip { asked, facts, forwarded, lead, .. } = trip;
+    let Trip { asked, facts, forwarded, mut lead, .. } = trip;
     let now = moments.answered;
     if !conditional::is_confirmed(&stale.head.headers, response.headers()) {
         // RFC 9111 section 4.3.4: nothing that is stored is what it speaks of. The next request asks for all of it.
@@ -169,7 +170,8 @@ fn confirmed<B, C>(
     let (entry, is_stored) = match freshened(stale, &asked, &told, &core.settings, &core.marks) {
         Ok(head) => {
             let entry = Arc::new(stale.with_head(head));
-            let is_stored = core.keep(Arc::clone(&entry));
+            let claim = lead.as_mut().and_then(|lead| lead.take_claim(is_shared(&entry.head, now)));
+            let is_stored = core.keep(Arc::clone(&entry), claim);
             confirm_siblings(core, &entry, &asked, &told);
             (entry, is_stored)
         }
@@ -179,7 +181,7 @@ fn confirmed<B, C>(
         }
     };
     if let Some(lead) = lead {
-        if is_stored && entry.head.is_fresh(now) && !entry.head.rules.no_cache {
+        if is_stored && is_shared(&entry.head, now) {
             lead.share(Shared::Ready(Arc::clone(&entry)), now);
         } else {
             lead.decline(now);
@@ -191,6 +193,11 @@ fn confirmed<B, C>(
         // A whole serves everything.
         None => refuse(core, &facts, "What is stored does not answer this request."),
     }
+}
+
+/// Whether what a 304 confirmed answers others too.
+fn is_shared(head: &Head, now: Instant) -> bool {
+    head.is_fresh(now) && !head.rules.no_cache
 }
 
 /// RFC 9111 section 4.3.4: a strong validator confirms every variant that has it.
@@ -205,7 +212,7 @@ fn confirm_siblings(core: &Arc<Core>, entry: &Arc<Entry>, asked: &Asked, told: &
         if let Ok(mut head) = freshened(other, asked, told, &core.settings, &core.marks) {
             // For whom it is was decided by another request.
             head.selectors = other.head.selectors.clone();
-            core.keep(Arc::new(other.with_head(head)));
+            core.keep(Arc::new(other.with_head(head)), None);
         }
     }
 }
@@ -233,7 +240,7 @@ fn head_answered<B>(
             let status = stale.head.status;
             let told = storable::Answer { status, headers, hint: None, moments, begun: asking.begun };
             if let Ok(head) = freshened(&stale, &asked, &told, &core.settings, &core.marks) {
-                is_stored = core.keep(Arc::new(stale.with_head(head)));
+                is_stored = core.keep(Arc::new(stale.with_head(head)), None);
             }
         }
     }

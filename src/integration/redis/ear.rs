@@ -1,0 +1,76 @@
+//! A subscription, which is looked after: whoever has heard nothing for a while asks whether anybody is there.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::Stream as _;
+use redis::aio::{PubSubSink, PubSubStream};
+use redis::{ErrorKind, RedisError, RedisResult};
+use tokio::time::timeout;
+
+use super::link::Link;
+
+/// How long a silence may be before somebody asks.
+const SILENCE: Duration = Duration::from_secs(2);
+/// How long a subscription may take, and an answer to whoever asks.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// One that is open hears every message from the moment it was opened.
+pub(super) struct Ear {
+    link: Arc<Link>,
+    channel: String,
+    open: Option<(PubSubSink, PubSubStream)>,
+}
+
+impl Ear {
+    pub(super) const fn new(link: Arc<Link>, channel: String) -> Self {
+        Self { link, channel, open: None }
+    }
+
+    pub(super) const fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    pub(super) async fn open(&mut self) -> RedisResult<()> {
+        let opening = async {
+            let mut subscription = self.link.subscription().await?;
+            subscription.subscribe(&self.channel).await?;
+            RedisResult::Ok(subscription.split())
+        };
+        self.open = Some(timeout(PATIENCE, opening).await.map_err(|_| lost())??);
+        Ok(())
+    }
+
+    pub(super) fn close(&mut self) {
+        self.open = None;
+    }
+
+    /// The next message. After an error it is closed.
+    pub(super) async fn hear(&mut self) -> RedisResult<Vec<u8>> {
+        let heard = self.listen().await;
+        if heard.is_err() {
+            self.close();
+        }
+        heard
+    }
+
+    async fn listen(&mut self) -> RedisResult<Vec<u8>> {
+        let Some((sink, stream)) = &mut self.open else { return Err(lost()) };
+        loop {
+            let next = poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx));
+            match timeout(SILENCE, next).await {
+                Ok(Some(message)) => return Ok(message.get_payload_bytes().to_vec()),
+                Ok(None) => return Err(lost()),
+                Err(_) => {
+                    timeout(PATIENCE, sink.ping::<redis::Value>()).await.map_err(|_| lost())??;
+                }
+            }
+        }
+    }
+}
+
+fn lost() -> RedisError {
+    RedisError::from((ErrorKind::Io, "the subscription was lost"))
+}
