@@ -15,7 +15,7 @@ impl Describe for CacheLayer {
             Policy::Origin => "clients' directives are not heard",
         };
         let private = if settings.private_per_subject { "kept for its caller" } else { "not kept" };
-        let tier = if core.store.is_some() { "; a second tier" } else { "" };
+        let tier = if core.tier.is_some() { "; a second tier" } else { "" };
         Some(format!("{room}, entries up to {entry}; {policy}; what is private is {private}{tier}"))
     }
 }
