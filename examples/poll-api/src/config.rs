@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tower_rampart::ConfigError;
 use tower_rampart::config::{
     self, AuthzConfig, BulkheadConfig, CacheConfig, CircuitBreakerConfig, ClientIpConfig, LoadShedConfig,
-    RateLimitConfig, RetryConfig, SecurityHeadersConfig, TimeoutsConfig, ValidateConfig,
+    RateLimitConfig, RetryConfig, SecurityHeadersConfig, TimeoutsConfig, UpstreamConfig, ValidateConfig,
 };
 
 /// A polling service with tower-rampart's layers around it.
@@ -108,15 +108,6 @@ struct Tables {
     bulkhead: Option<BulkheadConfig>,
 }
 
-/// The tables of the layers around the external service.
-#[derive(Debug, Clone)]
-pub struct UpstreamConfig {
-    pub timeouts: Option<TimeoutsConfig>,
-    pub retry: Option<RetryConfig>,
-    pub circuit_breaker: Option<CircuitBreakerConfig>,
-    pub bulkhead: Option<BulkheadConfig>,
-}
-
 /// What is in effect: a table that is nowhere leaves its layer out.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -174,6 +165,11 @@ impl Config {
         let login_failures = take_policy(&mut effective, LOGIN_FAILURES);
         let tables: Tables = config::parse(&shown(&effective)?, name)?;
         let login_failures: Tables = config::parse(&shown(&login_failures)?, name)?;
+        let mut upstream = UpstreamConfig::default();
+        upstream.timeouts.clone_from(&tables.timeouts);
+        upstream.retry = tables.retry;
+        upstream.circuit_breaker = tables.circuit_breaker;
+        upstream.bulkhead = tables.bulkhead;
         let config = Self {
             client_ip: tables.client_ip.unwrap_or_default(),
             security_headers: tables.security_headers,
@@ -184,12 +180,7 @@ impl Config {
             validate: tables.validate,
             cache: tables.cache,
             load_shed: tables.load_shed,
-            upstream: UpstreamConfig {
-                timeouts: tables.timeouts.clone(),
-                retry: tables.retry,
-                circuit_breaker: tables.circuit_breaker,
-                bulkhead: tables.bulkhead,
-            },
+            upstream,
             timeouts: tables.timeouts,
             base,
             text,

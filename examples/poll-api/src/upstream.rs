@@ -1,8 +1,6 @@
 //! The external service, behind the layers that stand on a client's side. Outermost first: the deadline, retry, the circuit
 //! breaker, the timeout of one try, the bulkhead, the client.
 
-use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,20 +11,20 @@ use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{self, Client};
+use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceExt as _};
-use tower_rampart::bulkhead::{BulkheadHandle, BulkheadLayer};
-use tower_rampart::circuit_breaker::{CircuitBreakerHandle, CircuitBreakerLayer};
-use tower_rampart::deadline::{DeadlineLayer, TryTimeoutLayer};
-use tower_rampart::retry::{ReplayBody, Retries, RetryLayer, RetryPolicy};
-use tower_rampart::{ConfigError, Origin, Rejection, TimedOut};
+use tower_rampart::circuit_breaker::{AllErrors, CircuitBreakerHandle};
+use tower_rampart::config::{UpstreamConfig, UpstreamLayers};
+use tower_rampart::deadline::DeadlineLayer;
+use tower_rampart::retry::ReplayBody;
+use tower_rampart::{ConfigError, Origin, Rejection};
 use tracing::debug;
 
-use crate::config::{Config, UpstreamConfig};
+use crate::config::Config;
 use crate::db::Letter;
 
 /// The name of its places, in events and metrics.
@@ -47,10 +45,8 @@ pub struct Address {
 pub struct Upstream {
     address: Address,
     config: UpstreamConfig,
-    service: BoxCloneSyncService<Request<Full<Bytes>>, Response<Body>, Failure>,
-    breaker: CircuitBreakerLayer,
-    bulkhead: BulkheadHandle,
-    retry: RetryPolicy,
+    layers: UpstreamLayers<AllErrors>,
+    service: BoxCloneSyncService<Request<Full<Bytes>>, Response<Body>, Error>,
 }
 
 /// What became of a letter.
@@ -63,13 +59,6 @@ pub enum Sent {
     Unasked(Duration),
     /// It will never be taken.
     Refused(StatusCode),
-}
-
-/// Why there was no answer.
-#[derive(Debug)]
-pub enum Failure {
-    Broken(legacy::Error),
-    TimedOut(TimedOut),
 }
 
 impl Address {
@@ -129,46 +118,28 @@ impl Upstream {
     /// Layers that begin anew, or go on with the circuit, the places and the budget of those that run.
     pub fn new(address: Address, config: &Config, running: Option<&Self>) -> Result<Self, ConfigError> {
         let config = &config.upstream;
-        let (deadline, try_timeout) = match &config.timeouts {
-            Some(table) => (table.to_deadline_layer()?, table.to_try_timeout()?),
-            None => (DeadlineLayer::empty(), TryTimeoutLayer::empty()),
+        let mut layers = config.load(address.name(), AllErrors)?;
+        if let Some(running) = running {
+            layers.bulkhead = layers.bulkhead.adopt_places(&running.layers.bulkhead.handle());
+            if running.config.retry == config.retry {
+                layers.retry = running.layers.retry.clone();
+            }
+            if running.config.circuit_breaker == config.circuit_breaker {
+                layers.circuit_breaker = running.layers.circuit_breaker.clone();
+            }
+        }
+        let deadline = match &config.timeouts {
+            Some(table) => table.to_deadline_layer()?,
+            None => DeadlineLayer::empty(),
         };
-        let same_retry = running.filter(|running| running.config.retry == config.retry);
-        let retry = match (same_retry, &config.retry) {
-            (Some(running), _) => running.retry.clone(),
-            (None, Some(table)) => table.to_policy()?,
-            (None, None) => Retries::new().attempts(1).build()?,
-        };
-        let same_breaker = running.filter(|running| running.config.circuit_breaker == config.circuit_breaker);
-        let breaker = match (same_breaker, &config.circuit_breaker) {
-            (Some(running), _) => running.breaker.clone(),
-            (None, Some(table)) => table.to_builder(address.name()).build()?,
-            (None, None) => CircuitBreakerLayer::empty(),
-        };
-        let bulkhead = match &config.bulkhead {
-            Some(table) => table.to_layer(NAME)?,
-            None => BulkheadLayer::empty(),
-        };
-        let bulkhead = running.iter().fold(bulkhead, |layer, running| layer.adopt_places(&running.bulkhead));
-        let handle = bulkhead.handle();
-
-        let client = address.client.clone().map_err(Failure::Broken);
-        let each_try = breaker.layer(try_timeout.as_error().layer(bulkhead.layer(client)));
-        let service = deadline.layer(RetryLayer::new(retry.clone()).layer(each_try));
+        let service = layers.stack().deadline(deadline).build().layer(address.client.clone());
         let service = service.map_response(|response: Response<_>| response.map(Body::new));
-        Ok(Self {
-            address,
-            config: config.clone(),
-            service: BoxCloneSyncService::new(service),
-            breaker,
-            bulkhead: handle,
-            retry,
-        })
+        Ok(Self { address, config: config.clone(), layers, service: BoxCloneSyncService::new(service) })
     }
 
     /// The circuit, if there is one.
     pub fn circuit(&self) -> Option<CircuitBreakerHandle> {
-        self.config.circuit_breaker.as_ref().map(|_| self.breaker.handle())
+        self.config.circuit_breaker.as_ref().map(|_| self.layers.circuit_breaker.handle())
     }
 
     /// How long nobody will be let through.
@@ -217,11 +188,11 @@ impl Upstream {
             }})
         });
         let retry = self.config.retry.as_ref().map(|_| {
-            let budget = self.retry.budget();
+            let budget = self.layers.retry.budget();
             json!({ name: { "requests": budget.requests, "retries": budget.retries, "left": budget.left } })
         });
         let bulkhead = self.config.bulkhead.as_ref().map(|_| {
-            let bulkhead = self.bulkhead.snapshot();
+            let bulkhead = self.layers.bulkhead.handle().snapshot();
             json!({ name: {
                 "in_flight": bulkhead.in_flight(),
                 "max_concurrent": bulkhead.max_concurrent(),
@@ -258,30 +229,6 @@ fn judge(status: StatusCode) -> Sent {
         | StatusCode::TOO_MANY_REQUESTS => Sent::Later,
         status if status.is_client_error() => Sent::Refused(status),
         _ => Sent::Later,
-    }
-}
-
-impl From<TimedOut> for Failure {
-    fn from(error: TimedOut) -> Self {
-        Self::TimedOut(error)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Broken(error) => error.fmt(f),
-            Self::TimedOut(error) => error.fmt(f),
-        }
-    }
-}
-
-impl Error for Failure {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Broken(error) => error.source(),
-            Self::TimedOut(_) => None,
-        }
     }
 }
 
