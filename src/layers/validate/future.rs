@@ -17,6 +17,8 @@ use super::budget::Held;
 use super::end::{Cut, End};
 use super::judge::{Wanted, bad_message, bad_part, broken_off, no_room, too_long, too_slow};
 use super::layer::Shared;
+#[cfg(feature = "json-schema")]
+use super::parsed::ParsedJson;
 use crate::spine::body::ResponseBody;
 use crate::spine::clock::Sleep;
 use crate::spine::rejection::Rejection;
@@ -142,6 +144,14 @@ impl<S, ReqB> Reading<S, ReqB> {
         }
     }
 
+    /// Says to those behind that there is no value, where one would be and none was made.
+    #[cfg(feature = "json-schema")]
+    fn hand_on_nothing(&mut self) {
+        if self.shared.hands_on(self.wanted) {
+            ParsedJson::hand_on_nothing(&mut self.parts.extensions);
+        }
+    }
+
     /// A breach that is refused ends the reading; one that is only reported lets the rest stream through.
     fn breach(&self, breach: Breach) -> Result<(), Box<Rejection>> {
         self.shared.tell(breach).map_err(|breach| self.shared.refusal(breach, None))
@@ -225,15 +235,12 @@ where
                 KindProjection::Reading { reading } => {
                     let Some(pending) = reading else { return Poll::Pending };
                     let done = ready!(pending.poll_read(cx));
+                    #[cfg(feature = "json-schema")]
+                    pending.hand_on_nothing();
                     let Some(reading) = reading.take() else { return Poll::Pending };
-                    let Reading { mut service, mut parts, body, shared, mut read, trailers, held, wanted, .. } =
-                        *reading;
+                    let Reading { mut service, parts, body, shared, mut read, trailers, held, .. } = *reading;
                     match done {
                         Ok(done) => {
-                            #[cfg(feature = "json-schema")]
-                            if shared.hands_on(wanted) {
-                                super::parsed::ParsedJson::hand_on_nothing(&mut parts.extensions);
-                            }
                             let body = match done {
                                 Done::Whole => CheckedBody::held(read.take(), trailers, held),
                                 Done::Unread => CheckedBody::resumed(read.take(), body),
