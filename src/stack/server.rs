@@ -324,6 +324,15 @@ impl<S> Stack<S> {
     /// let layer = Stack::new().authz(AuthzLayer::empty()).build();
     /// ```
     ///
+    /// Nor do two layers for one place:
+    ///
+    /// ```compile_fail
+    /// use tower::layer::util::Identity;
+    /// use tower_rampart::stack::Stack;
+    ///
+    /// let layer = Stack::new().trace(Identity::new()).trace(Identity::new()).build();
+    /// ```
+    ///
     /// # Errors
     ///
     /// The authentication layer knows nobody, and something behind it asks for callers; both limiters have a policy of one

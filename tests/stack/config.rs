@@ -5,7 +5,8 @@ use std::path::Path;
 use http::StatusCode;
 use http_body_util::Full;
 use tower::{Layer as _, service_fn};
-use tower_rampart::config::{self, StackConfig, StackLayers};
+use tower_rampart::circuit_breaker::RefusalsAside;
+use tower_rampart::config::{self, StackConfig, StackLayers, UpstreamConfig};
 
 use crate::support::{KEY, ask, hello, request};
 
@@ -61,6 +62,19 @@ fn errors_name_the_place() {
     assert!(error.to_string().starts_with("cache.bytes: `1024` has no room"), "{error}");
     let error = load("[caches]\n").unwrap_err();
     assert!(error.to_string().starts_with("stack.toml:1: caches: `caches` is no known key"), "{error}");
+}
+
+#[test]
+fn before_an_upstream() {
+    let load = |text| config::parse::<UpstreamConfig>(text, "upstream.toml")?.load("payments", RefusalsAside);
+    let described = |text| load(text).unwrap().stack().build().describe();
+    assert_eq!(described(""), "propagate deadline  what is left, in grpc-timeout of gRPC");
+    let all = described("[bulkhead]\n[circuit_breaker]\n[timeouts]\n[retry]\n");
+    let places: Vec<_> = all.lines().map(|line| line.split("  ").next().unwrap()).collect();
+    assert_eq!(places, ["retry", "circuit breaker", "try timeout", "bulkhead", "propagate deadline"], "{all}");
+    assert!(all.contains("circuit breaker     payments: "), "{all}");
+    let error = load("[retry]\nattempts = 0\n").unwrap_err();
+    assert!(error.to_string().starts_with("upstream.toml:2: retry.attempts: `0`"), "{error}");
 }
 
 #[tokio::test]

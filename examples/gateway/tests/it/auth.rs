@@ -339,6 +339,8 @@ async fn rules_that_cannot_be_are_named() {
         (rule("allow = \"public\"\ndeny = true\n"), "gateway.toml:2: authz.rule.id: `a` says nothing, or two things"),
         (rule("allow = \"nobody\"\n"), "gateway.toml:5: authz.rule.allow: `nobody` is none of the choices"),
         (rule("scopes = [\"a b\"]\n"), "authz.rule.id: `a b` is no scope"),
+        // There is no `[auth]`.
+        (rule("roles = [\"x\"]\n"), "authz.rule: `a` asks who the caller is, and nothing finds out"),
         (rule("where = { \"claim:x\" = \"path:y\" }\n"), "`y` is no parameter of the path"),
         (rule("where = { \"x\" = \"path:y\" }\n"), "`x` is no claim"),
         (
