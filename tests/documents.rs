@@ -83,7 +83,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// Links that lead nowhere, and links to a test by its name where there is no such test.
 fn broken_links(document: &Document) -> Vec<String> {
-    let dir = document.path.parent().unwrap_or(Path::new(""));
+    let dir = document.path.parent().unwrap_or_else(|| Path::new(""));
     let fault = |(label, target): (String, String)| {
         if target.contains("://") || target.starts_with("mailto:") {
             return None;
