@@ -15,8 +15,8 @@ use tower_rampart::authz::AuthzLayer;
 use tower_rampart::bulkhead::BulkheadLayer;
 use tower_rampart::cache::Cache;
 use tower_rampart::config::{
-    self, AuthConfig, AuthzConfig, BulkheadConfig, CacheConfig, CircuitBreakerConfig, ClientIpConfig, LoadShedConfig,
-    RateLimitConfig, RetryConfig, SecurityHeadersConfig, TimeoutsConfig, ValidateConfig,
+    self, AuthConfig, AuthzConfig, BulkheadConfig, CacheConfig, CacheStoreConfig, CircuitBreakerConfig, ClientIpConfig,
+    LoadShedConfig, RateLimitConfig, RetryConfig, SecurityHeadersConfig, TimeoutsConfig, ValidateConfig,
 };
 use tower_rampart::deadline::{DeadlineLayer, TryTimeoutLayer};
 use tower_rampart::key::ClientIp;
@@ -63,6 +63,7 @@ pub struct Config {
     pub authz: Option<AuthzConfig>,
     pub validate: Option<ValidateConfig>,
     pub cache: Option<CacheConfig>,
+    pub cache_store: Option<CacheStoreConfig>,
     pub timeouts: Option<TimeoutsConfig>,
     pub retry: Option<RetryConfig>,
     pub bulkhead: Option<BulkheadConfig>,
@@ -85,6 +86,7 @@ impl Default for Config {
             authz: None,
             validate: None,
             cache: None,
+            cache_store: None,
             timeouts: None,
             retry: None,
             bulkhead: None,
@@ -164,7 +166,7 @@ impl Loaded {
             Some(table) => (table.to_layer(base)?, table.to_responses_layer(base)?),
             None => (ValidateLayer::empty(), ValidateResponsesLayer::empty()),
         };
-        let cache = config.cache.as_ref().map(cache).transpose()?;
+        let cache = cache(&config)?;
         let load_shed = match &config.load_shed {
             Some(table) => table.to_layer()?,
             None => LoadShedLayer::empty(),
@@ -212,11 +214,24 @@ fn layers(config: &Config) -> Result<Layers, ConfigError> {
 /// Fields that the proxy writes: what varies by them varies by something that the cache does not see.
 const WRITTEN_BY_PROXY: [&str; 6] = ["x-auth-", "x_auth_", "x-forwarded-for", "x-request-id", "via", "te"];
 
-fn cache(table: &CacheConfig) -> Result<Cache, ConfigError> {
-    table.to_builder().written_inside(WRITTEN_BY_PROXY).build().map_err(|error| {
+fn cache(config: &Config) -> Result<Option<Cache>, ConfigError> {
+    let Some(table) = &config.cache else {
+        return match &config.cache_store {
+            None => Ok(None),
+            Some(_) => {
+                Err(ConfigError::new("cache_store", "", "has nothing to share", "write `[cache]` too, or leave it out"))
+            }
+        };
+    };
+    let mut builder = table.to_builder().written_inside(WRITTEN_BY_PROXY);
+    if let Some(store) = &config.cache_store {
+        builder = store.share(builder)?;
+    }
+    let cache = builder.build().map_err(|error| {
         let setting = format!("cache.{}", error.setting());
         error.for_setting(setting)
-    })
+    })?;
+    Ok(Some(cache))
 }
 
 fn read_file(file: &Path) -> Result<String, ConfigError> {

@@ -88,7 +88,10 @@ impl Pipeline {
             let (before, now) = (&running.config, &config);
             (&before.upstream, before.upstream_http2) == (&now.upstream, now.upstream_http2)
         });
-        let kept = same_upstream.filter(|running| running.config.cache == config.cache);
+        let kept = same_upstream.filter(|running| {
+            let (before, now) = (&running.config, &config);
+            (&before.cache, &before.cache_store) == (&now.cache, &now.cache_store)
+        });
         // So are the retries that were counted.
         if let Some(running) = same_upstream.filter(|running| running.config.retry == config.retry) {
             layers.retry = running.retry.clone();

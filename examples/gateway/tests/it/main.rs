@@ -3,6 +3,7 @@
 mod admin;
 mod auth;
 mod cache;
+mod cache_store;
 mod circuit;
 mod configuration;
 mod hostile;
