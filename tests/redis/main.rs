@@ -5,5 +5,7 @@
 mod cache;
 mod limits;
 mod outages;
+#[cfg(all(feature = "auth", feature = "auth-test-kit"))]
+mod revocations;
 mod support;
 mod values;

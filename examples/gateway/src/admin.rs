@@ -113,6 +113,8 @@ async fn purge(state: &State, request: Request<Incoming>) -> Response<Body> {
         Some(Purge::Path(path)) => cache.purge_path(&path),
         None => return refuse(state, &Request::from_parts(parts, ()), ProblemKind::BadRequest),
     }
+    // Other instances hear of it, as far as their server is there; else when it is.
+    cache.purges_told().await;
     let mut response = Response::new(ResponseBody::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response

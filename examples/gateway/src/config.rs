@@ -11,8 +11,8 @@ use rustls::ServerConfig;
 use serde::{Deserialize, Deserializer};
 use tower_rampart::ConfigError;
 use tower_rampart::config::{
-    self, AuthConfig, AuthzConfig, BulkheadConfig, CacheConfig, CircuitBreakerConfig, ClientIpConfig, LoadShedConfig,
-    RateLimitConfig, RetryConfig, SecurityHeadersConfig, StackConfig, StackLayers, TimeoutsConfig, UpstreamConfig,
+    self, AuthConfig, AuthzConfig, BulkheadConfig, CacheConfig, CacheStoreConfig, CircuitBreakerConfig, ClientIpConfig,
+    LoadShedConfig, RateLimitConfig, RateLimitStoreConfig, RetryConfig, SecurityHeadersConfig, StackConfig, StackLayers, TimeoutsConfig, UpstreamConfig,
     ValidateConfig,
 };
 
@@ -49,10 +49,12 @@ pub struct Config {
     pub client_ip: ClientIpConfig,
     pub security_headers: Option<SecurityHeadersConfig>,
     pub rate_limit: RateLimitConfig,
+    pub rate_limit_store: Option<RateLimitStoreConfig>,
     pub auth: Option<AuthConfig>,
     pub authz: Option<AuthzConfig>,
     pub validate: Option<ValidateConfig>,
     pub cache: Option<CacheConfig>,
+    pub cache_store: Option<CacheStoreConfig>,
     pub timeouts: Option<TimeoutsConfig>,
     pub retry: Option<RetryConfig>,
     pub bulkhead: Option<BulkheadConfig>,
@@ -71,10 +73,12 @@ impl Default for Config {
             client_ip: ClientIpConfig::default(),
             security_headers: None,
             rate_limit: RateLimitConfig::default(),
+            rate_limit_store: None,
             auth: None,
             authz: None,
             validate: None,
             cache: None,
+            cache_store: None,
             timeouts: None,
             retry: None,
             bulkhead: None,
@@ -126,10 +130,12 @@ impl Config {
         stack.client_ip.clone_from(&self.client_ip);
         stack.security_headers.clone_from(&self.security_headers);
         stack.rate_limit.clone_from(&self.rate_limit);
+        stack.rate_limit_store.clone_from(&self.rate_limit_store);
         stack.auth.clone_from(&self.auth);
         stack.authz.clone_from(&self.authz);
         stack.validate.clone_from(&self.validate);
         stack.cache.clone_from(&self.cache);
+        stack.cache_store.clone_from(&self.cache_store);
         stack.timeouts.clone_from(&self.timeouts);
         stack.load_shed.clone_from(&self.load_shed);
         stack.written_inside = WRITTEN_BY_PROXY.map(String::from).into();

@@ -86,7 +86,10 @@ impl StackLayers {
     #[must_use]
     pub fn adopt_cache(mut self, running: &Self) -> Self {
         let (ours, theirs) = (&self.config, &running.config);
-        if (&ours.cache, &ours.written_inside) == (&theirs.cache, &theirs.written_inside) {
+        let is_same = (&ours.cache, &ours.written_inside) == (&theirs.cache, &theirs.written_inside);
+        #[cfg(feature = "redis")]
+        let is_same = is_same && ours.cache_store == theirs.cache_store;
+        if is_same {
             self.cache.clone_from(&running.cache);
         }
         self

@@ -32,6 +32,8 @@ mod authz_condition;
 mod bulkhead;
 #[cfg(feature = "cache")]
 mod cache;
+#[cfg(all(feature = "cache", feature = "redis"))]
+mod cache_store;
 #[cfg(feature = "circuit-breaker")]
 mod circuit_breaker;
 mod client_ip;
@@ -71,6 +73,8 @@ pub use self::authz::AuthzConfig;
 pub use self::bulkhead::BulkheadConfig;
 #[cfg(feature = "cache")]
 pub use self::cache::CacheConfig;
+#[cfg(all(feature = "cache", feature = "redis"))]
+pub use self::cache_store::CacheStoreConfig;
 #[cfg(feature = "circuit-breaker")]
 pub use self::circuit_breaker::CircuitBreakerConfig;
 pub use self::client_ip::ClientIpConfig;

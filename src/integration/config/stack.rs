@@ -6,17 +6,23 @@ use serde::Deserialize;
 
 #[cfg(feature = "cache")]
 use super::CacheConfig;
+#[cfg(all(feature = "cache", feature = "redis"))]
+use super::CacheStoreConfig;
 use super::ClientIpConfig;
 #[cfg(feature = "load-shed")]
 use super::LoadShedConfig;
 #[cfg(feature = "rate-limit")]
 use super::RateLimitConfig;
+#[cfg(feature = "redis")]
+use super::RateLimitStoreConfig;
 #[cfg(feature = "security-headers")]
 use super::SecurityHeadersConfig;
 #[cfg(feature = "deadline")]
 use super::TimeoutsConfig;
 #[cfg(feature = "validate")]
 use super::ValidateConfig;
+#[cfg(feature = "rate-limit")]
+use super::configured::Limits;
 use super::configured::StackLayers;
 #[cfg(feature = "_auth")]
 use super::{AuthConfig, AuthzConfig};
@@ -35,6 +41,8 @@ use crate::layers::validate::ValidateResponsesLayer;
 #[cfg(feature = "_auth")]
 use crate::layers::{auth::AuthLayer, authz::AuthzLayer};
 use crate::spine::config::ConfigError;
+#[cfg(feature = "rate-limit")]
+use crate::spine::key::ClientIp;
 
 /// All tables of a server's stack: a whole file, or a table of yours. A table that is absent leaves its layer out.
 ///
@@ -74,6 +82,9 @@ pub struct StackConfig {
     /// `[[rate_limit]]`: those that count by who the caller is stand behind authentication, if there is any.
     #[cfg(feature = "rate-limit")]
     pub rate_limit: RateLimitConfig,
+    /// `[rate_limit_store]`.
+    #[cfg(feature = "redis")]
+    pub rate_limit_store: Option<RateLimitStoreConfig>,
     /// `[auth]`.
     #[cfg(feature = "_auth")]
     pub auth: Option<AuthConfig>,
@@ -86,6 +97,9 @@ pub struct StackConfig {
     /// `[cache]`.
     #[cfg(feature = "cache")]
     pub cache: Option<CacheConfig>,
+    /// `[cache_store]`.
+    #[cfg(all(feature = "cache", feature = "redis"))]
+    pub cache_store: Option<CacheStoreConfig>,
     /// Fields that the service writes into requests further in: see
     /// [`CacheBuilder::written_inside`](crate::cache::CacheBuilder::written_inside). No key of the file.
     #[cfg(feature = "cache")]
@@ -117,15 +131,7 @@ impl StackConfig {
                 None => DeadlineLayer::empty(),
             },
             #[cfg(feature = "rate-limit")]
-            limits: {
-                #[cfg_attr(not(feature = "_auth"), allow(unused_variables, reason = "nobody is known"))]
-                let [by_address, by_identity] = self.limits();
-                super::configured::Limits {
-                    by_address: by_address.to_layer(&client_ip)?,
-                    #[cfg(feature = "_auth")]
-                    by_identity: by_identity.to_layer(&client_ip)?,
-                }
-            },
+            limits: self.limits(&client_ip)?,
             #[cfg(feature = "_auth")]
             auth: match (&self.auth, &self.authz) {
                 (Some(table), Some(authz)) => table.to_layer_before(authz, base)?,
@@ -142,15 +148,36 @@ impl StackConfig {
                 None => ValidateResponsesLayer::empty(),
             },
             #[cfg(feature = "cache")]
-            cache: self.cache.as_ref().map(|table| self.cache(table)).transpose()?,
+            cache: self.cache()?,
             client_ip,
+        })
+    }
+
+    #[cfg(feature = "rate-limit")]
+    fn limits(&self, client_ip: &ClientIp) -> Result<Limits, ConfigError> {
+        #[cfg_attr(not(feature = "_auth"), allow(unused_variables, reason = "nobody is known"))]
+        let [by_address, by_identity] = self.limit_tables();
+        // One connection for both.
+        #[cfg(feature = "redis")]
+        let counts = self.rate_limit_store.as_ref().map(RateLimitStoreConfig::to_counts).transpose()?;
+        #[cfg(feature = "redis")]
+        let layer = |tables: &RateLimitConfig| match &counts {
+            Some(counts) => tables.to_shared_layer(client_ip, counts.clone()),
+            None => tables.to_layer(client_ip),
+        };
+        #[cfg(not(feature = "redis"))]
+        let layer = |tables: &RateLimitConfig| tables.to_layer(client_ip);
+        Ok(Limits {
+            by_address: layer(&by_address)?,
+            #[cfg(feature = "_auth")]
+            by_identity: layer(&by_identity)?,
         })
     }
 
     /// Limits for outside authentication and for inside. Where nobody is known, all stand in one place and agree with each
     /// other.
     #[cfg(feature = "rate-limit")]
-    fn limits(&self) -> [RateLimitConfig; 2] {
+    fn limit_tables(&self) -> [RateLimitConfig; 2] {
         #[cfg(feature = "_auth")]
         if self.auth.is_some() {
             return self.rate_limit.split_by_identity().into();
@@ -189,10 +216,25 @@ impl StackConfig {
     }
 
     #[cfg(feature = "cache")]
-    fn cache(&self, table: &CacheConfig) -> Result<Cache, ConfigError> {
-        table.to_builder().written_inside(self.written_inside.iter().map(String::as_str)).build().map_err(|error| {
+    fn cache(&self) -> Result<Option<Cache>, ConfigError> {
+        let Some(table) = &self.cache else {
+            #[cfg(feature = "redis")]
+            if self.cache_store.is_some() {
+                const MEND: &str = "write `[cache]` too, or leave it out";
+                return Err(ConfigError::new("cache_store", "", "has nothing to share", MEND));
+            }
+            return Ok(None);
+        };
+        let builder = table.to_builder().written_inside(self.written_inside.iter().map(String::as_str));
+        #[cfg(feature = "redis")]
+        let builder = match &self.cache_store {
+            Some(store) => store.share(builder)?,
+            None => builder,
+        };
+        let cache = builder.build().map_err(|error| {
             let setting = format!("cache.{}", error.setting());
             error.for_setting(setting)
-        })
+        })?;
+        Ok(Some(cache))
     }
 }

@@ -106,7 +106,7 @@ impl Link {
     }
 
     /// A connection of its own to subscribe by.
-    #[cfg(feature = "cache")]
+    #[cfg(any(feature = "_auth", feature = "cache"))]
     pub(super) async fn subscription(&self) -> RedisResult<redis::aio::PubSub> {
         self.client.get_async_pubsub().await
     }

@@ -31,6 +31,9 @@
 //! another era, and nothing that was stored before is found any more. A replica that takes over without the last purges
 //! does not know them: what they purged may be found again, until it is stale.
 //!
+//! What is revoked ([`revocations`](Redis::revocations)) stands under `{<namespace>:revoked}` by hashes, until the last token
+//! has expired.
+//!
 //! # Cost
 //!
 //! One command, one round trip, for each request that is admitted, and none for one that is refused by what is known. Times
@@ -42,10 +45,12 @@
 
 #[cfg(feature = "cache")]
 mod cache;
-#[cfg(feature = "cache")]
+#[cfg(any(feature = "_auth", feature = "cache"))]
 mod ear;
 mod limits;
 mod link;
+#[cfg(feature = "_auth")]
+mod revocations;
 mod script;
 
 use std::fmt;
@@ -58,6 +63,8 @@ use sha2::{Digest as _, Sha256};
 pub use self::cache::RedisCache;
 pub use self::limits::RedisLimits;
 use self::link::Link;
+#[cfg(feature = "_auth")]
+pub use self::revocations::{RedisRevocations, RevocationError};
 use crate::spine::config::ConfigError;
 
 /// A connection to Redis that all stores share. Clones are the same. See the [module](self).
@@ -110,6 +117,13 @@ impl Redis {
     #[must_use]
     pub fn cache(&self) -> RedisCache {
         RedisCache::of(self.clone())
+    }
+
+    /// Revoked tokens and logged-out callers, with room for so many of each. All instances have the same room.
+    #[cfg(feature = "_auth")]
+    #[must_use]
+    pub fn revocations(&self, room: usize) -> RedisRevocations {
+        RedisRevocations::new(self.clone(), room)
     }
 
     /// Whether the server answered when it was last asked.

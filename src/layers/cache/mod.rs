@@ -116,6 +116,18 @@
 //! An unsafe request that succeeds, or that nobody answered, ends what is stored for its URI, whatever else is in the keys:
 //! also where it goes past the cache itself, by a route or for want of a part of the key.
 //!
+//! # Several instances
+//!
+//! With a [`Store`] behind its memory ([`with_store`](CacheBuilder::with_store)) a cache shares with others what it stores.
+//! What one purges, or an unsafe request to one ends, is purged for all: in the store before it can be found again, in the
+//! others' memory as soon as they hear of it, and for what any of them is fetching. [`Cache::purges_told`] waits until the
+//! store has heard. A purge by prefix is one of everything for the store and for the others.
+//!
+//! What is not in memory, or not fresh there, is looked for in the store; one instance fetches what is not there either, and
+//! the others wait for it for [`fill_lease`](CacheBuilder::fill_lease) at most. A store that fails is a miss: each goes on by
+//! itself. Purges are told when it is back, and who may have missed one drops what is in memory; until then others may
+//! serve what was purged elsewhere, for as long as it is fresh. What was not told yet when a process ends is not told.
+//!
 //! # Readiness
 //!
 //! This layer is always ready. A hit must flow while the origin is saturated, so the inner service is asked whether it is

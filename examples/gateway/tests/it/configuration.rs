@@ -20,7 +20,20 @@ async fn errors_name_file_line_key_value_and_mend() {
             "listen = \"127.0.0.1:0\"\nupstraem = \"http://127.0.0.1:1\"\n",
             "error: gateway.toml:2: upstraem: `upstraem` is no known key; use one of `listen`, `admin_listen`, \
              `upstream`, `upstream_http2`, `tls`, `client_ip`, `security_headers`, `rate_limit`, `auth`, `authz`, \
-             `validate`, `cache`, `timeouts`, `retry`, `bulkhead`, `load_shed`, `circuit_breaker`\n",
+             `validate`, `cache`, `cache_store`, `timeouts`, `retry`, `bulkhead`, `load_shed`, `circuit_breaker`\n",
+        ),
+        (
+            "[cache]\n[cache_store]\n",
+            "error: gateway.toml:2: cache_store.url: is missing; write `url = \"redis://127.0.0.1:6379\"`, or the name of \
+             a variable that holds it as `url_env`\n",
+        ),
+        (
+            "[cache_store]\nurl = \"redis://127.0.0.1\"\n",
+            "error: cache_store: has nothing to share; write `[cache]` too, or leave it out\n",
+        ),
+        (
+            "[cache]\n[cache_store]\nurl = \"redis://127.0.0.1\"\nfill_lease = \"61s\"\n",
+            "error: gateway.toml:4: cache_store.fill_lease: `61s` is too long; write a minute at most\n",
         ),
         (
             "listen = \"8080\"\n",

@@ -4,6 +4,7 @@ mod admin;
 mod auth;
 mod behind;
 mod cache;
+mod cache_store;
 mod circuit;
 mod configuration;
 mod documents;

@@ -76,6 +76,13 @@ impl Denylist {
         Self { lists: Arc::default(), room: entries }
     }
 
+    /// Whether nothing is on it.
+    #[cfg(feature = "redis")]
+    pub(crate) fn is_empty(&self) -> bool {
+        let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
+        lists.tokens.is_empty() && lists.subjects.is_empty()
+    }
+
     /// Revokes one token, by its `jti`. `expires` is when it expires; it stays on the list for five minutes more, the longest
     /// leeway that an issuer can have. What is on the list already stays there for the longer of the two times.
     ///
