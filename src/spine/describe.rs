@@ -29,6 +29,12 @@ pub(crate) fn list<T: Display>(names: impl IntoIterator<Item = T>) -> String {
     }
 }
 
+/// So many of something.
+#[allow(dead_code, reason = "not every layer counts")]
+pub(crate) fn count(number: usize, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
 /// A time in the largest unit that is whole.
 #[allow(dead_code, reason = "not every layer has a time")]
 pub(crate) fn time(time: Duration) -> String {
@@ -62,6 +68,7 @@ mod tests {
         );
         assert_eq!(time(Duration::from_millis(1500)), "1.5s");
         assert_eq!([0, 100, 1024, 64 << 20, 3 << 30].map(bytes), ["0 bytes", "100 bytes", "1 KiB", "64 MiB", "3 GiB"]);
+        assert_eq!([0, 1, 2].map(|number| count(number, "rule")), ["0 rules", "1 rule", "2 rules"]);
         assert_eq!(list(["a", "b"]), "a, b");
         assert_eq!(list(1..=6), "1, 2, 3, 4 and 2 more");
     }

@@ -57,13 +57,13 @@ fn a_line_for_each_place_in_their_order() {
 trace                   tower_http::trace::layer::TraceLayer, tower_layer::identity::Identity
 catch panic             tower_http::catch_panic::CatchPanicLayer
 security headers        8 fields, HSTS when secure; 78 removed
-load shed               gradient2; 20 in flight at the moment, 4 to 1000; never /healthz
+load shed               gradient2; limit 20 at the moment, 4 to 1000; never /healthz
 deadline                30s at most, less by grpc-timeout, up to the head
 rate limit by address   hourly: 1000 per 1h; running: 8 in flight, shadow
 auth                    tokens of https://idp.example/, API keys of 0; strangers pass
 rate limit by identity  callers: 100 per 1h
-authz                   1 rules, what none allows is refused
-validate                bodies up to 64 KiB, 1 routes described
+authz                   1 rule, what none allows is refused
+validate                bodies up to 64 KiB, 1 route described
 cache                   64 MiB, entries up to 1 MiB; clients may ask for what is newer; what is private is kept for its caller"
     );
 }

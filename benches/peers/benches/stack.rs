@@ -7,13 +7,14 @@ use std::hint::black_box;
 
 use gungraun::prelude::*;
 use gungraun::{Dhat, LibraryBenchmarkConfig};
-use peers::stack::{Job, bare, job, one_stack, reloadable, service_builder, six_calls};
+use peers::stack::{Job, bare, exchanged, job, one_stack, reloadable, service_builder, six_calls};
 use tower_rampart::ConfigError;
 
 #[library_benchmark]
 #[bench::no_layer(job(bare))]
 #[bench::one_stack(job(one_stack))]
 #[bench::one_stack_reloadable(job(reloadable))]
+#[bench::one_stack_exchanged(job(exchanged))]
 #[bench::service_builder(job(service_builder))]
 #[bench::six_layer_calls(job(six_calls))]
 fn six_layers(mut job: Result<Job, ConfigError>) -> Result<Job, ConfigError> {

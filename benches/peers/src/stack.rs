@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::{Request, Response};
+use tower::layer::util::{Identity, Stack as Both};
 use tower::{Service, ServiceBuilder};
 use tower_rampart::auth::{ApiKeys, Auth, AuthLayer};
 use tower_rampart::authz::{AuthzLayer, PolicyTable, Rule};
@@ -19,8 +20,16 @@ use tower_rampart::key::{ClientIp, PeerAddr};
 use tower_rampart::load_shed::{LoadShed, LoadShedLayer};
 use tower_rampart::rate_limit::{HeaderStyle, Policy, Quota, RateLimit, RateLimitLayer};
 use tower_rampart::security_headers::SecurityHeadersLayer;
-use tower_rampart::stack::Stack;
+use tower_rampart::stack::{ReloadableLayer, Stack, StackLayer};
 use tower_rampart::{Clock, ConfigError};
+
+/// The six as one: nothing of the places that stay empty.
+type Layers = StackLayer<
+    Both<
+        Both<Both<Both<Both<Both<Identity, AuthzLayer>, AuthLayer>, RateLimitLayer>, DeadlineLayer>, LoadShedLayer>,
+        SecurityHeadersLayer,
+    >,
+>;
 
 /// The six, outermost first.
 struct Six {
@@ -90,9 +99,7 @@ pub fn service_builder() -> Result<Router, ConfigError> {
 ///
 /// None.
 pub fn one_stack() -> Result<Router, ConfigError> {
-    let Six { headers, load_shed, deadline, limit, auth, authz } = Six::new()?;
-    let stack = Stack::new().authz(authz).auth(auth).rate_limit_by_address(limit);
-    Ok(bare_router().layer(stack.deadline(deadline).load_shed(load_shed).security_headers(headers).build()?))
+    Ok(bare_router().layer(stack()?))
 }
 
 /// The same, to be exchanged while it runs.
@@ -101,10 +108,26 @@ pub fn one_stack() -> Result<Router, ConfigError> {
 ///
 /// None.
 pub fn reloadable() -> Result<Router, ConfigError> {
+    Ok(bare_router().layer(ReloadableLayer::new(stack()?)))
+}
+
+/// The same, after it was exchanged: the router's own copy is never called, and each request learns of it anew.
+///
+/// # Errors
+///
+/// None.
+pub fn exchanged() -> Result<Router, ConfigError> {
+    let layer = ReloadableLayer::new(stack()?);
+    let handle = layer.handle();
+    let router = bare_router().layer(layer);
+    handle.replace(stack()?);
+    Ok(router)
+}
+
+fn stack() -> Result<Layers, ConfigError> {
     let Six { headers, load_shed, deadline, limit, auth, authz } = Six::new()?;
     let stack = Stack::new().authz(authz).auth(auth).rate_limit_by_address(limit);
-    let layer = stack.deadline(deadline).load_shed(load_shed).security_headers(headers).build()?;
-    Ok(bare_router().layer(tower_rampart::stack::ReloadableLayer::new(layer)))
+    stack.deadline(deadline).load_shed(load_shed).security_headers(headers).build()
 }
 
 /// One request through a router that has answered before.
@@ -157,7 +180,7 @@ mod tests {
 
     #[test]
     fn all_answer_alike() {
-        let answer = |make| {
+        let answer = |make: fn() -> Result<Router, ConfigError>| {
             let mut job = job(make).unwrap();
             job.run();
             job.answer()
@@ -165,6 +188,6 @@ mod tests {
         assert_eq!(answer(bare).map(|(status, _)| status), Some(200));
         let layered = answer(one_stack);
         assert!(layered > answer(bare), "{layered:?}");
-        assert_eq!([answer(six_calls), answer(service_builder), answer(reloadable)], [layered; 3]);
+        assert_eq!([six_calls, service_builder, reloadable, exchanged].map(answer), [layered; 4]);
     }
 }

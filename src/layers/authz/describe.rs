@@ -2,11 +2,11 @@
 
 use super::layer::AuthzLayer;
 use super::policy::Policy;
-use crate::spine::describe::Describe;
+use crate::spine::describe::{Describe, count};
 
 /// What a policy says of itself.
 fn text(policy: &dyn Policy) -> String {
-    policy.rules().map_or_else(|| String::from("a policy of your own"), |rules| format!("{rules} rules"))
+    policy.rules().map_or_else(|| String::from("a policy of your own"), |rules| count(rules, "rule"))
 }
 
 impl Describe for AuthzLayer {

@@ -22,12 +22,7 @@ impl<F: Form> Describe for LoadShedLayer<F> {
             [] => String::new(),
             paths => format!("; never {}", list(paths.iter().map(|path| path.as_str()))),
         };
-        Some(format!(
-            "{algorithm}; {} in flight at the moment, {} to {}{spared}",
-            self.state.limit(),
-            range.min,
-            range.max
-        ))
+        Some(format!("{algorithm}; limit {} at the moment, {} to {}{spared}", self.state.limit(), range.min, range.max))
     }
 }
 

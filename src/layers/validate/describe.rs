@@ -2,7 +2,7 @@
 
 use super::breach::Check;
 use super::layer::{UnknownPaths, ValidateLayer};
-use crate::spine::describe::{Describe, bytes};
+use crate::spine::describe::{Describe, bytes, count};
 
 impl Describe for ValidateLayer {
     fn describe(&self) -> Option<String> {
@@ -13,8 +13,8 @@ impl Describe for ValidateLayer {
         let body = format!("bodies up to {}", bytes(shared.limits.body_bytes as u64));
         let routes = match (shared.routes.len(), shared.unknown_paths) {
             (0, _) => String::new(),
-            (routes, UnknownPaths::Pass) => format!(", {routes} routes described"),
-            (routes, UnknownPaths::Refuse) => format!(", {routes} routes described, unknown paths refused"),
+            (routes, UnknownPaths::Pass) => format!(", {} described", count(routes, "route")),
+            (routes, UnknownPaths::Refuse) => format!(", {} described, unknown paths refused", count(routes, "route")),
         };
         let mode = match shared.reported.len() {
             0 => "",

@@ -11,7 +11,7 @@ use super::super::route::Routes;
 use super::service::ValidateResponsesService;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
-use crate::spine::describe::{Describe, bytes};
+use crate::spine::describe::{Describe, bytes, count};
 use crate::spine::event::{self, Sampler};
 use crate::spine::json::JsonLimits;
 use crate::spine::rejection::{Refuser, RenderRejection};
@@ -167,8 +167,8 @@ impl Describe for ValidateResponsesLayer {
     fn describe(&self) -> Option<String> {
         let shared = self.shared.as_ref()?;
         let mode = if shared.is_reported { "; reports and refuses nothing" } else { "" };
-        let (routes, body) = (shared.routes.len(), bytes(shared.max_bytes as u64));
-        Some(format!("{routes} operations described, bodies up to {body}{mode}"))
+        let (routes, body) = (count(shared.routes.len(), "operation"), bytes(shared.max_bytes as u64));
+        Some(format!("{routes} described, bodies up to {body}{mode}"))
     }
 }
 
