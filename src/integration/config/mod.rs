@@ -56,6 +56,7 @@ mod size;
 mod timeouts;
 #[cfg(feature = "validate")]
 mod validate;
+#[cfg(feature = "validate")]
 mod validate_openapi;
 
 #[cfg(feature = "_auth")]
