@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer};
 use tower_rampart::ConfigError;
 use tower_rampart::config::{
     self, AuthConfig, AuthzConfig, BulkheadConfig, CacheConfig, CacheStoreConfig, CircuitBreakerConfig, ClientIpConfig,
-    LoadShedConfig, RateLimitConfig, RateLimitStoreConfig, RetryConfig, SecurityHeadersConfig, StackConfig, StackLayers, TimeoutsConfig, UpstreamConfig,
-    ValidateConfig,
+    LoadShedConfig, RateLimitConfig, RateLimitStoreConfig, RetryConfig, SecurityHeadersConfig, StackConfig,
+    StackLayers, TimeoutsConfig, UpstreamConfig, ValidateConfig,
 };
 
 use crate::proxy::{self, Layers};

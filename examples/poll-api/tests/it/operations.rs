@@ -30,8 +30,7 @@ async fn probes_and_metrics_answer() {
 async fn the_banner_says_where_everything_is() {
     let service = Service::start().await;
     let banner = service.banner.join("\n");
-    const ORDER: &str =
-        "catch panic > security headers > load shed > deadline > rate limit by address > auth >";
+    const ORDER: &str = "catch panic > security headers > load shed > deadline > rate limit by address > auth >";
     for part in ["page", "/docs/", "/metrics", ORDER] {
         assert!(banner.contains(part), "{part}\n{banner}");
     }
