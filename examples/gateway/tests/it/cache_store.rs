@@ -81,7 +81,7 @@ async fn two(server: &Server) -> ([Gateway; 2], Arc<AtomicUsize>) {
 async fn post(address: SocketAddr, path: &str, body: &'static str) -> u16 {
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let request = Request::post(format!("http://{address}{path}")).header("host", "a").body(Full::from(body)).unwrap();
-    answer(patiently(client.request(request)).await.unwrap()).await.status.as_u16()
+    answer(patiently(client.request(request)).await.unwrap()).await.status
 }
 
 async fn body(gateway: &Gateway) -> String {
