@@ -245,11 +245,12 @@ async fn one_fetches() {
 async fn outages() {
     for stops in [true, false] {
         let Some(mut server) = Server::start() else { return };
-        let redis = impatient(&server.url());
+        let patience = Duration::from_secs(1);
+        let redis = Redis::builder(server.url()).timeout(patience).build().unwrap();
         let origin = origin();
-        let instance = || Instance {
-            cache: Cache::builder().with_store(Arc::new(redis.cache())).build().unwrap(),
-            origin: origin.clone(),
+        let instance = || {
+            let cache = Cache::builder().with_store(Arc::new(redis.cache())).store_timeout(patience);
+            Instance { cache: cache.build().unwrap(), origin: origin.clone() }
         };
         let (one, other) = (instance(), instance());
         one.until("/x", true).await;

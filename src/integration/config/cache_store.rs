@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use super::parse::carry_from;
+use super::parse::{carry, carry_from};
 use super::{duration, size};
 use crate::integration::redis::{Redis, RedisBuilder};
 use crate::layers::cache::CacheBuilder;
@@ -68,12 +68,15 @@ const DEFAULT_LEASE: Duration = Duration::from_secs(2);
 /// Claims beyond this are nobody's.
 const MAX_LEASE: Duration = Duration::from_secs(60);
 
-/// An error, and where it stands in the file.
-type Fault = (Range<usize>, ConfigError);
+/// An error, and where it stands in the file; what is missing stands nowhere.
+type Fault = (Option<Range<usize>>, ConfigError);
 
 impl<'de> Deserialize<'de> for CacheStoreConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::check(&Table::deserialize(deserializer)?).map_err(|(place, error)| carry_from(place, &error))
+        Self::check(&Table::deserialize(deserializer)?).map_err(|(place, error)| match place {
+            Some(place) => carry_from(place, &error),
+            None => carry(&error),
+        })
     }
 }
 
@@ -82,23 +85,25 @@ impl CacheStoreConfig {
         let time = |setting: &'static str, text: &Option<Spanned<String>>, default| match text {
             None => Ok(default),
             Some(text) if text.get_ref() == "0s" && setting == "fill_lease" => Ok(Duration::ZERO),
-            Some(text) => duration::parse(setting, text.get_ref()).map_err(|error| (text.span(), error)),
+            Some(text) => duration::parse(setting, text.get_ref()).map_err(|error| (Some(text.span()), error)),
         };
         let entry_bytes = match &table.entry_bytes {
             None => DEFAULT_ENTRY_BYTES,
-            Some(text) => match size::parse("entry_bytes", text.get_ref()).map_err(|error| (text.span(), error))? {
-                0 => {
-                    const MEND: &str = "write more, or leave `[cache_store]` out";
-                    let error = ConfigError::new("entry_bytes", text.get_ref(), "leaves no room", MEND);
-                    return Err((text.span(), error));
+            Some(text) => {
+                match size::parse("entry_bytes", text.get_ref()).map_err(|error| (Some(text.span()), error))? {
+                    0 => {
+                        const MEND: &str = "write more, or leave `[cache_store]` out";
+                        let error = ConfigError::new("entry_bytes", text.get_ref(), "leaves no room", MEND);
+                        return Err((Some(text.span()), error));
+                    }
+                    bytes => bytes,
                 }
-                bytes => bytes,
-            },
+            }
         };
         let fill_lease = time("fill_lease", &table.fill_lease, DEFAULT_LEASE)?;
         if let Some(text) = table.fill_lease.as_ref().filter(|_| fill_lease > MAX_LEASE) {
             let error = ConfigError::new("fill_lease", text.get_ref(), "is too long", "write a minute at most");
-            return Err((text.span(), error));
+            return Err((Some(text.span()), error));
         }
         let config = Self {
             url: url(table)?,
@@ -115,7 +120,7 @@ impl CacheStoreConfig {
         };
         match config.builder().build() {
             Ok(_) => Ok(config),
-            Err(error) => Err((place(error.setting()).unwrap_or(0..0), error)),
+            Err(error) => Err((place(error.setting()), error)),
         }
     }
 
@@ -143,10 +148,11 @@ fn url(table: &Table) -> Result<String, Fault> {
         (None, Some(name)) => {
             variable("url_env", name, "set it to a URL such as `redis://user:password@127.0.0.1:6379`")
         }
-        (Some(_), Some(name)) => {
-            Err((name.span(), ConfigError::new("url_env", name.get_ref(), "stands beside `url`", "write one of them")))
-        }
-        (None, None) => Err((0..0, ConfigError::new("url", "", "is missing", MEND))),
+        (Some(_), Some(name)) => Err((
+            Some(name.span()),
+            ConfigError::new("url_env", name.get_ref(), "stands beside `url`", "write one of them"),
+        )),
+        (None, None) => Err((None, ConfigError::new("url", "", "names no server", MEND))),
     }
 }
 
@@ -158,7 +164,7 @@ fn variable(setting: &'static str, name: &Spanned<String>, mend: &'static str) -
     let held = std::env::var(name.get_ref()).ok().filter(|held| !held.is_empty());
     held.ok_or_else(|| {
         let error = ConfigError::new(setting, name.get_ref(), "names a variable that is not set", mend);
-        (name.span(), error)
+        (Some(name.span()), error)
     })
 }
 

@@ -24,7 +24,7 @@ async fn errors_name_file_line_key_value_and_mend() {
         ),
         (
             "[cache]\n[cache_store]\n",
-            "error: gateway.toml:2: cache_store.url: is missing; write `url = \"redis://127.0.0.1:6379\"`, or the name of \
+            "error: gateway.toml:2: cache_store: names no server; write `url = \"redis://127.0.0.1:6379\"`, or the name of \
              a variable that holds it as `url_env`\n",
         ),
         (
