@@ -12,6 +12,7 @@ use tower_rampart::ConfigError;
 use crate::config::{Config, Flags};
 use crate::db::Db;
 use crate::fault::Result;
+use crate::others::Others;
 use crate::people::People;
 use crate::polls::Polls;
 use crate::stack::Stack;
@@ -41,6 +42,8 @@ pub struct App {
 pub struct Outside {
     pub upstream: Option<Address>,
     pub traces: Option<Traces>,
+    /// Other processes.
+    pub others: Option<Others>,
 }
 
 /// People who watch at once, over HTTP and gRPC.
@@ -48,11 +51,11 @@ const MAX_WATCHERS: usize = 4096;
 
 impl App {
     pub async fn open(flags: Flags, metrics: PrometheusHandle, outside: Outside) -> Result<Arc<Self>> {
-        let Outside { upstream, traces } = outside;
+        let Outside { upstream, traces, others } = outside;
         let db = Arc::new(Db::open(&flags.database_url, flags.database_read_url.as_deref()).await?);
-        let people = People::open(Arc::clone(&db)).await?;
+        let people = People::open(Arc::clone(&db), others.clone()).await?;
         let wake = upstream.as_ref().map(|_| Arc::new(Notify::new()));
-        let polls = Polls::new(Arc::clone(&db), wake).map_err(|error| {
+        let polls = Polls::new(Arc::clone(&db), wake, others).map_err(|error| {
             tracing::error!(%error, "a rule of this program is none");
             crate::fault::Fault::Internal
         })?;
@@ -105,6 +108,14 @@ impl App {
                 Err(error)
             }
         }
+    }
+
+    /// Learns from the database what other processes did: nobody may have told of it.
+    pub async fn find_out(&self) {
+        if self.people.learn_revocations().await.is_err() {
+            tracing::warn!("sessions that ended elsewhere are not known for a moment");
+        }
+        self.polls.find_out().await;
     }
 
     /// Tells streams to end, and load balancers to go elsewhere.

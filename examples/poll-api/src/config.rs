@@ -8,8 +8,9 @@ use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 use tower_rampart::ConfigError;
 use tower_rampart::config::{
-    self, AuthzConfig, BulkheadConfig, CacheConfig, CircuitBreakerConfig, ClientIpConfig, LoadShedConfig,
-    RateLimitConfig, RetryConfig, SecurityHeadersConfig, TimeoutsConfig, UpstreamConfig, ValidateConfig,
+    self, AuthzConfig, BulkheadConfig, CacheConfig, CacheStoreConfig, CircuitBreakerConfig, ClientIpConfig,
+    LoadShedConfig, RateLimitConfig, RateLimitStoreConfig, RetryConfig, SecurityHeadersConfig, TimeoutsConfig,
+    UpstreamConfig, ValidateConfig,
 };
 
 /// A polling service with tower-rampart's layers around it.
@@ -31,6 +32,9 @@ pub struct Flags {
     /// A replica of it to read from.
     #[arg(long, env = "POLL_DATABASE_READ_URL", value_name = "URL", hide_env_values = true)]
     pub database_read_url: Option<String>,
+    /// A Redis or Valkey server, through which several processes count, store and revoke as one.
+    #[arg(long, env = "POLL_REDIS_URL", value_name = "URL", hide_env_values = true)]
+    pub redis_url: Option<String>,
     /// The layers' configuration, TOML: its tables stand for those that are built in.
     #[arg(long, env = "POLL_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -106,6 +110,8 @@ struct Tables {
     retry: Option<RetryConfig>,
     circuit_breaker: Option<CircuitBreakerConfig>,
     bulkhead: Option<BulkheadConfig>,
+    rate_limit_store: Option<RateLimitStoreConfig>,
+    cache_store: Option<CacheStoreConfig>,
 }
 
 /// What is in effect: a table that is nowhere leaves its layer out.
@@ -121,6 +127,8 @@ pub struct Config {
     pub authz: Option<AuthzConfig>,
     pub validate: Option<ValidateConfig>,
     pub cache: Option<CacheConfig>,
+    pub rate_limit_store: Option<RateLimitStoreConfig>,
+    pub cache_store: Option<CacheStoreConfig>,
     pub load_shed: Option<LoadShedConfig>,
     /// How long requests may take.
     pub timeouts: Option<TimeoutsConfig>,
@@ -133,6 +141,8 @@ pub struct Config {
 
 const BUILT_IN: &str = include_str!("builtin.toml");
 const BUILT_IN_NAME: &str = "built-in configuration";
+/// What the keys at a Redis server begin with.
+const NAMESPACE: &str = "poll-api";
 /// The policy on failed logins.
 const LOGIN_FAILURES: &str = "login-failures";
 
@@ -147,21 +157,33 @@ impl Config {
     }
 
     fn read_file(flags: &Flags) -> Result<Self, ConfigError> {
-        let Some(file) = &flags.config else { return Self::over("", BUILT_IN_NAME, PathBuf::new()) };
+        let redis_url = flags.redis_url.as_deref();
+        let Some(file) = &flags.config else { return Self::over("", BUILT_IN_NAME, PathBuf::new(), redis_url) };
         let text = std::fs::read_to_string(file).map_err(|error| {
             const MEND: &str = "name a TOML file that this user can read";
             ConfigError::new("--config", file.display(), format!("cannot be read ({error})"), MEND)
         })?;
         let base = file.parent().map(Path::to_owned).unwrap_or_default();
-        Self::over(&text, &file.to_string_lossy(), base)
+        Self::over(&text, &file.to_string_lossy(), base, redis_url)
     }
 
-    fn over(text: &str, name: &str, base: PathBuf) -> Result<Self, ConfigError> {
+    fn over(text: &str, name: &str, base: PathBuf, redis_url: Option<&str>) -> Result<Self, ConfigError> {
         // By itself first, so that an error tells its line.
         config::parse::<Tables>(text, name)?;
         let mut effective: toml::Table = config::parse(BUILT_IN, BUILT_IN_NAME)?;
         effective.extend(config::parse::<toml::Table>(text, name)?);
         let text = shown(&effective)?;
+        // Not in what is shown: it may hold a password.
+        if let Some(url) = redis_url {
+            let store = toml::Table::from_iter([
+                ("url".to_owned(), toml::Value::from(url)),
+                ("namespace".to_owned(), toml::Value::from(NAMESPACE)),
+            ]);
+            effective.entry("rate_limit_store").or_insert_with(|| store.clone().into());
+            if effective.contains_key("cache") {
+                effective.entry("cache_store").or_insert_with(|| store.into());
+            }
+        }
         let login_failures = take_policy(&mut effective, LOGIN_FAILURES);
         let tables: Tables = config::parse(&shown(&effective)?, name)?;
         let login_failures: Tables = config::parse(&shown(&login_failures)?, name)?;
@@ -179,6 +201,8 @@ impl Config {
             authz: tables.authz,
             validate: tables.validate,
             cache: tables.cache,
+            rate_limit_store: tables.rate_limit_store,
+            cache_store: tables.cache_store,
             load_shed: tables.load_shed,
             upstream,
             timeouts: tables.timeouts,
@@ -201,6 +225,7 @@ impl Config {
             authz: self.authz.filter(|_| has(LayerName::Authz)),
             validate: self.validate.filter(|_| has(LayerName::Validate)),
             cache: self.cache.filter(|_| has(LayerName::Cache)),
+            cache_store: self.cache_store.filter(|_| has(LayerName::Cache)),
             load_shed: self.load_shed.filter(|_| has(LayerName::LoadShed)),
             timeouts: self.timeouts.filter(|_| has(LayerName::Timeouts)),
             ..self
@@ -236,19 +261,20 @@ mod tests {
 
     #[test]
     fn what_is_built_in_is_valid_and_is_printed() {
-        let config = Config::over("", BUILT_IN_NAME, PathBuf::new()).unwrap();
+        let config = Config::over("", BUILT_IN_NAME, PathBuf::new(), None).unwrap();
         assert!(config.authz.is_some() && config.cache.is_some() && config.validate.is_some());
         assert_ne!(config.login_failures, RateLimitConfig::default());
         assert_ne!(config.rate_limit, RateLimitConfig::default());
         // What was printed can be given back.
-        let again = Config::over(&config.text, "printed.toml", PathBuf::new()).unwrap();
+        let again = Config::over(&config.text, "printed.toml", PathBuf::new(), None).unwrap();
         assert_eq!(again.text, config.text);
         assert_eq!(again.rate_limit.split_by_identity().1, config.rate_limit.split_by_identity().1);
     }
 
     #[test]
     fn a_table_stands_for_the_whole_table() {
-        let config = Config::over("[[rate_limit]]\nquota = 5\nwindow = \"1m\"\n", "app.toml", PathBuf::new()).unwrap();
+        let config =
+            Config::over("[[rate_limit]]\nquota = 5\nwindow = \"1m\"\n", "app.toml", PathBuf::new(), None).unwrap();
         assert_eq!(config.login_failures, RateLimitConfig::default());
         assert!(config.authz.is_some());
         assert!(config.text.contains("quota = 5") && !config.text.contains("login-failures"));
@@ -256,7 +282,7 @@ mod tests {
 
     #[test]
     fn layers_can_be_left_out() {
-        let all = || Config::over("", BUILT_IN_NAME, PathBuf::new()).unwrap();
+        let all = || Config::over("", BUILT_IN_NAME, PathBuf::new(), None).unwrap();
         let cache = all().only(&[LayerName::Cache]);
         assert!(cache.cache.is_some() && cache.authz.is_none() && !cache.has_auth);
         assert!(all().only(&[LayerName::None]).cache.is_none());
@@ -265,7 +291,7 @@ mod tests {
 
     #[test]
     fn errors_name_their_line() {
-        let error = |text| Config::over(text, "app.toml", PathBuf::new()).map(|_| ()).unwrap_err().to_string();
+        let error = |text| Config::over(text, "app.toml", PathBuf::new(), None).map(|_| ()).unwrap_err().to_string();
         assert!(error("\n[cache]\nbites = 1\n").starts_with("app.toml:3: "), "{}", error("\n[cache]\nbites = 1\n"));
         assert!(error("[auth]\n").starts_with("app.toml:1: "));
         assert!(

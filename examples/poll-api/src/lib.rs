@@ -13,6 +13,7 @@ mod first_bytes;
 mod grpc;
 mod http;
 mod observe;
+mod others;
 mod outbox;
 mod people;
 mod polls;

@@ -14,6 +14,7 @@ use tower_http::compression::CompressionLayer;
 use tower_rampart::auth::{Algorithm, Auth, AuthLayer, Issuer, JwtVerifier, KeySet};
 use tower_rampart::authz::AuthzLayer;
 use tower_rampart::cache::{Cache, CacheLayer};
+use tower_rampart::config::{CacheConfig, CacheStoreConfig, RateLimitConfig, RateLimitStoreConfig};
 use tower_rampart::deadline::DeadlineLayer;
 use tower_rampart::key::ClientIp;
 use tower_rampart::load_shed::{LoadShedHandle, LoadShedLayer};
@@ -36,7 +37,7 @@ pub struct Stack {
     service: Service,
     limits: [RateLimitHandle; 3],
     cache: Option<Cache>,
-    cache_config: Option<tower_rampart::config::CacheConfig>,
+    cache_tables: CacheTables,
     load_shed: Option<LoadShedHandle>,
     upstream: Option<Upstream>,
     client_ip: ClientIp,
@@ -58,10 +59,14 @@ impl Stack {
             None => SecurityHeadersLayer::empty(),
         };
         let (outside, inside) = config.rate_limit.split_by_identity();
-        let [strangers, callers, logins] = limits(
-            [outside.to_layer(&client_ip)?, inside.to_layer(&client_ip)?, config.login_failures.to_layer(&client_ip)?],
-            running,
-        );
+        // One connection for all.
+        let counts = config.rate_limit_store.as_ref().map(RateLimitStoreConfig::to_counts).transpose()?;
+        let limit = |tables: &RateLimitConfig| match &counts {
+            Some(counts) => tables.to_shared_layer(&client_ip, counts.clone()),
+            None => tables.to_layer(&client_ip),
+        };
+        let [strangers, callers, logins] =
+            limits([limit(&outside)?, limit(&inside)?, limit(&config.login_failures)?], running);
         let auth = if config.has_auth { authentication(app)? } else { AuthLayer::empty() };
         let authz = match &config.authz {
             Some(table) => table.to_layer()?.challenge(auth.challenge()).with_client_ip(client_ip.clone()),
@@ -76,11 +81,10 @@ impl Stack {
             }
             None => ValidateLayer::empty(),
         };
-        let kept = running.filter(|running| running.cache_config == config.cache);
-        let cache = match (kept, &config.cache) {
-            (Some(running), _) => running.cache.clone(),
-            (None, Some(table)) => Some(table.to_cache()?),
-            (None, None) => None,
+        let tables = (config.cache.clone(), config.cache_store.clone());
+        let cache = match running.filter(|running| running.cache_tables == tables) {
+            Some(running) => running.cache.clone(),
+            None => cache(&tables)?,
         };
         let caching = cache.as_ref().map_or_else(CacheLayer::empty, Cache::layer);
         let load_shed = match &config.load_shed {
@@ -123,7 +127,7 @@ impl Stack {
             service: BoxCloneSyncService::new(service),
             limits: handles,
             cache,
-            cache_config: config.cache.clone(),
+            cache_tables: tables,
             load_shed: shed,
             client_ip,
             upstream,
@@ -199,6 +203,18 @@ impl Stack {
         state.extend(upstream.map(|(name, described)| (name.to_owned(), described)));
         Value::Object(state)
     }
+}
+
+/// `[cache]`, and `[cache_store]`.
+type CacheTables = (Option<CacheConfig>, Option<CacheStoreConfig>);
+
+fn cache((table, store): &CacheTables) -> Result<Option<Cache>, ConfigError> {
+    let Some(table) = table else { return Ok(None) };
+    let builder = match store {
+        Some(store) => store.share(table.to_builder())?,
+        None => table.to_builder(),
+    };
+    builder.build().map(Some)
 }
 
 /// A policy may have moved from one place to another, by a key that asks for the caller.

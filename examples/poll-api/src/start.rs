@@ -16,9 +16,10 @@ use tracing_subscriber::EnvFilter;
 use crate::app::{App, Outside};
 use crate::clock::now_ms;
 use crate::config::{Config, Flags, LogFormat};
+use crate::others::{Ears, Others};
 use crate::trace::{Endpoint, Traces};
 use crate::upstream::Address;
-use crate::{db, observe, outbox, server, tls};
+use crate::{db, observe, others, outbox, server, tls};
 
 /// A configuration that cannot be used.
 const EXIT_CONFIG: u8 = 2;
@@ -39,7 +40,8 @@ pub fn main() -> ExitCode {
         let upstream =
             flags.upstream_url.as_deref().map(|url| Address::new(url, flags.upstream_key.as_deref())).transpose()?;
         let collector = flags.otlp_endpoint.as_deref().map(str::parse).transpose()?;
-        Ok((config, tls, Peers { upstream, collector }))
+        let others = flags.redis_url.as_deref().map(others::through).transpose()?;
+        Ok((config, tls, Peers { upstream, collector, others }))
     });
     let (config, tls, peers) = match read {
         Ok(read) => read,
@@ -76,6 +78,7 @@ fn log_by(format: LogFormat) {
 struct Peers {
     upstream: Option<Address>,
     collector: Option<Endpoint>,
+    others: Option<(Others, Ears)>,
 }
 
 async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peers: Peers) -> Result<(), Failure> {
@@ -83,7 +86,8 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
     let (listen, admin_password) = (flags.listen, flags.admin_password.clone());
     let has_upstream = peers.upstream.is_some();
     let traces = peers.collector.as_ref().map(Traces::to).transpose()?;
-    let app = App::open(flags, metrics, Outside { upstream: peers.upstream, traces })
+    let (others, ears) = peers.others.unzip();
+    let app = App::open(flags, metrics, Outside { upstream: peers.upstream, traces, others })
         .await
         .map_err(|_| "the database cannot be opened: see the line above, and `--database-url`")?;
     app.start(config)?;
@@ -99,6 +103,10 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
 
     let housekeeping = tokio::spawn(keep_house(Arc::clone(&app)));
     let reloads = tokio::spawn(reload_on_hangup(Arc::clone(&app)));
+    let hearing = ears.map(|ears| {
+        let app = Arc::clone(&app);
+        tokio::spawn(async move { ears.open(&app).await })
+    });
     let worker = has_upstream.then(|| tokio::spawn(outbox::work(Arc::clone(&app))));
     let drained = {
         let app = Arc::clone(&app);
@@ -111,6 +119,9 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
     server::serve(listener, tls, &app, drained).await;
     housekeeping.abort();
     reloads.abort();
+    if let Some(hearing) = hearing {
+        hearing.abort();
+    }
     if let Some(worker) = worker {
         // It ends by itself.
         let _ = worker.await;

@@ -19,6 +19,7 @@ pub use self::tokens::{AUDIENCE, ISSUER, LIFETIME_SECONDS, Session};
 use crate::clock::now_ms;
 use crate::db::{Db, Refreshed, User};
 use crate::fault::{Breach, Fault, Result};
+use crate::others::{News, Others};
 use crate::whole::whole;
 
 /// Registers people, logs them in and out.
@@ -28,6 +29,7 @@ pub struct People {
     keys: SigningKeys,
     revoked: Revoked,
     passwords: Passwords,
+    others: Option<Others>,
 }
 
 /// What a login or a refresh gives.
@@ -42,9 +44,9 @@ const ENDED: Fault = Fault::Unauthenticated("The session has ended. Log in again
 
 impl People {
     /// Reads the keys, and makes the first where there is none.
-    pub async fn open(db: Arc<Db>) -> Result<Self> {
+    pub async fn open(db: Arc<Db>, others: Option<Others>) -> Result<Self> {
         let keys = SigningKeys::load(&db).await?;
-        let people = Self { db, keys, revoked: Revoked::default(), passwords: Passwords::new().await? };
+        let people = Self { db, keys, revoked: Revoked::default(), others, passwords: Passwords::new().await? };
         people.learn_revocations().await?;
         Ok(people)
     }
@@ -63,6 +65,15 @@ impl People {
             self.revoked.add(&session, at + tokens::LIFETIME_MS * 2);
         }
         Ok(())
+    }
+
+    /// A session that ended in another process.
+    pub fn ended_elsewhere(&self, session: &str) {
+        self.revoked.add(session, now_ms() + tokens::LIFETIME_MS * 2);
+    }
+
+    fn ends(&self) -> Ends {
+        Ends { revoked: self.revoked.clone(), others: self.others.clone() }
     }
 
     /// Registers somebody.
@@ -116,13 +127,12 @@ impl People {
     /// Takes a refresh token for a new pair.
     pub async fn refresh(&self, refresh_token: &str) -> Result<Pair> {
         let next = new_secret();
-        let (db, revoked, hashes) =
-            (Arc::clone(&self.db), self.revoked.clone(), (hash_of(refresh_token), hash_of(&next)));
+        let (db, ends, hashes) = (Arc::clone(&self.db), self.ends(), (hash_of(refresh_token), hash_of(&next)));
         let refreshed = whole(async move {
             let refreshed = db.rotate(&hashes.0, &hashes.1).await?;
             if let Refreshed::Reused { session_id } = &refreshed {
                 tracing::warn!(session = session_id, "a refresh token was used twice; its session ends");
-                forget(&revoked, session_id);
+                ends.end(session_id);
             }
             Ok(refreshed)
         });
@@ -136,19 +146,30 @@ impl People {
 
     /// Ends a session: its refresh token and its access tokens are no good from now on.
     pub async fn log_out(&self, session: &str) -> Result<()> {
-        let (db, revoked, session) = (Arc::clone(&self.db), self.revoked.clone(), session.to_owned());
+        let (db, ends, session) = (Arc::clone(&self.db), self.ends(), session.to_owned());
         whole(async move {
             db.revoke_session(&session).await?;
-            forget(&revoked, &session);
+            ends.end(&session);
             Ok(())
         })
         .await
     }
 }
 
-/// A session's tokens are no good from now on.
-fn forget(revoked: &Revoked, session: &str) {
-    revoked.add(session, now_ms() + tokens::LIFETIME_MS * 2);
+/// What ends sessions, here and elsewhere.
+struct Ends {
+    revoked: Revoked,
+    others: Option<Others>,
+}
+
+impl Ends {
+    /// A session's tokens are no good from now on.
+    fn end(&self, session: &str) {
+        self.revoked.add(session, now_ms() + tokens::LIFETIME_MS * 2);
+        if let Some(others) = &self.others {
+            others.tell(News::Ended(session.to_owned()));
+        }
+    }
 }
 
 /// What a name and a password must be like.

@@ -37,6 +37,17 @@ impl Live {
         polls.entry(id.to_owned()).or_insert_with(|| broadcast::channel(BACKLOG).0).subscribe()
     }
 
+    /// The polls that somebody watches.
+    pub fn watched(&self) -> Vec<String> {
+        let polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
+        polls.iter().filter(|(_, changes)| changes.receiver_count() > 0).map(|(id, _)| id.clone()).collect()
+    }
+
+    pub fn is_watched(&self, id: &str) -> bool {
+        let polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
+        polls.get(id).is_some_and(|changes| changes.receiver_count() > 0)
+    }
+
     pub fn publish(&self, results: Results) {
         let polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(changes) = polls.get(&results.poll_id) {

@@ -18,6 +18,7 @@ use self::owner::Owners;
 use crate::clock::now_ms;
 use crate::db::{Db, NewPoll, Page, Poll, Results, Voted};
 use crate::fault::{Breach, Fault, Result};
+use crate::others::{News, Others};
 use crate::whole::whole;
 
 /// See the module.
@@ -32,6 +33,7 @@ pub struct Polls {
     running: Mutex<HashSet<(String, String)>>,
     /// Whether there is somebody to forward polls to, and how they are woken.
     outbox: Option<Arc<tokio::sync::Notify>>,
+    others: Option<Others>,
 }
 
 /// Tags of what is cached.
@@ -66,6 +68,7 @@ impl Polls {
     pub fn new(
         db: Arc<Db>,
         outbox: Option<Arc<tokio::sync::Notify>>,
+        others: Option<Others>,
     ) -> std::result::Result<Self, tower_rampart::ConfigError> {
         Ok(Self {
             db,
@@ -74,6 +77,7 @@ impl Polls {
             cache: ArcSwapOption::empty(),
             running: Mutex::default(),
             outbox,
+            others,
         })
     }
 
@@ -167,6 +171,7 @@ impl Polls {
             Voted::Counted(results) => {
                 self.purge(&[&tag(id), TAG_LISTED_RESULTS]);
                 self.live.publish(results);
+                self.tell(News::Changed, id);
                 Ok(())
             }
             Voted::Twice => Err(Fault::Exists("You have voted in this poll already.")),
@@ -187,6 +192,7 @@ impl Polls {
             let (poll, results) = polls.db.close_poll(&poll.id).await?.ok_or(NO_POLL)?;
             polls.purge(&[&tag(&poll.id), TAG_LISTS, TAG_LISTED_RESULTS]);
             polls.live.publish(results);
+            polls.tell(News::Changed, &poll.id);
             Ok(poll)
         })
         .await
@@ -203,6 +209,7 @@ impl Polls {
             }
             polls.purge(&[&tag(&poll.id), TAG_LISTS, TAG_LISTED_RESULTS]);
             polls.live.end(&poll.id);
+            polls.tell(News::Gone, &poll.id);
             Ok(())
         })
         .await
@@ -215,6 +222,36 @@ impl Polls {
         let changes = self.live.subscribe(&id);
         let now = self.results(&id).await?;
         Ok(Watching::new(Arc::clone(self), now, changes))
+    }
+
+    /// Tells watchers what another process did, as the database has it.
+    pub async fn changed_elsewhere(&self, id: &str) {
+        if !self.live.is_watched(id) {
+            return;
+        }
+        match self.results(id).await {
+            Ok(results) => self.live.publish(results),
+            Err(Fault::NotFound(_)) => self.live.end(id),
+            // They look by themselves, later.
+            Err(_) => tracing::debug!("what changed elsewhere cannot be read now"),
+        }
+    }
+
+    pub fn gone_elsewhere(&self, id: &str) {
+        self.live.end(id);
+    }
+
+    /// Looks after all that are watched: nobody may have told of what changed.
+    pub async fn find_out(&self) {
+        for id in self.live.watched() {
+            self.changed_elsewhere(&id).await;
+        }
+    }
+
+    fn tell(&self, news: fn(String) -> News, id: &str) {
+        if let Some(others) = &self.others {
+            others.tell(news(id.to_owned()));
+        }
     }
 
     /// Until a poll is to be forwarded.

@@ -5,6 +5,7 @@ mod configuration;
 mod events;
 mod faults;
 mod grpc;
+mod instances;
 mod limits;
 mod operations;
 mod outbox;

@@ -1,0 +1,195 @@
+//! What processes tell each other through Redis, beside what the layers share: polls that changed, sessions that ended.
+//!
+//! The database has all of it. This is only how others hear of it at once, and whoever was deaf for a while looks there.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use redis::aio::{MultiplexedConnection, PubSub};
+use redis::{AsyncCommands as _, Client, RedisResult};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tower_rampart::ConfigError;
+use tracing::debug;
+use uuid::Uuid;
+
+use crate::app::App;
+
+const CHANNEL: &str = "poll-api:news";
+/// News that wait to be told. What does not fit is not told, and found out later.
+const QUEUE: usize = 1024;
+/// A server that needs longer is away.
+const PATIENCE: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A silence after which somebody asks whether the server is there.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// See the module. Clones speak with one voice.
+#[derive(Debug, Clone)]
+pub struct Others {
+    queue: mpsc::Sender<News>,
+}
+
+/// The other end: who tells, and who listens.
+#[derive(Debug)]
+pub struct Ears {
+    client: Client,
+    /// By which a process knows what it has told itself.
+    name: String,
+    queue: mpsc::Receiver<News>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// It was voted in, or closed.
+    Changed(String),
+    Gone(String),
+    /// A session, by its name.
+    Ended(String),
+}
+
+/// Both ends, for a server by its URL.
+pub fn through(url: &str) -> Result<(Others, Ears), ConfigError> {
+    let client = Client::open(url).map_err(|_| {
+        const MEND: &str = "write one such as `redis://127.0.0.1:6379`";
+        // It may hold a password.
+        ConfigError::new("--redis-url", "", "is no URL of a Redis server", MEND)
+    })?;
+    let (sender, queue) = mpsc::channel(QUEUE);
+    Ok((Others { queue: sender }, Ears { client, name: Uuid::now_v7().simple().to_string(), queue }))
+}
+
+impl Others {
+    /// Tells them soon. Nobody waits for it.
+    pub fn tell(&self, news: News) {
+        if self.queue.try_send(news).is_err() {
+            debug!("others find out by themselves");
+        }
+    }
+}
+
+impl News {
+    fn written(&self, name: &str) -> String {
+        match self {
+            Self::Changed(poll) => format!("{name} changed {poll}"),
+            Self::Gone(poll) => format!("{name} gone {poll}"),
+            Self::Ended(session) => format!("{name} ended {session}"),
+        }
+    }
+
+    /// News of others; what is written in another way is none.
+    fn read(text: &str, name: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let (from, what, id, end) = (words.next()?, words.next()?, words.next()?, words.next());
+        if from == name || end.is_some() || id.len() > 64 {
+            return None;
+        }
+        match what {
+            "changed" => Some(Self::Changed(id.to_owned())),
+            "gone" => Some(Self::Gone(id.to_owned())),
+            "ended" => Some(Self::Ended(id.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+impl Ears {
+    /// Tells and listens until the service is gone.
+    pub async fn open(self, app: &Arc<App>) {
+        let Self { client, name, queue } = self;
+        let app = Arc::downgrade(app);
+        tokio::join!(tell(&client, &name, queue), listen(&client, &name, &app));
+    }
+}
+
+async fn tell(client: &Client, name: &str, mut queue: mpsc::Receiver<News>) {
+    let mut connection: Option<MultiplexedConnection> = None;
+    while let Some(news) = queue.recv().await {
+        let telling = async {
+            let mut speaking = match connection.take() {
+                Some(speaking) => speaking,
+                None => client.get_multiplexed_async_connection().await?,
+            };
+            let _: i64 = speaking.publish(CHANNEL, news.written(name)).await?;
+            RedisResult::Ok(speaking)
+        };
+        match timeout(PATIENCE, telling).await {
+            Ok(Ok(speaking)) => connection = Some(speaking),
+            Ok(Err(error)) => debug!(%error, "others are not told"),
+            Err(_) => debug!("others are not told: the server does not answer"),
+        }
+    }
+}
+
+async fn listen(client: &Client, name: &str, app: &Weak<App>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let subscription = timeout(PATIENCE, subscribe(client)).await;
+        let Some(app_now) = app.upgrade() else { return };
+        match subscription {
+            Ok(Ok(subscription)) => {
+                pause = FIRST_PAUSE;
+                // What was told while nobody listened.
+                app_now.find_out().await;
+                drop(app_now);
+                hear(subscription, name, app).await;
+                debug!("others are not heard for a moment");
+            }
+            Ok(Err(error)) => debug!(%error, "others are not heard"),
+            Err(_) => debug!("others are not heard: the server does not answer"),
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn subscribe(client: &Client) -> RedisResult<PubSub> {
+    let mut subscription = client.get_async_pubsub().await?;
+    subscription.subscribe(CHANNEL).await?;
+    Ok(subscription)
+}
+
+/// Hears what others tell until the connection is lost.
+async fn hear(subscription: PubSub, name: &str, app: &Weak<App>) {
+    let (mut asking, mut heard) = subscription.split();
+    loop {
+        let text: String = match timeout(SILENCE, heard.next()).await {
+            Ok(Some(message)) => message.get_payload().unwrap_or_default(),
+            Ok(None) => return,
+            Err(_) => match timeout(PATIENCE, asking.ping::<redis::Value>()).await {
+                Ok(Ok(_)) => continue,
+                _ => return,
+            },
+        };
+        let Some(app) = app.upgrade() else { return };
+        match News::read(&text, name) {
+            Some(News::Changed(poll)) => app.polls.changed_elsewhere(&poll).await,
+            Some(News::Gone(poll)) => app.polls.gone_elsewhere(&poll),
+            Some(News::Ended(session)) => app.people.ended_elsewhere(&session),
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_are_read_as_they_are_written() {
+        for news in [News::Changed("7".to_owned()), News::Gone("7".to_owned()), News::Ended("s".to_owned())] {
+            assert_eq!(News::read(&news.written("me"), "you"), Some(news.clone()));
+            assert_eq!(News::read(&news.written("me"), "me"), None, "its own");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_no_news() {
+        let long = format!("x ended {}", "s".repeat(65));
+        for text in ["", "x", "x changed", "x changed 7 8", "x sung 7", &long] {
+            assert_eq!(News::read(text, "me"), None, "{text}");
+        }
+    }
+}
