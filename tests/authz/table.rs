@@ -103,7 +103,7 @@ fn roles_are_inherited_and_scopes_are_not_implied() {
     }
     let author = caller(&["author"], &["polls:read"]);
     let Refused::Scopes(scopes) = why(&table, &Method::POST, "/v1/polls", Some(&author)) else { panic!("no scopes") };
-    assert_eq!(scopes, &["polls:write".into()]);
+    assert_eq!(scopes, &[Box::<str>::from("polls:write")]);
     assert_eq!(
         why(&table, &Method::POST, "/v1/polls", Some(&caller(&["voter"], &["polls:write"]))),
         Refused::NotTheirs

@@ -328,7 +328,7 @@ mod rate_limit {
     use std::time::Duration;
 
     use tower_rampart::key::GlobalKey;
-    use tower_rampart::rate_limit::{HeaderStyle, Policy, Quota, RateLimit, RateLimitLayer};
+    use tower_rampart::rate_limit::{HeaderStyle, MemoryStore, Policy, Quota, RateLimit, RateLimitLayer, SharedCounts};
 
     use super::*;
 
@@ -362,6 +362,12 @@ mod rate_limit {
         .add_policy(ample().max_wait(Duration::from_secs(1)))
         .build_throttle()
         .unwrap(), allocations = [3, 3], needs = Clone);
+    // The question: its key, its future, and the store's answer.
+    contract!(shared: RateLimit::new()
+        .add_policy(ample())
+        .with_store(SharedCounts::new(std::sync::Arc::new(MemoryStore::new())))
+        .build_throttle()
+        .unwrap(), allocations = [20, 20], needs = Clone);
 }
 
 #[cfg(feature = "security-headers")]

@@ -159,7 +159,8 @@ impl Instance {
 }
 
 fn policy(limit: u32, seconds: u64) -> Policy {
-    Policy::new("default", per(limit, seconds)).key(GlobalKey)
+    // A small table, since there are many.
+    Policy::new("default", per(limit, seconds)).key(GlobalKey).max_keys(1000)
 }
 
 #[test]
@@ -346,6 +347,24 @@ fn leases_ask_seldom_and_admit_no_more() {
     shared.hand.advance(secs(2));
     let rest = instances[1].admitted(2000);
     assert!(first == 100 && (750..900).contains(&rest), "{rest}");
+}
+
+/// An answer that never comes is no reason to wait for it.
+#[test]
+fn leases_go_on_when_the_store_does() {
+    for on_failure in [OnStoreFailure::default(), OnStoreFailure::Open, OnStoreFailure::Closed] {
+        let shared = Shared::new();
+        let instance = shared.instance_of([policy(1000, 3600)], shared.counts().leased(true).on_failure(on_failure));
+        assert_eq!(instance.admitted(100), 100);
+        shared.set_fails(true);
+        shared.hand.advance(secs(2));
+        let unshared = instance.admitted(10);
+        assert_eq!(unshared, if on_failure == OnStoreFailure::Closed { 0 } else { 10 });
+        shared.set_fails(false);
+        let before = shared.asked();
+        assert_eq!(instance.admitted(100), 100, "{on_failure:?}");
+        assert!(shared.asked() > before);
+    }
 }
 
 #[tokio::test]

@@ -235,8 +235,9 @@ pub(crate) fn redis(url: &str) -> Redis {
     Redis::builder(url).timeout(Duration::from_secs(5)).build().unwrap()
 }
 
+/// With as much patience as a test has where a server does not answer.
 pub(crate) fn impatient(url: &str) -> Redis {
-    Redis::builder(url).build().unwrap()
+    Redis::builder(url).timeout(Duration::from_millis(250)).build().unwrap()
 }
 
 pub(crate) fn hourly(quota: u32) -> Policy {

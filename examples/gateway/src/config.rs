@@ -16,7 +16,8 @@ use tower_rampart::bulkhead::BulkheadLayer;
 use tower_rampart::cache::Cache;
 use tower_rampart::config::{
     self, AuthConfig, AuthzConfig, BulkheadConfig, CacheConfig, CacheStoreConfig, CircuitBreakerConfig, ClientIpConfig,
-    LoadShedConfig, RateLimitConfig, RetryConfig, SecurityHeadersConfig, TimeoutsConfig, ValidateConfig,
+    LoadShedConfig, RateLimitConfig, RateLimitStoreConfig, RetryConfig, SecurityHeadersConfig, TimeoutsConfig,
+    ValidateConfig,
 };
 use tower_rampart::deadline::{DeadlineLayer, TryTimeoutLayer};
 use tower_rampart::key::ClientIp;
@@ -59,6 +60,7 @@ pub struct Config {
     pub client_ip: ClientIpConfig,
     pub security_headers: Option<SecurityHeadersConfig>,
     pub rate_limit: RateLimitConfig,
+    pub rate_limit_store: Option<RateLimitStoreConfig>,
     pub auth: Option<AuthConfig>,
     pub authz: Option<AuthzConfig>,
     pub validate: Option<ValidateConfig>,
@@ -82,6 +84,7 @@ impl Default for Config {
             client_ip: ClientIpConfig::default(),
             security_headers: None,
             rate_limit: RateLimitConfig::default(),
+            rate_limit_store: None,
             auth: None,
             authz: None,
             validate: None,
@@ -151,7 +154,13 @@ impl Loaded {
             // Nobody is known, so all limits stand in one place and agree with each other.
             None => (AuthLayer::empty(), config.rate_limit.clone(), RateLimitConfig::default()),
         };
-        let limits = [outside.to_layer(&client_ip)?, inside.to_layer(&client_ip)?];
+        // One connection for both.
+        let counts = config.rate_limit_store.as_ref().map(RateLimitStoreConfig::to_counts).transpose()?;
+        let limit = |tables: &RateLimitConfig| match &counts {
+            Some(counts) => tables.to_shared_layer(&client_ip, counts.clone()),
+            None => tables.to_layer(&client_ip),
+        };
+        let limits = [limit(&outside)?, limit(&inside)?];
         let authz = match &config.authz {
             Some(table) => {
                 let challenge = config.auth.as_ref().map(AuthConfig::challenge).unwrap_or_default();

@@ -46,6 +46,8 @@ mod load_shed;
 mod parse;
 #[cfg(feature = "rate-limit")]
 mod rate_limit;
+#[cfg(feature = "redis")]
+mod rate_limit_store;
 #[cfg(feature = "retry")]
 mod retry;
 #[cfg(feature = "security-headers")]
@@ -77,6 +79,8 @@ pub use self::load_shed::LoadShedConfig;
 pub use self::parse::{carry, parse};
 #[cfg(feature = "rate-limit")]
 pub use self::rate_limit::RateLimitConfig;
+#[cfg(feature = "redis")]
+pub use self::rate_limit_store::RateLimitStoreConfig;
 #[cfg(feature = "retry")]
 pub use self::retry::RetryConfig;
 #[cfg(feature = "security-headers")]

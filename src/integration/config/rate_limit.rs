@@ -52,11 +52,11 @@ use crate::spine::request::RequestView;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RateLimitConfig(Vec<PolicyConfig>);
+pub struct RateLimitConfig(pub(super) Vec<PolicyConfig>);
 
 /// One table, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct PolicyConfig {
+pub(super) struct PolicyConfig {
     name: String,
     limit: Limit,
     key: Vec<Part>,
@@ -196,7 +196,7 @@ impl RateLimitConfig {
         if self.0.is_empty() { Ok(ThrottleLayer::empty()) } else { self.to_limit(client_ip)?.build_throttle() }
     }
 
-    fn to_limit(&self, client_ip: &ClientIp) -> Result<RateLimit, ConfigError> {
+    pub(super) fn to_limit(&self, client_ip: &ClientIp) -> Result<RateLimit, ConfigError> {
         let Self(policies) = self;
         if policies.len() > MAX_TABLES {
             const MEND: &str = "write at most 16 `[[rate_limit]]` tables";

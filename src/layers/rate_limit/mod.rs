@@ -93,6 +93,14 @@
 //! and is dropped when its slot is wanted; a key that has used something keeps its slot, so a flood of new keys frees no
 //! offender. [`Overflow`] says what becomes of newcomers to a full table.
 //!
+//! # More than one instance
+//!
+//! With [`RateLimit::with_store`] several instances count as one, in a [`Store`] that all of them ask: the one of the module
+//! `redis` (feature `redis`), or one of yours. A request waits for its answer, so the layer is one that can wait. What an
+//! instance knows to be refused costs no question. [`SharedCounts::leased`] asks by the batch; [`OnStoreFailure`] says
+//! what happens while the store fails. Shared keys are as their extractor writes them, hashed by the store; denied and exempt
+//! keys, shares of keys and limits in flight are each instance's own business.
+//!
 //! # Order
 //!
 //! By address: before authentication, so that a stranger's guesses cost little. By identity: after it. Outside a

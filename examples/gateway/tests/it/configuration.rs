@@ -19,8 +19,8 @@ async fn errors_name_file_line_key_value_and_mend() {
         (
             "listen = \"127.0.0.1:0\"\nupstraem = \"http://127.0.0.1:1\"\n",
             "error: gateway.toml:2: upstraem: `upstraem` is no known key; use one of `listen`, `admin_listen`, \
-             `upstream`, `upstream_http2`, `tls`, `client_ip`, `security_headers`, `rate_limit`, `auth`, `authz`, \
-             `validate`, `cache`, `cache_store`, `timeouts`, `retry`, `bulkhead`, `load_shed`, `circuit_breaker`\n",
+             `upstream`, `upstream_http2`, `tls`, `client_ip`, `security_headers`, `rate_limit`, `rate_limit_store`, \
+             `auth`, `authz`, `validate`, `cache`, `cache_store`, `timeouts`, `retry`, `bulkhead`, `load_shed`, `circuit_breaker`\n",
         ),
         (
             "[cache]\n[cache_store]\n",

@@ -14,6 +14,7 @@ mod openapi;
 mod pressure;
 mod proxying;
 mod retries;
+mod shared;
 mod support;
 mod timeouts;
 mod validation;

@@ -94,6 +94,11 @@ pub(super) fn cell_of(meter: &Meter, answer: &Answer, asked: u64) -> u64 {
     meter.cell_of(answer.remaining, full_nanos, is_blocked, asked)
 }
 
+/// A window's tokens are of no use after it.
+pub(super) fn lease_end(meter: &Meter, answer: &Answer) -> u64 {
+    if meter.paces() { u64::MAX } else { super::super::rule::nanos(answer.full_in) }
+}
+
 /// How far beyond a full bucket a policy's charges may lie: waits, or debts of some buckets.
 pub(super) fn ahead(policy: &Policy, quota: &Quota) -> std::time::Duration {
     /// Buckets that a key can be in debt, when the cost is known afterwards.

@@ -8,9 +8,9 @@ use super::super::layer::Core;
 use super::super::limiter::{Grant, Hold, Outcome};
 use super::super::meter::{Meter, Verdict};
 use super::super::refusal::Refusal;
-use super::super::rule::{Claim, Rule, nanos};
+use super::super::rule::{Claim, Rule};
 use super::kept::Kept;
-use super::known::{Remote, ahead};
+use super::known::{Remote, ahead, lease_end};
 use super::lease::Taken;
 use super::settled::RemoteHold;
 use super::store::{Answer, Ask, Settlement};
@@ -201,6 +201,18 @@ impl Pending {
         }
     }
 
+    /// Whoever waits for this answer is to ask for itself.
+    fn stop_asking(&mut self, shared: &Shared) {
+        for asked in &mut self.asked {
+            let remote = shared.remote(asked.kept.index);
+            if let (Share::Asks { .. }, Some(leases)) = (asked.share, remote.and_then(|remote| remote.leases.as_ref()))
+            {
+                leases.answered(asked.kept.tag, None, 0);
+                asked.share = Share::Strict;
+            }
+        }
+    }
+
     /// Whether nothing is left to be asked.
     pub(super) fn is_complete(&self) -> bool {
         self.wait.is_none() && self.asked.iter().all(|asked| asked.share == Share::Had)
@@ -271,6 +283,7 @@ impl Pending {
     /// What becomes of the request when the store fails.
     pub(super) fn without_store(mut self: Box<Self>, shared: &Shared) -> Outcome {
         let now = self.core.now();
+        self.stop_asking(shared);
         match shared.on_failure {
             OnStoreFailure::Open => {
                 self.asked.retain(|asked| asked.share == Share::Had);
@@ -367,11 +380,6 @@ impl Pending {
     fn enforced(&self) -> impl Iterator<Item = &Asked> {
         self.asked.iter().filter(|asked| asked.is_enforced)
     }
-}
-
-/// A window's tokens are of no use after it.
-fn lease_end(meter: &Meter, answer: &Answer) -> u64 {
-    if meter.paces() { u64::MAX } else { nanos(answer.full_in) }
 }
 
 impl Drop for Pending {
