@@ -96,6 +96,19 @@ async fn whoever_says_so_is_let_through_or_refused() {
     }
 }
 
+/// Nobody could say there that an answer is too late.
+#[test]
+fn outside_of_a_runtime_it_counts_by_itself() {
+    let Some(server) = Server::start() else { return };
+    let instance = strict(&server.url(), 10, local(2));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let without_timers = |client| runtime.block_on(instance.status(client));
+    let admitted = |send: &dyn Fn(u8) -> u16, client| (0..10).filter(|_| send(client) == 200).count();
+    assert_eq!(admitted(&without_timers, 1), 5);
+    let alone = |client| futures_util::FutureExt::now_or_never(instance.status(client)).expect("it waits for nobody");
+    assert_eq!(admitted(&alone, 2), 5);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn forgotten_scripts_cost_no_count() {
     let Some(server) = Server::start() else { return };

@@ -1,7 +1,10 @@
 //! The connection: made when it is needed, made anew when it is lost, and left alone while the server is unwell.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -13,6 +16,7 @@ use redis::{
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::integration::timer;
 use crate::layers::circuit_breaker::{CircuitBreaker, CircuitBreakerHandle, OnCancel, State, Window};
 use crate::spine::config::ConfigError;
 
@@ -52,6 +56,7 @@ pub(super) enum Fault {
     /// It was unwell, and is given time.
     LeftAlone,
     TooLate,
+    NoTimer,
     Failed(RedisError),
 }
 
@@ -59,6 +64,7 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::LeftAlone => f.write_str("the server is unwell, and is given time to recover"),
+            Self::NoTimer => f.write_str("there is no tokio runtime with timers"),
             Self::TooLate => f.write_str("the server did not answer in time"),
             Self::Failed(error) => write!(f, "the server failed: {error}"),
         }
@@ -125,17 +131,27 @@ impl Link {
                 }
             })
         };
-        match timeout(self.timeout, asking).await {
-            Ok(Ok(answer)) => {
+        // Outside of a runtime with timers nobody could say that it is too late.
+        let Some(mut late) = timer::start(self.timeout) else {
+            permit.ignore();
+            return Err(Fault::NoTimer);
+        };
+        let mut asking = pin!(asking);
+        let said = poll_fn(|cx| match asking.as_mut().poll(cx) {
+            Poll::Ready(said) => Poll::Ready(Some(said)),
+            Poll::Pending => Pin::new(&mut late).poll(cx).map(|()| None),
+        });
+        match said.await {
+            Some(Ok(answer)) => {
                 permit.success();
                 self.late.store(0, Ordering::Relaxed);
                 Ok(answer)
             }
-            Ok(Err(error)) => {
+            Some(Err(error)) => {
                 permit.failure();
                 Err(Fault::Failed(error))
             }
-            Err(_) => {
+            None => {
                 permit.failure();
                 if self.late.fetch_add(1, Ordering::Relaxed) + 1 >= LATE_IN_A_ROW {
                     self.late.store(0, Ordering::Relaxed);
