@@ -358,6 +358,23 @@ async fn foreign_messages() {
     eventually(async || other.get("/x").await.body != before).await;
 }
 
+/// Outside of a runtime with timers there is no second tier, and no panic.
+#[test]
+fn without_timers() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let redis = redis("redis://127.0.0.1:1");
+        let one = instance(&redis, &origin());
+        assert_eq!(one.get("/x").await.body, "1");
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        one.cache.purge_tag("t");
+        assert!(!one.cache.purges_told().await);
+        assert_eq!(one.get("/x").await.body, "2");
+    });
+}
+
 /// With a secret, records that somebody else made are none; the suite holds with it too.
 #[tokio::test]
 async fn secrets() {

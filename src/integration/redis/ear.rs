@@ -11,6 +11,7 @@ use redis::{ErrorKind, RedisError, RedisResult};
 use tokio::time::timeout;
 
 use super::link::Link;
+use crate::integration::timer;
 
 /// How long a silence may be before somebody asks.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -34,6 +35,8 @@ impl Ear {
     }
 
     pub(super) async fn open(&mut self) -> RedisResult<()> {
+        // Outside of a runtime with timers nobody could say that it takes too long.
+        timer::start(PATIENCE).ok_or_else(lost)?;
         let opening = async {
             let mut subscription = self.link.subscription().await?;
             subscription.subscribe(&self.channel).await?;

@@ -19,7 +19,7 @@ struct Server(Child, SocketAddr);
 
 impl Server {
     /// `None`, said aloud, where there is no `redis-server`; where it must be there, a failure.
-    fn start() -> Option<Self> {
+    async fn start() -> Option<Self> {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let spawned = Command::new("redis-server")
             .args(["--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
@@ -30,7 +30,7 @@ impl Server {
         let Ok(child) = spawned else {
             assert!(std::env::var_os("RAMPART_REQUIRE_REDIS").is_none(), "no redis-server, and it must be there");
             // Not by a macro, whose output a passing test keeps to itself.
-            writeln!(std::io::stderr(), "SKIPPED: no `redis-server` in PATH").unwrap();
+            std::io::stderr().write_all(b"SKIPPED: no `redis-server` in PATH\n").unwrap();
             return None;
         };
         let server = Self(child, address);
@@ -38,7 +38,7 @@ impl Server {
             if server.answers() {
                 return Some(server);
             }
-            std::thread::sleep(Duration::from_millis(10));
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("redis-server does not answer");
     }
@@ -93,7 +93,7 @@ async fn body(gateway: &Gateway) -> String {
 
 #[tokio::test]
 async fn what_one_stores_and_purges_is_everybodys() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = Server::start().await else { return };
     let ([one, other], count) = two(&server).await;
     assert_eq!(body(&one).await, "1");
     // It is written behind everybody's back.
@@ -113,7 +113,7 @@ async fn what_one_stores_and_purges_is_everybodys() {
 
 #[tokio::test]
 async fn both_answer_while_the_server_is_gone() {
-    let Some(mut server) = Server::start() else { return };
+    let Some(mut server) = Server::start().await else { return };
     let ([one, other], _) = two(&server).await;
     body(&one).await;
     server.0.kill().unwrap();

@@ -16,6 +16,7 @@ use self::told::{CALLER, TOKEN, Told, millis};
 use super::Redis;
 use super::ear::Ear;
 use super::script::Code;
+use crate::integration::timer;
 use crate::layers::auth::{Denylist, DenylistFull, Revocation, TokenFacts};
 use crate::spine::clock::Clock;
 
@@ -242,7 +243,9 @@ async fn listen(shared: Weak<Shared>, mut ear: Ear) {
         match listen_once(&shared, &mut ear).await {
             Some(Ok(())) => pause = FIRST_PAUSE,
             Some(Err(_)) => {
-                tokio::time::sleep(pause).await;
+                // Without timers nobody tries again until it is asked the next time.
+                let Some(wait) = timer::start(pause) else { return };
+                wait.await;
                 pause = LONGEST_PAUSE.min(pause * 2);
             }
             None => return,
