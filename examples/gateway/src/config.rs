@@ -12,13 +12,8 @@ use serde::{Deserialize, Deserializer};
 use tower_rampart::ConfigError;
 use tower_rampart::config::{
     self, AuthConfig, AuthzConfig, BulkheadConfig, CacheConfig, CacheStoreConfig, CircuitBreakerConfig, ClientIpConfig,
-<<<<<<< HEAD
     LoadShedConfig, RateLimitConfig, RateLimitStoreConfig, RetryConfig, SecurityHeadersConfig, StackConfig,
     StackLayers, TimeoutsConfig, UpstreamConfig, ValidateConfig,
-=======
-    LoadShedConfig, RateLimitConfig, RateLimitStoreConfig, RetryConfig, SecurityHeadersConfig, TimeoutsConfig,
-    ValidateConfig,
->>>>>>> redis-cache
 };
 
 use crate::proxy::{self, Layers};

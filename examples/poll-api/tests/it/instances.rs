@@ -51,9 +51,8 @@ impl Drop for Redis {
 
 /// Two on one database; a slow machine is no outage.
 async fn two(redis: &Redis, config: &str) -> [Service; 2] {
-    let store = |name: &str| {
-        format!("[{name}]\nurl = \"redis://{}\"\nnamespace = \"poll-api\"\ntimeout = \"5s\"\n", redis.1)
-    };
+    let store =
+        |name: &str| format!("[{name}]\nurl = \"redis://{}\"\nnamespace = \"poll-api\"\ntimeout = \"5s\"\n", redis.1);
     let config = format!("{}{}{config}", store("rate_limit_store"), store("cache_store"));
     let url = format!("--redis-url=redis://{}", redis.1);
     let setup = || Setup::new().argument(url.clone()).config(&config);
@@ -117,7 +116,8 @@ async fn who_logs_out_of_one_is_out_of_both() {
 #[tokio::test]
 async fn limits_are_of_both_together() {
     let Some(redis) = Redis::start() else { return };
-    let limit = "[[rate_limit]]\nname = \"all\"\nquota = 10\nwindow = \"1h\"\nkey = [\"client-ip\"]\npaths = [\"/v1/polls\"]\n";
+    let limit =
+        "[[rate_limit]]\nname = \"all\"\nquota = 10\nwindow = \"1h\"\nkey = [\"client-ip\"]\npaths = [\"/v1/polls\"]\n";
     let services = two(&redis, limit).await;
     let mut passed = 0;
     for at in 0..24 {
