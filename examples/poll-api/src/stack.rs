@@ -108,7 +108,7 @@ impl Stack {
         let panics = CatchPanicLayer::custom(caught);
         let stack = stack::Stack::new()
             // What panics in a layer. What panics in a handler is answered further in, with all that answers have.
-            .catch_panic(panics.clone())
+            .catch_panic(panics)
             .security_headers(headers)
             .load_shed(load_shed)
             .deadline(deadline)
