@@ -34,7 +34,7 @@ impl Server {
             .ok()?;
         let server = Self(child, address);
         while !server.answers() {
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::park_timeout(Duration::from_millis(10));
         }
         Some(server)
     }

@@ -1,11 +1,8 @@
 //! `[cache_store]`: two gateways that cache as one, through a Redis server that the test starts.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -13,49 +10,8 @@ use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
+use crate::redis_server::Server;
 use crate::support::*;
-
-struct Server(Child, SocketAddr);
-
-impl Server {
-    /// `None`, said aloud, where there is no `redis-server`; where it must be there, a failure.
-    async fn start() -> Option<Self> {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let spawned = Command::new("redis-server")
-            .args(["--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .args(["--dir", &std::env::temp_dir().to_string_lossy()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn();
-        let Ok(child) = spawned else {
-            assert!(std::env::var_os("RAMPART_REQUIRE_REDIS").is_none(), "no redis-server, and it must be there");
-            // Not by a macro, whose output a passing test keeps to itself.
-            std::io::stderr().write_all(b"SKIPPED: no `redis-server` in PATH\n").unwrap();
-            return None;
-        };
-        let server = Self(child, address);
-        for _ in 0..500 {
-            if server.answers() {
-                return Some(server);
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("redis-server does not answer");
-    }
-
-    fn answers(&self) -> bool {
-        let Ok(mut stream) = TcpStream::connect(self.1) else { return false };
-        let mut answer = [0; 5];
-        stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut answer).is_ok() && &answer == b"+PONG"
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// README's recipe, with a server and a patience of the test's own.
 async fn two(server: &Server) -> ([Gateway; 2], Arc<AtomicUsize>) {
@@ -63,7 +19,7 @@ async fn two(server: &Server) -> ([Gateway; 2], Arc<AtomicUsize>) {
     let start = readme.find("```toml\n[cache]").expect("the recipe stands in README.md") + "```toml\n".len();
     let recipe = readme[start..].split("```").next().unwrap();
     assert!(recipe.contains("redis://127.0.0.1:6379"));
-    let recipe = recipe.replace("redis://127.0.0.1:6379", &format!("redis://{}", server.1));
+    let recipe = recipe.replace("redis://127.0.0.1:6379", &server.url());
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
     let (address, _) = upstream(move |request| {
@@ -113,11 +69,10 @@ async fn what_one_stores_and_purges_is_everybodys() {
 
 #[tokio::test]
 async fn both_answer_while_the_server_is_gone() {
-    let Some(mut server) = Server::start().await else { return };
+    let Some(server) = Server::start().await else { return };
     let ([one, other], _) = two(&server).await;
     body(&one).await;
-    server.0.kill().unwrap();
-    server.0.wait().unwrap();
+    drop(server);
     for gateway in [&one, &other] {
         let got = body(gateway).await;
         assert_eq!(body(gateway).await, got, "memory is enough");

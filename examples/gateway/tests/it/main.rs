@@ -15,6 +15,7 @@ mod limits;
 mod openapi;
 mod pressure;
 mod proxying;
+mod redis_server;
 mod retries;
 mod shared;
 mod support;

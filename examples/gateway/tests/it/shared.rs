@@ -1,60 +1,14 @@
 //! Two gateways that count as one, through a Redis server that the test starts.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
+use crate::redis_server::Server;
 use crate::support::{Gateway, eventually, gateway, hello, toml};
-
-struct Server(Child, SocketAddr);
-
-impl Server {
-    /// `None`, said aloud, where there is no `redis-server`; where it must be there, a failure.
-    fn start() -> Option<Self> {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let spawned = Command::new("redis-server")
-            .args(["--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .args(["--dir", &std::env::temp_dir().to_string_lossy()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn();
-        let Ok(child) = spawned else {
-            assert!(std::env::var_os("RAMPART_REQUIRE_REDIS").is_none(), "no redis-server, and it must be there");
-            // Not by a macro, whose output a passing test keeps to itself.
-            writeln!(std::io::stderr(), "SKIPPED: no `redis-server` in PATH").unwrap();
-            return None;
-        };
-        let server = Self(child, address);
-        for _ in 0..500 {
-            if server.answers() {
-                return Some(server);
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("redis-server does not answer");
-    }
-
-    fn answers(&self) -> bool {
-        let Ok(mut stream) = TcpStream::connect(self.1) else { return false };
-        let mut answer = [0; 5];
-        stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut answer).is_ok() && &answer == b"+PONG"
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// README's recipe, with a server and a patience of the test's own.
 fn recipe(server: &Server, quota: u32) -> String {
     let readme = include_str!("../../../../README.md");
     let start = readme.find("```toml\n[[rate_limit]]").expect("the recipe stands in README.md") + "```toml\n".len();
     let recipe = readme[start..].split("```").next().unwrap();
-    let changes = [("redis://127.0.0.1:6379", format!("redis://{}", server.1)), ("25ms", String::from("5s"))];
+    let changes = [("redis://127.0.0.1:6379", server.url()), ("25ms", String::from("5s"))];
     let recipe = changes.iter().fold(recipe.to_owned(), |text, (from, to)| {
         assert!(text.contains(from), "{from} is not in the recipe");
         text.replace(from, to)
@@ -70,7 +24,7 @@ async fn two(server: &Server, quota: u32) -> [Gateway; 2] {
 
 #[tokio::test]
 async fn four_hundred_at_once_of_which_a_hundred_pass() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = Server::start().await else { return };
     let gateways = two(&server, 100).await;
     let requests = (0..400).map(|turn| gateways[turn % 2].get("/"));
     let answers = futures_util::future::join_all(requests).await;
@@ -82,12 +36,11 @@ async fn four_hundred_at_once_of_which_a_hundred_pass() {
 
 #[tokio::test]
 async fn both_answer_while_the_server_is_gone() {
-    let Some(mut server) = Server::start() else { return };
+    let Some(server) = Server::start().await else { return };
     let gateways = two(&server, 10).await;
     assert_eq!(gateways[0].get("/").await.headers["ratelimit"], "\"default\";r=9;t=90");
     assert_eq!(gateways[1].get("/").await.headers["ratelimit-policy"], "\"default\";q=10;w=900");
-    server.0.kill().unwrap();
-    server.0.wait().unwrap();
+    drop(server);
     for gateway in &gateways {
         let mut admitted = 0;
         eventually(async || gateway.get("/").await.headers["ratelimit-policy"] == "\"default\";q=5;w=900").await;

@@ -1,60 +1,20 @@
 //! Two processes that are one service, through a Redis server that the test starts.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use http::Method;
 use serde_json::Value;
 use tokio::time::sleep;
 
+use crate::redis_server::Server;
 use crate::support::{Events, PATIENCE, Service, Setup};
 
-struct Redis(Child, SocketAddr);
-
-impl Redis {
-    /// `None`, said aloud, where there is no `redis-server`; where it must be there, a failure.
-    fn start() -> Option<Self> {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let spawned = Command::new("redis-server")
-            .args(["--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .args(["--dir", &std::env::temp_dir().to_string_lossy()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn();
-        let Ok(child) = spawned else {
-            assert!(std::env::var_os("RAMPART_REQUIRE_REDIS").is_none(), "no redis-server, and it must be there");
-            writeln!(std::io::stderr(), "SKIPPED: no `redis-server` in PATH").unwrap();
-            return None;
-        };
-        let server = Self(child, address);
-        while !server.answers() {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Some(server)
-    }
-
-    fn answers(&self) -> bool {
-        let Ok(mut stream) = TcpStream::connect(self.1) else { return false };
-        let mut answer = [0; 5];
-        stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut answer).is_ok() && &answer == b"+PONG"
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Two on one database; a slow machine is no outage.
-async fn two(redis: &Redis, config: &str) -> [Service; 2] {
+async fn two(redis: &Server, config: &str) -> [Service; 2] {
     let store =
-        |name: &str| format!("[{name}]\nurl = \"redis://{}\"\nnamespace = \"poll-api\"\ntimeout = \"5s\"\n", redis.1);
+        |name: &str| format!("[{name}]\nurl = \"{}\"\nnamespace = \"poll-api\"\ntimeout = \"5s\"\n", redis.url());
     let config = format!("{}{}{config}", store("rate_limit_store"), store("cache_store"));
-    let url = format!("--redis-url=redis://{}", redis.1);
+    let url = format!("--redis-url={}", redis.url());
     let setup = || Setup::new().argument(url.clone()).config(&config);
     let first = setup().start().await;
     let database = format!("sqlite:{}", first.database().display());
@@ -79,7 +39,7 @@ async fn results(service: &Service, poll: &str) -> Events {
 
 #[tokio::test]
 async fn a_vote_is_seen_by_all_cached_or_live() {
-    let Some(redis) = Redis::start() else { return };
+    let Some(redis) = Server::start().await else { return };
     let [first, second] = two(&redis, "").await;
     let (_, token) = first.user().await;
     let poll = first.poll(&token).await;
@@ -105,7 +65,7 @@ async fn a_vote_is_seen_by_all_cached_or_live() {
 
 #[tokio::test]
 async fn who_logs_out_of_one_is_out_of_both() {
-    let Some(redis) = Redis::start() else { return };
+    let Some(redis) = Server::start().await else { return };
     let [first, second] = two(&redis, "").await;
     let (_, token) = first.user().await;
     second.post("/v1/polls", Some(&token), &Value::Null).await.is(400);
@@ -115,7 +75,7 @@ async fn who_logs_out_of_one_is_out_of_both() {
 
 #[tokio::test]
 async fn limits_are_of_both_together() {
-    let Some(redis) = Redis::start() else { return };
+    let Some(redis) = Server::start().await else { return };
     let limit =
         "[[rate_limit]]\nname = \"all\"\nquota = 10\nwindow = \"1h\"\nkey = [\"client-ip\"]\npaths = [\"/v1/polls\"]\n";
     let services = two(&redis, limit).await;
@@ -128,7 +88,7 @@ async fn limits_are_of_both_together() {
 
 #[tokio::test]
 async fn without_the_server_each_goes_on_alone() {
-    let Some(redis) = Redis::start() else { return };
+    let Some(redis) = Server::start().await else { return };
     let [first, second] = two(&redis, "").await;
     let (_, token) = first.user().await;
     let poll = first.poll(&token).await;

@@ -13,5 +13,7 @@ mod people;
 mod polls;
 mod postgres;
 mod readme;
+#[path = "../../../gateway/tests/it/redis_server.rs"]
+mod redis_server;
 mod support;
 mod traces;
