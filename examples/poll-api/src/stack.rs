@@ -77,7 +77,8 @@ impl Stack {
             // the page and gRPC, passes.
             Some(table) => {
                 let api = OpenApi::from_json(description())?.bound_security([TOKEN_SCHEME]);
-                table.to_builder_behind_auth(&config.base)?.openapi(api).build()?
+                let builder = table.to_builder_behind_auth(&config.base)?.openapi(api);
+                builder.build().map_err(|error| under("validate", error))?
             }
             None => ValidateLayer::empty(),
         };
@@ -214,7 +215,13 @@ fn cache((table, store): &CacheTables) -> Result<Option<Cache>, ConfigError> {
         Some(store) => store.share(table.to_builder())?,
         None => table.to_builder(),
     };
-    builder.build().map(Some)
+    builder.build().map(Some).map_err(|error| under("cache", error))
+}
+
+/// What a layer finds, by the table that it is made of.
+fn under(table: &str, error: ConfigError) -> ConfigError {
+    let setting = format!("{table}.{}", error.setting());
+    error.for_setting(setting)
 }
 
 /// A policy may have moved from one place to another, by a key that asks for the caller.
