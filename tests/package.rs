@@ -29,7 +29,7 @@ fn dependencies_stay_within_their_budgets() {
         ("circuit-breaker", 16),
         ("bulkhead,deadline,load-shed,retry", 24),
         ("validate", 18),
-        ("cache", 32),
+        ("cache", 36),
         ("rate-limit", 40),
         ("auth", 50),
         ("rate-limit,auth", 65),
