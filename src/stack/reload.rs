@@ -177,8 +177,8 @@ impl<L: fmt::Debug> fmt::Debug for ReloadHandle<L> {
 pub struct ReloadableService<S, L: Layer<S>> {
     /// What the layers are put around.
     handler: S,
-    /// The handler with the layer that was current when it was made.
-    layered: L::Service,
+    /// The handler with the layer of that generation, once it is asked for: what is only cloned, as on axum, holds none.
+    layered: Option<L::Service>,
     generation: u64,
     shared: Arc<Shared<L>>,
 }
@@ -188,9 +188,17 @@ where
     S: Clone,
     L: Layer<S>,
 {
-    fn new(handler: S, shared: Arc<Shared<L>>) -> Self {
-        let (layer, generation) = shared.current();
-        Self { layered: layer.layer(handler.clone()), handler, generation, shared }
+    const fn new(handler: S, shared: Arc<Shared<L>>) -> Self {
+        Self { layered: None, handler, generation: 0, shared }
+    }
+
+    /// The handler with the layer that it has, or with the one of this moment.
+    fn layered(&mut self) -> &mut L::Service {
+        self.layered.get_or_insert_with(|| {
+            let (layer, generation) = self.shared.current();
+            self.generation = generation;
+            layer.layer(self.handler.clone())
+        })
     }
 }
 
@@ -215,12 +223,10 @@ where
     /// A clone has the layer of this moment: where each request gets a clone of a service that is never called itself, as on
     /// axum, there is no other way to learn of it.
     fn clone(&self) -> Self {
-        if self.shared.generation() != self.generation {
-            return Self::new(self.handler.clone(), Arc::clone(&self.shared));
-        }
+        let is_current = self.shared.generation() == self.generation;
         Self {
             handler: self.handler.clone(),
-            layered: self.layered.clone(),
+            layered: self.layered.as_ref().filter(|_| is_current).cloned(),
             generation: self.generation,
             shared: Arc::clone(&self.shared),
         }
@@ -240,15 +246,13 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         // Here and not in `call`: what was polled ready is what is called.
         if self.shared.generation() != self.generation {
-            let (layer, generation) = self.shared.current();
-            self.layered = layer.layer(self.handler.clone());
-            self.generation = generation;
+            self.layered = None;
         }
-        self.layered.poll_ready(cx)
+        self.layered().poll_ready(cx)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        self.layered.call(request)
+        self.layered().call(request)
     }
 }
 

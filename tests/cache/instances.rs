@@ -123,6 +123,29 @@ fn origin() -> Origin {
     })
 }
 
+/// What is stale in the store too is no answer to whoever was to refresh it.
+#[tokio::test]
+async fn what_is_stale_everywhere_is_refreshed() {
+    let house = House::new(Origin::new(|_| {
+        ok(&[("cache-control", "max-age=10, stale-while-revalidate=60"), ("surrogate-key", "t")], "body").response()
+    }));
+    let (one, other) = (house.instance(), house.instance());
+    one.get("http://a/x").await;
+    settled().await;
+    house.hand.advance(Duration::from_secs(11));
+    assert!(one.get("http://a/x").await.is_hit(), "stale, and refreshed behind its back");
+    settled().await;
+    assert_eq!(house.origin.calls(), 2);
+    assert!(other.get("http://a/x").await.is_hit(), "what was fetched is everybody's");
+    assert_eq!(house.origin.calls(), 2);
+    one.cache.purge_tag_as("t", Purge::Soft);
+    assert!(one.cache.purges_told().await);
+    settled().await;
+    one.get("http://a/x").await;
+    settled().await;
+    assert_eq!(house.origin.calls(), 3, "a soft purge makes it stale, and whoever comes next has it fetched");
+}
+
 /// Whatever purges on one is a purge on the other, in its memory too, and in the store.
 #[tokio::test]
 async fn a_purge_is_everybodys() {

@@ -185,6 +185,7 @@ impl Config {
             }
         }
         let login_failures = take_policy(&mut effective, LOGIN_FAILURES);
+        refuse_what_does_nothing(&effective)?;
         let tables: Tables = config::parse(&shown(&effective)?, name)?;
         let login_failures: Tables = config::parse(&shown(&login_failures)?, name)?;
         let mut upstream = UpstreamConfig::default();
@@ -231,6 +232,25 @@ impl Config {
             ..self
         }
     }
+}
+
+/// What a table may say elsewhere, and what would do nothing here.
+fn refuse_what_does_nothing(tables: &toml::Table) -> Result<(), ConfigError> {
+    const DESCRIBED: [&str; 5] = ["openapi", "base_path", "unknown_query", "ignore_security", "responses"];
+    let validate = tables.get("validate").and_then(toml::Value::as_table);
+    if let Some(key) = DESCRIBED.into_iter().find(|key| validate.is_some_and(|table| table.contains_key(*key))) {
+        const MEND: &str = "leave it out: the service checks by the description that it publishes";
+        return Err(ConfigError::new(format!("validate.{key}"), "", "does nothing here", MEND));
+    }
+    let policies = tables.get("rate_limit").and_then(toml::Value::as_array).into_iter().flatten();
+    for policy in policies.filter_map(toml::Value::as_table) {
+        let keys = policy.get("key").and_then(toml::Value::as_array).into_iter().flatten();
+        if keys.filter_map(toml::Value::as_str).any(|key| key.eq_ignore_ascii_case("header:x-poll-login")) {
+            const MEND: &str = "name the policy `login-failures`, which stands where the user's name has been read";
+            return Err(ConfigError::new("rate_limit.key", "header:x-poll-login", "is not known yet", MEND));
+        }
+    }
+    Ok(())
 }
 
 /// Takes one policy out of `rate_limit`; a table with it alone.
@@ -297,5 +317,16 @@ mod tests {
         assert!(
             error("[[rate_limit]]\nname = \"login-failures\"\nquota = 0\nwindow = \"1m\"").starts_with("app.toml:3: ")
         );
+    }
+
+    #[test]
+    fn what_would_do_nothing_is_refused() {
+        let error = |text| Config::over(text, "app.toml", PathBuf::new(), None).map(|_| ()).unwrap_err().to_string();
+        assert!(error("[validate]\nresponses = \"enforce\"\n").contains("validate.responses"));
+        let elsewhere =
+            "[[rate_limit]]\nname = \"logins\"\nquota = 5\nwindow = \"1m\"\nkey = [\"header:x-poll-login\"]\n";
+        assert!(error(elsewhere).contains("login-failures"));
+        let there = elsewhere.replace("\"logins\"", "\"login-failures\"");
+        assert!(Config::over(&there, "app.toml", PathBuf::new(), None).is_ok());
     }
 }

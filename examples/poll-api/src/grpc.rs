@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use futures_util::{Stream, stream};
@@ -11,7 +12,7 @@ use tower_rampart::Identity;
 
 use crate::app::{App, drained};
 use crate::fault::Fault;
-use crate::polls::Draft;
+use crate::polls::{Draft, Refreshed};
 use crate::proto::polls_server::{Polls, PollsServer};
 use crate::proto::{
     CreatePollRequest, GetPollRequest, GetResultsRequest, Option as PollOption, OptionResult, Poll, Results,
@@ -69,17 +70,29 @@ impl Polls for Twin {
         let place = self.0.watcher().ok_or_else(|| FULL.to_status())?;
         let watching = self.0.polls.watch(&request.into_inner().poll_id).await.map_err(|fault| fault.to_status())?;
         let draining = self.0.draining();
-        let results = stream::unfold((watching, draining, place), |(mut watching, mut draining, place)| async move {
-            let results = tokio::select! {
-                biased;
-                () = drained(&mut draining) => return None,
-                results = watching.next() => results?,
+        let ticks = tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK);
+        let listener = (watching, ticks, draining, place);
+        let results = stream::unfold(listener, |(mut watching, mut ticks, mut draining, place)| async move {
+            let results = loop {
+                tokio::select! {
+                    biased;
+                    () = drained(&mut draining) => return None,
+                    results = watching.next() => break results?,
+                    _ = ticks.tick() => match watching.refresh().await {
+                        Refreshed::Changed(results) => break results,
+                        Refreshed::Same => {}
+                        Refreshed::Gone => return None,
+                    },
+                }
             };
-            Some((Ok(results.into()), (watching, draining, place)))
+            Some((Ok(results.into()), (watching, ticks, draining, place)))
         });
         Ok(Response::new(Box::pin(results)))
     }
 }
+
+/// So often who watches looks by itself: nobody may have told of what changed.
+const LOOK: Duration = Duration::from_secs(15);
 
 /// The caller, whom the layers have let in.
 fn caller<T>(request: &Request<T>) -> Result<Identity, Status> {

@@ -2,6 +2,7 @@
 //!
 //! The database has all of it. This is only how others hear of it at once, and whoever was deaf for a while looks there.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -105,22 +106,28 @@ impl Ears {
 }
 
 async fn tell(client: &Client, name: &str, mut queue: mpsc::Receiver<News>) {
-    let mut connection: Option<MultiplexedConnection> = None;
+    let mut kept: Option<MultiplexedConnection> = None;
     while let Some(news) = queue.recv().await {
-        let telling = async {
-            let mut speaking = match connection.take() {
-                Some(speaking) => speaking,
-                None => client.get_multiplexed_async_connection().await?,
-            };
-            let _: i64 = speaking.publish(CHANNEL, news.written(name)).await?;
-            RedisResult::Ok(speaking)
-        };
-        match timeout(PATIENCE, telling).await {
-            Ok(Ok(speaking)) => connection = Some(speaking),
-            Ok(Err(error)) => debug!(%error, "others are not told"),
-            Err(_) => debug!("others are not told: the server does not answer"),
+        let text = news.written(name);
+        if let Some(connection) = kept.take() {
+            kept = publish(connection, &text).await;
+        }
+        // One that was kept may have been lost since it was last used.
+        if kept.is_none()
+            && let Ok(Ok(connection)) = timeout(PATIENCE, client.get_multiplexed_async_connection()).await
+        {
+            kept = publish(connection, &text).await;
+        }
+        if kept.is_none() {
+            debug!("others are not told");
         }
     }
+}
+
+/// The connection, where it is of further use.
+async fn publish(mut connection: MultiplexedConnection, text: &str) -> Option<MultiplexedConnection> {
+    let told = timeout(PATIENCE, connection.publish::<_, _, i64>(CHANNEL, text)).await;
+    matches!(told, Ok(Ok(_))).then_some(connection)
 }
 
 async fn listen(client: &Client, name: &str, app: &Weak<App>) {
@@ -153,10 +160,12 @@ async fn subscribe(client: &Client) -> RedisResult<PubSub> {
 
 /// Hears what others tell until the connection is lost.
 async fn hear(subscription: PubSub, name: &str, app: &Weak<App>) {
-    let (mut asking, mut heard) = subscription.split();
+    let (mut asking, heard) = subscription.split();
+    // Who is behind looks at each poll once.
+    let mut heard = heard.ready_chunks(QUEUE);
     loop {
-        let text: String = match timeout(SILENCE, heard.next()).await {
-            Ok(Some(message)) => message.get_payload().unwrap_or_default(),
+        let messages = match timeout(SILENCE, heard.next()).await {
+            Ok(Some(messages)) => messages,
             Ok(None) => return,
             Err(_) => match timeout(PATIENCE, asking.ping::<redis::Value>()).await {
                 Ok(Ok(_)) => continue,
@@ -164,11 +173,20 @@ async fn hear(subscription: PubSub, name: &str, app: &Weak<App>) {
             },
         };
         let Some(app) = app.upgrade() else { return };
-        match News::read(&text, name) {
-            Some(News::Changed(poll)) => app.polls.changed_elsewhere(&poll).await,
-            Some(News::Gone(poll)) => app.polls.gone_elsewhere(&poll),
-            Some(News::Ended(session)) => app.people.ended_elsewhere(&session),
-            None => {}
+        let mut changed = HashSet::new();
+        for message in messages {
+            let text: String = message.get_payload().unwrap_or_default();
+            match News::read(&text, name) {
+                Some(News::Changed(poll)) => {
+                    changed.insert(poll);
+                }
+                Some(News::Gone(poll)) => app.polls.gone_elsewhere(&poll),
+                Some(News::Ended(session)) => app.people.ended_elsewhere(&session),
+                None => {}
+            }
+        }
+        for poll in changed {
+            app.polls.changed_elsewhere(&poll).await;
         }
     }
 }

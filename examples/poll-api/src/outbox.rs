@@ -84,11 +84,11 @@ async fn deliver(app: &App, upstream: &Upstream, letter: &Letter) -> bool {
             app.db.letter_postponed(&letter.poll_id, now_ms() + wait_ms).await
         }
     };
-    if let Err(error) = settled {
-        // It is sent again, which is harmless.
+    if let Err(error) = &settled {
+        // It is sent again, which is harmless, but not at once.
         warn!(%error, poll = letter.poll_id, "what became of a letter cannot be noted");
     }
-    sent == Sent::Delivered
+    sent == Sent::Delivered && settled.is_ok()
 }
 
 /// Twice as long each time.

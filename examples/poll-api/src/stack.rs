@@ -65,8 +65,7 @@ impl Stack {
             Some(counts) => tables.to_shared_layer(&client_ip, counts.clone()),
             None => tables.to_layer(&client_ip),
         };
-        let [strangers, callers, logins] =
-            limits([limit(&outside)?, limit(&inside)?, limit(&config.login_failures)?], running);
+        let limiters = [limit(&outside)?, limit(&inside)?, limit(&config.login_failures)?];
         let auth = if config.has_auth { authentication(app)? } else { AuthLayer::empty() };
         let authz = match &config.authz {
             Some(table) => table.to_layer()?.challenge(auth.challenge()).with_client_ip(client_ip.clone()),
@@ -92,9 +91,6 @@ impl Stack {
             Some(table) => table.to_layer()?,
             None => LoadShedLayer::empty(),
         };
-        let shed_before = running.and_then(|running| running.load_shed.as_ref());
-        let load_shed = shed_before.iter().fold(load_shed, |layer, running| layer.adopt_limit(running));
-        let shed = config.load_shed.as_ref().map(|_| load_shed.handle());
         let deadline = match &config.timeouts {
             Some(table) => table.to_deadline_layer()?,
             None => DeadlineLayer::empty(),
@@ -102,25 +98,35 @@ impl Stack {
         let upstream =
             app.upstream.clone().map(|address| Upstream::new(address, config, running.and_then(Self::upstream)));
         let upstream = upstream.transpose()?;
+        let panics = CatchPanicLayer::custom(caught);
+        let build = |strangers: ThrottleLayer, callers: ThrottleLayer, load_shed: LoadShedLayer| {
+            stack::Stack::new()
+                // What panics in a layer. What panics in a handler is answered further in, with all that answers have.
+                .catch_panic(panics)
+                .security_headers(headers.clone())
+                .load_shed(load_shed)
+                .deadline(deadline.clone())
+                .rate_limit_by_address(strangers)
+                .auth(auth.clone())
+                .rate_limit_by_identity(callers)
+                .authz(authz.clone())
+                .validate(validate.clone())
+                .cache(caching.clone())
+                .compression(CompressionLayer::new())
+                .build()
+        };
+        // What goes on with running counts changes them: first it must be known that nothing is wrong.
+        let [strangers, callers, _] = limiters.clone();
+        let _ = build(strangers, callers, load_shed.clone())?;
+        let [strangers, callers, logins] = limits(limiters, running);
         let handles = [strangers.handle(), callers.handle(), logins.handle()];
+        let shed_before = running.and_then(|running| running.load_shed.as_ref());
+        let load_shed = shed_before.iter().fold(load_shed, |layer, running| layer.adopt_limit(running));
+        let shed = config.load_shed.as_ref().map(|_| load_shed.handle());
+        let layer = build(strangers, callers, load_shed)?;
 
         let refuser = Refuser::new();
         let refusing = move |request, next| refusals(refuser.clone(), request, next);
-        let panics = CatchPanicLayer::custom(caught);
-        let stack = stack::Stack::new()
-            // What panics in a layer. What panics in a handler is answered further in, with all that answers have.
-            .catch_panic(panics)
-            .security_headers(headers)
-            .load_shed(load_shed)
-            .deadline(deadline)
-            .rate_limit_by_address(strangers)
-            .auth(auth)
-            .rate_limit_by_identity(callers)
-            .authz(authz)
-            .validate(validate)
-            .cache(caching)
-            .compression(CompressionLayer::new());
-        let layer = stack.build()?;
         let router = router(app, logins).layer(axum::middleware::from_fn(refusing)).layer(panics);
         let service = layer.layer(router);
         let service = service.map_request(mark).map_response(|response: Response<_>| response.map(Body::new));
@@ -247,8 +253,10 @@ const TOKEN_SCHEME: &str = "token";
 
 const READ: HeaderName = HeaderName::from_static("x-poll-read");
 const WRITE: HeaderName = HeaderName::from_static("x-poll-write");
+/// Written where the name has been read.
+const LOGIN: HeaderName = HeaderName::from_static("x-poll-login");
 
-/// Tells limits whether a request reads or writes. What a client says of it does not count.
+/// Tells limits whether a request reads or writes. What a client says of it, or of who logs in, does not count.
 fn mark(mut request: Request<Incoming>) -> Request<Incoming> {
     let reads = match *request.method() {
         Method::GET | Method::HEAD => true,
@@ -262,6 +270,7 @@ fn mark(mut request: Request<Incoming>) -> Request<Incoming> {
     let headers = request.headers_mut();
     let (there, away) = if reads { (READ, WRITE) } else { (WRITE, READ) };
     headers.remove(away);
+    headers.remove(LOGIN);
     headers.insert(there, HeaderValue::from_static("1"));
     request
 }

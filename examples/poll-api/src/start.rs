@@ -24,6 +24,8 @@ use crate::{db, observe, others, outbox, server, tls};
 /// A configuration that cannot be used.
 const EXIT_CONFIG: u8 = 2;
 
+const CLOSE: Duration = Duration::from_secs(5);
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The program.
@@ -126,7 +128,8 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
         // It ends by itself.
         let _ = worker.await;
     }
-    app.db.close().await;
+    // A database that answers no more is not waited for.
+    let _ = tokio::time::timeout(CLOSE, app.db.close()).await;
     let closing = Arc::clone(&app);
     let _ = tokio::task::spawn_blocking(move || closing.traces.as_ref().map(Traces::close)).await;
     info!("drained");

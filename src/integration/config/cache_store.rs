@@ -63,6 +63,8 @@ struct Table {
 }
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(100);
+/// By which the cache waits longer than the connection does, whose timeouts tell it that the server is unwell.
+const MARGIN: Duration = Duration::from_millis(10);
 const DEFAULT_ENTRY_BYTES: usize = 1 << 20;
 const DEFAULT_LEASE: Duration = Duration::from_secs(2);
 /// Claims beyond this are nobody's.
@@ -136,7 +138,7 @@ impl CacheStoreConfig {
     /// None that [`parse`](super::parse) lets through.
     pub fn share(&self, cache: CacheBuilder) -> Result<CacheBuilder, ConfigError> {
         let store = Arc::new(self.builder().build()?.cache());
-        let cache = cache.with_store(store).store_timeout(self.timeout).store_entry_bytes(self.entry_bytes);
+        let cache = cache.with_store(store).store_timeout(self.timeout + MARGIN).store_entry_bytes(self.entry_bytes);
         Ok(cache.fill_lease(self.fill_lease))
     }
 }

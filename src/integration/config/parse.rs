@@ -28,8 +28,17 @@ pub fn parse<T: DeserializeOwned>(text: &str, file: &str) -> Result<T, ConfigErr
         let span = carried_place(error.message()).or_else(|| error.span()).unwrap_or(0..0);
         let line = text.get(..span.start).unwrap_or(text).matches('\n').count() + 1;
         let key = key_at(text, &span).unwrap_or_else(|| String::from("syntax"));
-        describe(error.message(), text.get(span).unwrap_or_default()).for_setting(key).at(file, line)
+        let written = text.get(span).unwrap_or_default();
+        // What is no TOML may be a URL without its quotes.
+        let written = if may_be_secret(&key) || written.contains('@') { "(not shown)" } else { written };
+        describe(error.message(), written).for_setting(key).at(file, line)
     })
+}
+
+/// Whether what is written under a key may hold a password: URLs of servers do.
+fn may_be_secret(key: &str) -> bool {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    last == "url" || last.contains("secret") || last.contains("password")
 }
 
 /// Hands a [`ConfigError`] to serde so that [`parse`] gets it back whole: for `Deserialize` implementations of your own.
@@ -154,5 +163,29 @@ fn descend_value(value: &Spanned<DeValue<'_>>, place: &Range<usize>, path: &mut 
             }
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_hold_a_password_is_not_shown() {
+        #[derive(Debug, serde::Deserialize)]
+        #[allow(dead_code, reason = "it is never made")]
+        struct Store {
+            url: String,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        #[allow(dead_code, reason = "it is never made")]
+        struct Config {
+            store: Store,
+        }
+        let error = parse::<Config>("[store]\nurl = [\"redis://:hidden@host\"]\n", "app.toml").unwrap_err().to_string();
+        assert!(error.starts_with("app.toml:2: store.url: `(not shown)`"), "{error}");
+        // Without quotes it is no value at all.
+        let error = parse::<Config>("[store]\nurl = redis://:hidden@host\n", "app.toml").unwrap_err().to_string();
+        assert!(!error.contains("hidden"), "{error}");
     }
 }

@@ -73,6 +73,23 @@ impl std::fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// A connection in the making. However that ends, those who wait hear of it, and the next may try.
+struct Connecting {
+    line: Arc<Line>,
+    made: Option<MultiplexedConnection>,
+}
+
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        let number = self.line.tries.fetch_add(1, Ordering::Relaxed) + 1;
+        self.line.now.send_replace(match self.made.take() {
+            Some(connection) => Connection::Up(number, connection),
+            None => Connection::Down(number),
+        });
+        self.line.is_connecting.store(false, Ordering::Release);
+    }
+}
+
 impl Link {
     pub(super) fn new(url: &str, timeout: Duration) -> Result<Self, ConfigError> {
         // The URL may hold a password, so that it is not shown.
@@ -186,16 +203,13 @@ impl Link {
         if self.line.is_connecting.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (client, line) = (self.client.clone(), Arc::clone(&self.line));
+        let (client, connecting) = (self.client.clone(), Connecting { line: Arc::clone(&self.line), made: None });
         tokio::spawn(async move {
+            // The whole of it, so that it ends with the task.
+            let mut connecting = connecting;
             let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(None);
             let made = timeout(CONNECT, client.get_multiplexed_async_connection_with_config(&config)).await;
-            let number = line.tries.fetch_add(1, Ordering::Relaxed) + 1;
-            line.is_connecting.store(false, Ordering::Release);
-            line.now.send_replace(match made {
-                Ok(Ok(connection)) => Connection::Up(number, connection),
-                _ => Connection::Down(number),
-            });
+            connecting.made = made.ok().and_then(Result::ok);
         });
     }
 

@@ -112,6 +112,11 @@ impl Db {
         self.replica.as_ref().filter(|_| fresh).unwrap_or(&self.read)
     }
 
+    /// Notes that something was written: the replica is behind.
+    pub fn note_write(&self) {
+        self.wrote_at.store(now_ms(), Ordering::Relaxed);
+    }
+
     /// A transaction that writes. SQLite's takes the lock at once: one that began by reading could not get it later.
     async fn begin(&self) -> Result<Tx> {
         match self.dialect {
@@ -123,7 +128,7 @@ impl Db {
     /// Commits, and notes that the replica is behind.
     async fn commit(&self, transaction: Tx) -> Result<()> {
         let committed = transaction.commit().await;
-        self.wrote_at.store(now_ms(), Ordering::Relaxed);
+        self.note_write();
         committed
     }
 }

@@ -17,7 +17,7 @@ use super::extract::PollId;
 use crate::app::{App, drained};
 use crate::db::Results;
 use crate::fault::{Fault, Result};
-use crate::polls::Watching;
+use crate::polls::{Refreshed, Watching};
 
 /// So often a line that says nothing, so that proxies keep the connection and a lost client is noticed.
 const STILL_HERE: Duration = Duration::from_secs(15);
@@ -61,10 +61,11 @@ impl Listener {
             biased;
             () = drained(&mut self.draining) => None,
             results = self.watching.next() => Some(event(&results?)),
-            _ = self.ticks.tick() => Some(match self.watching.refresh().await {
-                Some(results) => event(&results),
-                None => Event::default().comment("still here"),
-            }),
+            _ = self.ticks.tick() => match self.watching.refresh().await {
+                Refreshed::Changed(results) => Some(event(&results)),
+                Refreshed::Same => Some(Event::default().comment("still here")),
+                Refreshed::Gone => None,
+            },
         }
     }
 }

@@ -13,6 +13,16 @@ use super::Polls;
 use crate::clock::now_ms;
 use crate::db::Results;
 
+/// What a look has found.
+#[derive(Debug)]
+pub enum Refreshed {
+    /// Nothing new, or nobody could say.
+    Same,
+    Changed(Results),
+    /// The poll is gone.
+    Gone,
+}
+
 /// Polls that somebody watches. One that nobody does has no entry.
 #[derive(Debug, Default)]
 pub struct Live {
@@ -142,14 +152,18 @@ impl Watching {
     }
 
     /// Looks whether something changed that nobody here has heard of: a vote in another process.
-    pub async fn refresh(&mut self) -> Option<Results> {
-        let results = self.polls.results(&self.last.poll_id).await.ok()?;
+    pub async fn refresh(&mut self) -> Refreshed {
+        let results = match self.polls.results(&self.last.poll_id).await {
+            Ok(results) => results,
+            Err(crate::fault::Fault::NotFound(_)) => return Refreshed::Gone,
+            Err(_) => return Refreshed::Same,
+        };
         if self.first.is_some() || results.version() <= self.told {
-            return None;
+            return Refreshed::Same;
         }
         self.told = results.version();
         self.last = results.clone();
-        Some(results)
+        Refreshed::Changed(results)
     }
 }
 

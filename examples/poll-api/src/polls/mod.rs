@@ -12,7 +12,7 @@ use tower_rampart::Identity;
 use tower_rampart::cache::Cache;
 use uuid::Uuid;
 
-pub use self::live::{Live, Watching};
+pub use self::live::{Live, Refreshed, Watching};
 pub use self::new::Draft;
 use self::owner::Owners;
 use crate::clock::now_ms;
@@ -126,6 +126,7 @@ impl Polls {
             return self.replay(user, once).await?.ok_or(Fault::Internal);
         }
         self.purge(&[TAG_LISTS]);
+        self.tell(News::Changed, &poll.id);
         if let Some(wake) = &self.outbox {
             wake.notify_one();
         }
@@ -226,6 +227,8 @@ impl Polls {
 
     /// Tells watchers what another process did, as the database has it.
     pub async fn changed_elsewhere(&self, id: &str) {
+        // A replica may not know of it yet.
+        self.db.note_write();
         if !self.live.is_watched(id) {
             return;
         }
@@ -238,6 +241,7 @@ impl Polls {
     }
 
     pub fn gone_elsewhere(&self, id: &str) {
+        self.db.note_write();
         self.live.end(id);
     }
 

@@ -10,8 +10,9 @@ if begun then
     redis.call('UNLINK', KEYS[2])
   elseif redis.call('HSTRLEN', KEYS[2], 'record') <= tonumber(ARGV[2]) then
     record = redis.call('HGET', KEYS[2], 'record')
-    is_stale = soft > begun
-    is_fresh = record and not is_stale and now() < (whole(kept[3]) or 0)
+    -- The server's clock counts: that of who reads may be behind.
+    is_stale = soft > begun or now() >= (whole(kept[3]) or 0)
+    is_fresh = record and not is_stale
   end
 end
 

@@ -155,7 +155,8 @@ async fn look_further<B>(
         lead.claim = fetched.claim;
     }
     let entry = fetched.entry?;
-    let answer = hit(core, asked, &entry);
+    // What is stale is only something to ask about: to answer with it would end the trip, and nobody would refresh it.
+    let answer = hit(core, asked, &entry).filter(|_| entry.head.is_fresh(core.clock.now()));
     if answer.is_some()
         && let Some(lead) = lead
     {
@@ -272,7 +273,7 @@ async fn go<S, ReqB, ResB>(
     core: Arc<Core>,
     mut service: S,
     request: Request<ReqB>,
-    trip: Trip,
+    mut trip: Trip,
 ) -> Result<Answer<ResB>, S::Error>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
@@ -280,6 +281,9 @@ where
     ResB::Error: Send + 'static,
 {
     let (mut parts, body) = request.into_parts();
+    let begun = core.begin();
+    // Who waited for another instance may have something that was purged meanwhile.
+    trip.stale = trip.stale.filter(|stale| stale.head.is_good(&core.purges));
     let stale = trip.stale.as_ref().filter(|stale| may_validate(stale));
     let is_validation = stale.is_some();
     if let Some(stale) = stale {
@@ -288,10 +292,10 @@ where
     let nonce = settle::nonce_of(&parts.extensions);
     // A stale response is better than none where it may be used, so a service that is not ready is one that failed.
     if let Err(error) = poll_fn(|cx| service.poll_ready(cx)).await {
-        let asking = settle::Asking { begun: core.begin(), asked_at: core.clock.now(), is_validation, nonce };
+        let asking = settle::Asking { begun, asked_at: core.clock.now(), is_validation, nonce };
         return settle(&core, trip, Err(error), asking);
     }
-    let (begun, asked_at) = (core.begin(), core.clock.now());
+    let asked_at = core.clock.now();
     let result = service.call(Request::from_parts(parts, body)).await;
     settle(&core, trip, result, settle::Asking { begun, asked_at, is_validation, nonce })
 }

@@ -52,6 +52,7 @@ impl Hearing {
     /// What news come to, for the instance of this name.
     pub(super) fn news(&self, news: News, own: u64) -> Effect {
         let mut heard = self.heard();
+        let is_back = matches!(news, News::Back(_));
         let (moment, effect) = match news {
             News::Back(moment) => {
                 let has_missed = heard.sure.map_or(heard.is_blind, |sure| sure != moment);
@@ -67,7 +68,12 @@ impl Hearing {
             },
         };
         heard.sure = Some(moment);
-        heard.hear(moment);
+        if is_back {
+            // A store that lost the last of its purges counts from there again.
+            heard.last = Some(moment);
+        } else {
+            heard.hear(moment);
+        }
         effect
     }
 }
@@ -142,5 +148,13 @@ mod tests {
         late.answered(at(3));
         assert_eq!(late.begin(), Some(at(4)), "an answer that comes late says nothing");
         assert_eq!(late.news(News::Back(at(4)), OWN), Effect::DropAll);
+    }
+
+    #[test]
+    fn a_store_that_lost_some_counts_from_there() {
+        let hearing = Hearing::default();
+        assert_eq!(hearing.news(News::Back(at(10)), OWN), Effect::Nothing);
+        assert_eq!(hearing.news(News::Back(at(8)), OWN), Effect::DropAll);
+        assert_eq!(hearing.begin(), Some(at(8)));
     }
 }

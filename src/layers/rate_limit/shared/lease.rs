@@ -65,7 +65,7 @@ struct Lease {
 /// What a lease says to a request.
 pub(super) enum Taken {
     /// It had the tokens.
-    Had(Standing),
+    Had { standing: Standing, until: u64 },
     /// The store is to be asked, for so many beside those of the request, and the answer to be told.
     Ask { spare: u32 },
     /// Somebody asks already.
@@ -100,7 +100,7 @@ impl Leases {
         let is_over = lease.until <= now;
         if !is_over && lease.left >= cost {
             lease.left -= cost;
-            return Taken::Had(lease.shown());
+            return Taken::Had { standing: lease.shown(), until: lease.until };
         }
         if lease.is_asking {
             return shard.answered.wait().map_or(Taken::Alone, Taken::Wait);
@@ -117,10 +117,10 @@ impl Leases {
         Taken::Ask { spare: spare.min(terms.most) }
     }
 
-    /// Gives tokens back that were taken of the lease a moment ago.
-    pub(super) fn give_back(&self, tag: Tag, cost: u32) {
+    /// Gives tokens back that were taken a moment ago of the lease that ends then: to another they would be too many.
+    pub(super) fn give_back(&self, tag: Tag, cost: u32, until: u64) {
         let Some(shard) = self.shard(tag) else { return };
-        if let Some(lease) = shard.lock().by_tag.get_mut(&tag.get()) {
+        if let Some(lease) = shard.lock().by_tag.get_mut(&tag.get()).filter(|lease| lease.until == until) {
             lease.left = lease.left.saturating_add(cost).min(lease.taken);
         }
     }

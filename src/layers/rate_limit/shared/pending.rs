@@ -46,6 +46,8 @@ struct Asked {
     is_enforced: bool,
     key: Arc<[u8]>,
     share: Share,
+    /// When the lease ends that the tokens were taken of.
+    until: u64,
 }
 
 /// Where a charge's tokens come from.
@@ -104,7 +106,7 @@ impl Pending {
     fn add(&mut self, shared: &Shared, rule: &Rule, charge: &Charge<'_>, request: RequestView<'_>) {
         let (kept, is_enforced) = (Kept::of(charge), rule.enforces(charge.tag));
         match shared.remote(kept.index).and_then(|_| key::of(rule, request)) {
-            Some(key) => self.asked.push(Asked { kept, is_enforced, key, share: Share::Strict }),
+            Some(key) => self.asked.push(Asked { kept, is_enforced, key, share: Share::Strict, until: 0 }),
             None if is_enforced => self.own.push(kept),
             None => self.shadows.push(kept),
         }
@@ -167,9 +169,9 @@ impl Pending {
             }
             let Some((leases, terms)) = shared.remote(asked.kept.index).and_then(Remote::lease_terms) else { continue };
             match leases.take(asked.kept.tag, asked.kept.cost, terms, now) {
-                Taken::Had(standing) => {
+                Taken::Had { standing, until } => {
                     shared.note(StoreEvent::Leased);
-                    (asked.share, asked.kept.standing) = (Share::Had, standing);
+                    (asked.share, asked.kept.standing, asked.until) = (Share::Had, standing, until);
                 }
                 Taken::Ask { spare } => asked.share = Share::Asks { spare },
                 Taken::Alone => asked.share = Share::Strict,
@@ -194,7 +196,7 @@ impl Pending {
                 continue;
             };
             match share {
-                Share::Had => leases.give_back(asked.kept.tag, asked.kept.cost),
+                Share::Had => leases.give_back(asked.kept.tag, asked.kept.cost, asked.until),
                 Share::Asks { .. } => leases.answered(asked.kept.tag, None, 0),
                 Share::Strict => {}
             }

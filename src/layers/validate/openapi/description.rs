@@ -18,7 +18,7 @@ use crate::spine::key::RouteTemplate;
 ///
 /// What it says of requests is compiled when it is read, and everything that is wrong with that is told at once, each with
 /// its JSON pointer; so are references anywhere that lead nowhere. What it says of responses is compiled by
-/// [`ValidateResponses`](super::ValidateResponses), where they are to be judged. References lead to places of the document
+/// [`ValidateResponses`](crate::validate::ValidateResponses), where they are to be judged. References lead to places of the document
 /// itself; nothing is fetched.
 ///
 /// ```

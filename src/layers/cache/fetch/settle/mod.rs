@@ -127,7 +127,8 @@ fn fall_back<B>(
     moments: Moments,
 ) -> Option<Answer<B>> {
     let now = moments.answered;
-    let stale = trip.stale.as_ref()?;
+    // It may have been purged while the origin was asked.
+    let stale = trip.stale.as_ref().filter(|stale| stale.head.is_good(&core.purges))?;
     match fallback(&stale.head, &trip.asked.directives, failure, now, &core.settings) {
         Fallback::Pass => None,
         Fallback::Refuse => Some(refuse(core, &trip.facts, "The origin cannot be reached, and must be asked.")),
