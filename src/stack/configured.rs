@@ -100,6 +100,7 @@ impl Stack<ConfiguredPlaces> {
     }
 
     /// Puts them all into their places.
+    #[allow(clippy::use_self, reason = "without layers the two types are the same, and only then")]
     pub(crate) fn configured(layers: Configured) -> Self {
         let _ = &layers;
         let stack = Stack::new();
