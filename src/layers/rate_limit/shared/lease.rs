@@ -170,3 +170,35 @@ impl fmt::Debug for Leases {
         f.debug_struct("Leases").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TERMS: Terms = Terms { nanos: 1_000, most: 100 };
+
+    #[test]
+    fn what_is_given_back_late_is_no_part_of_the_next_lease() {
+        let (leases, tag) = (Leases::new(64), Tag::new(7));
+        assert!(matches!(leases.take(tag, 1, TERMS, 0), Taken::Ask { .. }));
+        leases.answered(tag, Some((10, Standing::NONE)), 100);
+        let Taken::Had { until: first, .. } = leases.take(tag, 1, TERMS, 50) else { panic!("it has ten") };
+        // It ends, and another begins, while the first request waits for something else.
+        assert!(matches!(leases.take(tag, 1, TERMS, 100), Taken::Ask { .. }));
+        leases.answered(tag, Some((5, Standing::NONE)), 200);
+        assert!(matches!(leases.take(tag, 1, TERMS, 150), Taken::Had { .. }));
+        leases.give_back(tag, 1, first);
+        let more = (0..10).filter(|_| matches!(leases.take(tag, 1, TERMS, 150), Taken::Had { .. })).count();
+        assert_eq!(more, 4, "five were charged, and one is used");
+    }
+
+    #[test]
+    fn what_is_given_back_in_time_is_there_again() {
+        let (leases, tag) = (Leases::new(64), Tag::new(7));
+        assert!(matches!(leases.take(tag, 1, TERMS, 0), Taken::Ask { .. }));
+        leases.answered(tag, Some((1, Standing::NONE)), 100);
+        let Taken::Had { until, .. } = leases.take(tag, 1, TERMS, 50) else { panic!("it has one") };
+        leases.give_back(tag, 1, until);
+        assert!(matches!(leases.take(tag, 1, TERMS, 60), Taken::Had { .. }));
+    }
+}
