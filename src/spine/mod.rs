@@ -44,6 +44,8 @@ pub(crate) mod route;
 pub(crate) mod shared;
 #[cfg(any(feature = "_auth", feature = "circuit-breaker", feature = "rate-limit"))]
 pub(crate) mod signal;
+#[cfg(any(feature = "cache", feature = "rate-limit"))]
+pub(crate) mod store;
 #[cfg(any(feature = "_auth", feature = "circuit-breaker", feature = "rate-limit"))]
 pub(crate) mod sync;
 pub(crate) mod texts;

@@ -1,34 +1,11 @@
 //! The second tier, as the cache sees it.
 
-use std::fmt;
-use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::purge::Purge;
-
-/// What a [`Store`] promises.
-pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
-
-/// Why a store could not do what it was asked. The cache goes on without it, and reports it.
-#[derive(Debug)]
-pub struct StoreError(Box<dyn std::error::Error + Send + Sync>);
-
-impl StoreError {
-    /// Wraps whatever the store's own client says.
-    pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self(cause.into())
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the store failed: {}", self.0)
-    }
-}
-
-impl std::error::Error for StoreError {}
+pub use crate::spine::store::{StoreError, StoreFuture};
 
 /// Where a store is in the row of purges that it was told of. All instances hear the same from it.
 ///

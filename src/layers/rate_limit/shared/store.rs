@@ -1,33 +1,11 @@
 //! What a store of counts is asked, and what it answers.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::quota::Quota;
-
-/// What a [`Store`] promises.
-pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
-
-/// Why a store could not do what it was asked. What then happens is said by [`OnStoreFailure`](super::OnStoreFailure).
-#[derive(Debug)]
-pub struct StoreError(Box<dyn std::error::Error + Send + Sync>);
-
-impl StoreError {
-    /// Wraps whatever the store's own client says.
-    pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self(cause.into())
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the store failed: {}", self.0)
-    }
-}
-
-impl std::error::Error for StoreError {}
+pub use crate::spine::store::{StoreError, StoreFuture};
 
 /// Counts that several instances share.
 ///
