@@ -1,15 +1,13 @@
 //! `[cache_store]`.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use super::parse::{carry, carry_from};
+use super::redis_server::{Fault, RedisServer, Written, carried};
 use super::{duration, size};
-use crate::integration::redis::{Redis, RedisBuilder};
 use crate::layers::cache::CacheBuilder;
 use crate::spine::config::ConfigError;
 
@@ -39,14 +37,11 @@ use crate::spine::config::ConfigError;
 /// let cache = config.cache_store.share(config.cache.to_builder())?.build()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheStoreConfig {
-    url: String,
-    timeout: Duration,
+    server: RedisServer,
     entry_bytes: usize,
     fill_lease: Duration,
-    secret: Vec<u8>,
-    namespace: String,
 }
 
 /// The table as it is written.
@@ -70,25 +65,14 @@ const DEFAULT_LEASE: Duration = Duration::from_secs(2);
 /// Claims beyond this are nobody's.
 const MAX_LEASE: Duration = Duration::from_secs(60);
 
-/// An error, and where it stands in the file; what is missing stands nowhere.
-type Fault = (Option<Range<usize>>, ConfigError);
-
 impl<'de> Deserialize<'de> for CacheStoreConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::check(&Table::deserialize(deserializer)?).map_err(|(place, error)| match place {
-            Some(place) => carry_from(place, &error),
-            None => carry(&error),
-        })
+        Self::check(&Table::deserialize(deserializer)?).map_err(carried)
     }
 }
 
 impl CacheStoreConfig {
     fn check(table: &Table) -> Result<Self, Fault> {
-        let time = |setting: &'static str, text: &Option<Spanned<String>>, default| match text {
-            None => Ok(default),
-            Some(text) if text.get_ref() == "0s" && setting == "fill_lease" => Ok(Duration::ZERO),
-            Some(text) => duration::parse(setting, text.get_ref()).map_err(|error| (Some(text.span()), error)),
-        };
         let entry_bytes = match &table.entry_bytes {
             None => DEFAULT_ENTRY_BYTES,
             Some(text) => {
@@ -102,33 +86,18 @@ impl CacheStoreConfig {
                 }
             }
         };
-        let fill_lease = time("fill_lease", &table.fill_lease, DEFAULT_LEASE)?;
+        let fill_lease = match &table.fill_lease {
+            None => DEFAULT_LEASE,
+            Some(text) if text.get_ref() == "0s" => Duration::ZERO,
+            Some(text) => duration::parse("fill_lease", text.get_ref()).map_err(|error| (Some(text.span()), error))?,
+        };
         if let Some(text) = table.fill_lease.as_ref().filter(|_| fill_lease > MAX_LEASE) {
             let error = ConfigError::new("fill_lease", text.get_ref(), "is too long", "write a minute at most");
             return Err((Some(text.span()), error));
         }
-        let config = Self {
-            url: url(table)?,
-            timeout: time("timeout", &table.timeout, DEFAULT_TIMEOUT)?,
-            entry_bytes,
-            fill_lease,
-            secret: table.secret_env.as_ref().map(secret).transpose()?.unwrap_or_default(),
-            namespace: table.namespace.as_ref().map_or_else(|| String::from("rampart"), |name| name.get_ref().clone()),
-        };
-        let place = |setting: &str| match setting {
-            "timeout" => table.timeout.as_ref().map(Spanned::span),
-            "namespace" => table.namespace.as_ref().map(Spanned::span),
-            _ => table.url.as_ref().or(table.url_env.as_ref()).map(Spanned::span),
-        };
-        match config.builder().build() {
-            Ok(_) => Ok(config),
-            Err(error) => Err((place(error.setting()), error)),
-        }
-    }
-
-    fn builder(&self) -> RedisBuilder {
-        let builder = Redis::builder(self.url.as_str()).timeout(self.timeout).namespace(self.namespace.as_str());
-        builder.secret(self.secret.clone())
+        let Table { url, url_env, secret_env, timeout, namespace, .. } = table;
+        let written = Written { url, url_env, secret_env, timeout, namespace };
+        Ok(Self { server: RedisServer::read(written, DEFAULT_TIMEOUT)?, entry_bytes, fill_lease })
     }
 
     /// Puts the store that the table describes behind a cache. Nothing is connected until it is asked.
@@ -137,47 +106,9 @@ impl CacheStoreConfig {
     ///
     /// None that [`parse`](super::parse) lets through.
     pub fn share(&self, cache: CacheBuilder) -> Result<CacheBuilder, ConfigError> {
-        let store = Arc::new(self.builder().build()?.cache());
-        let cache = cache.with_store(store).store_timeout(self.timeout + MARGIN).store_entry_bytes(self.entry_bytes);
+        let store = Arc::new(self.server.builder().build()?.cache());
+        let cache =
+            cache.with_store(store).store_timeout(self.server.timeout + MARGIN).store_entry_bytes(self.entry_bytes);
         Ok(cache.fill_lease(self.fill_lease))
-    }
-}
-
-fn url(table: &Table) -> Result<String, Fault> {
-    const MEND: &str = "write `url = \"redis://127.0.0.1:6379\"`, or the name of a variable that holds it as `url_env`";
-    match (&table.url, &table.url_env) {
-        (Some(url), None) => Ok(url.get_ref().clone()),
-        (None, Some(name)) => {
-            variable("url_env", name, "set it to a URL such as `redis://user:password@127.0.0.1:6379`")
-        }
-        (Some(_), Some(name)) => Err((
-            Some(name.span()),
-            ConfigError::new("url_env", name.get_ref(), "stands beside `url`", "write one of them"),
-        )),
-        (None, None) => Err((None, ConfigError::new("url", "", "names no server", MEND))),
-    }
-}
-
-fn secret(name: &Spanned<String>) -> Result<Vec<u8>, Fault> {
-    variable("secret_env", name, "set it to a long random text, the same for all instances").map(String::into_bytes)
-}
-
-fn variable(setting: &'static str, name: &Spanned<String>, mend: &'static str) -> Result<String, Fault> {
-    let held = std::env::var(name.get_ref()).ok().filter(|held| !held.is_empty());
-    held.ok_or_else(|| {
-        let error = ConfigError::new(setting, name.get_ref(), "names a variable that is not set", mend);
-        (Some(name.span()), error)
-    })
-}
-
-impl std::fmt::Debug for CacheStoreConfig {
-    /// Without the URL, which may hold a password, and the secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CacheStoreConfig")
-            .field("timeout", &self.timeout)
-            .field("entry_bytes", &self.entry_bytes)
-            .field("fill_lease", &self.fill_lease)
-            .field("namespace", &self.namespace)
-            .finish_non_exhaustive()
     }
 }

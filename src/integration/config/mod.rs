@@ -49,6 +49,8 @@ mod parse;
 mod rate_limit;
 #[cfg(feature = "redis")]
 mod rate_limit_store;
+#[cfg(feature = "redis")]
+mod redis_server;
 #[cfg(feature = "retry")]
 mod retry;
 #[cfg(feature = "security-headers")]
