@@ -10,6 +10,8 @@ mod pipeline;
 mod proxy;
 mod reload;
 mod server;
+mod shown;
+mod signals;
 mod state;
 mod tls;
 
@@ -72,29 +74,11 @@ async fn run(flags: Flags, loaded: Loaded) -> std::io::Result<()> {
     let reload = reload::watch(flags, Arc::clone(&state));
     let admin = admin.map(|listener| tokio::spawn(admin::serve(listener, Arc::clone(&state))));
     state.set_ready(true);
-    server::serve(public, &state, shutdown_signal()).await;
+    server::serve(public, &state, signals::shutdown()).await;
     reload.abort();
     if let Some(admin) = admin {
         admin.abort();
     }
     info!("drained");
     Ok(())
-}
-
-/// SIGTERM, or Ctrl-C.
-async fn shutdown_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let interrupted = tokio::signal::ctrl_c();
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminated) => {
-            tokio::select! {
-                _ = interrupted => {}
-                _ = terminated.recv() => {}
-            }
-        }
-        Err(error) => {
-            error!(%error, "SIGTERM cannot be caught");
-            let _ = interrupted.await;
-        }
-    }
 }

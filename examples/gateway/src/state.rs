@@ -10,6 +10,7 @@ use tower_rampart::Refuser;
 
 use crate::config::Loaded;
 use crate::pipeline::Pipeline;
+use crate::shown;
 
 /// Shared by connections, the admin address and reloads.
 pub struct State {
@@ -110,88 +111,21 @@ impl State {
     /// The document of `/-/state`.
     pub fn describe(&self) -> serde_json::Value {
         let pipeline = self.pipeline();
-        let limits: Vec<_> = pipeline.layers.rate_limits().collect();
-        let policies = limits.iter().flat_map(|limits| limits.policies().map(move |name| (limits, name)));
-        let rate_limit: serde_json::Map<_, _> = policies
-            .map(|(limits, name)| {
-                let policy = serde_json::json!({
-                    "keys": limits.keys(name),
-                    "overflowed": limits.overflowed(name),
-                    "shadowed": limits.shadowed(name),
-                });
-                (name.to_owned(), policy)
-            })
-            .collect();
-        let cache = pipeline.layers.cache().map(|cache| {
-            let stats = cache.stats();
-            serde_json::json!({
-                "entries": stats.entries,
-                "bytes": stats.bytes,
-                "hits": stats.hits,
-                "misses": stats.misses,
-                "stores": stats.stores,
-                "collapsed": stats.collapsed,
-                "in_flight": stats.in_flight,
-            })
-        });
-        let timeouts = pipeline.config.timeouts.as_ref().map(|timeouts| {
+        let config = &pipeline.config;
+        let upstream = config.upstream.as_str();
+        let timeouts = config.timeouts.as_ref().map(|timeouts| {
             serde_json::json!({
                 "request_ms": timeouts.request().as_millis(),
                 "upstream_ms": timeouts.upstream().as_millis(),
             })
         });
-        let retry = pipeline.config.retry.as_ref().map(|_| {
-            let budget = pipeline.retry.budget();
-            let upstream = pipeline.config.upstream.as_str();
-            serde_json::json!({
-                upstream: { "requests": budget.requests, "retries": budget.retries, "left": budget.left },
-            })
-        });
-        let bulkhead = pipeline.config.bulkhead.as_ref().map(|_| {
-            let bulkhead = pipeline.bulkhead.snapshot();
-            let state = serde_json::json!({
-                "in_flight": bulkhead.in_flight(),
-                "max_concurrent": bulkhead.max_concurrent(),
-                "queued": bulkhead.queued(),
-                "max_queued": bulkhead.max_queued(),
-                "refused": bulkhead.refused(),
-            });
-            serde_json::Map::from_iter([(pipeline.config.upstream.to_string(), state)])
-        });
-        let load_shed = pipeline.config.load_shed.as_ref().map(|_| {
-            let shed = pipeline.layers.load_shed().snapshot();
-            serde_json::json!({
-                "limit": shed.limit(),
-                "in_flight": shed.in_flight(),
-                "shed": shed.shed(),
-                "expected_latency_ms": shed.expected_latency().map(|latency| latency.as_secs_f64() * 1000.0),
-            })
-        });
-        let circuits: serde_json::Map<_, _> = pipeline
-            .circuit()
-            .map(|circuit| {
-                let snapshot = circuit.snapshot();
-                let described = serde_json::json!({
-                    "state": snapshot.state.name(),
-                    "opens_in_ms": snapshot.opens_in.map(|wait| wait.as_millis()),
-                    "attempts": snapshot.attempts,
-                    "calls": snapshot.calls,
-                    "failures": snapshot.failures,
-                    "slow": snapshot.slow,
-                    "refused": snapshot.totals.refused,
-                    "opened": snapshot.totals.opened,
-                });
-                (circuit.name().to_owned(), described)
-            })
-            .into_iter()
-            .collect();
         serde_json::json!({
-            "bulkhead": bulkhead,
-            "load_shed": load_shed,
-            "cache": cache,
-            "circuit_breaker": circuits,
-            "rate_limit": rate_limit,
-            "retry": retry,
+            "bulkhead": config.bulkhead.as_ref().map(|_| shown::bulkhead(upstream, &pipeline.bulkhead)),
+            "load_shed": config.load_shed.as_ref().map(|_| shown::load_shed(&pipeline.layers.load_shed())),
+            "cache": pipeline.layers.cache().map(shown::cache),
+            "circuit_breaker": shown::circuit(pipeline.circuit().as_ref()),
+            "rate_limit": shown::rate_limits(pipeline.layers.rate_limits()),
+            "retry": config.retry.as_ref().map(|_| shown::retry(upstream, &pipeline.retry)),
             "timeouts": timeouts,
             "config": {
                 "reloads": self.reloads.load(Ordering::Relaxed),

@@ -18,6 +18,10 @@ mod outbox;
 mod people;
 mod polls;
 mod server;
+#[path = "../../gateway/src/shown.rs"]
+mod shown;
+#[path = "../../gateway/src/signals.rs"]
+mod signals;
 mod stack;
 mod start;
 mod tls;

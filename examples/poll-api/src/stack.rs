@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::fault::Fault;
 use crate::http::{description, refusals, router};
 use crate::people::{AUDIENCE, ISSUER, Session};
+use crate::shown;
 use crate::upstream::Upstream;
 
 type Service = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
@@ -168,42 +169,10 @@ impl Stack {
 
     /// How they are doing.
     pub fn describe(&self) -> Value {
-        let policies = self.limits.iter().flat_map(|limits| limits.policies().map(move |name| (limits, name)));
-        let rate_limit: Map<_, _> = policies
-            .map(|(limits, name)| {
-                let policy = json!({
-                    "keys": limits.keys(name),
-                    "overflowed": limits.overflowed(name),
-                    "shadowed": limits.shadowed(name),
-                });
-                (name.to_owned(), policy)
-            })
-            .collect();
-        let cache = self.cache.as_ref().map(|cache| {
-            let stats = cache.stats();
-            json!({
-                "entries": stats.entries,
-                "bytes": stats.bytes,
-                "hits": stats.hits,
-                "misses": stats.misses,
-                "stores": stats.stores,
-                "collapsed": stats.collapsed,
-                "in_flight": stats.in_flight,
-            })
-        });
-        let load_shed = self.load_shed.as_ref().map(|handle| {
-            let shed = handle.snapshot();
-            json!({
-                "limit": shed.limit(),
-                "in_flight": shed.in_flight(),
-                "shed": shed.shed(),
-                "expected_latency_ms": shed.expected_latency().map(|latency| latency.as_secs_f64() * 1000.0),
-            })
-        });
         let mut state = Map::from_iter([
-            ("cache".to_owned(), json!(cache)),
-            ("load_shed".to_owned(), json!(load_shed)),
-            ("rate_limit".to_owned(), Value::Object(rate_limit)),
+            ("cache".to_owned(), json!(self.cache.as_ref().map(shown::cache))),
+            ("load_shed".to_owned(), json!(self.load_shed.as_ref().map(shown::load_shed))),
+            ("rate_limit".to_owned(), shown::rate_limits(self.limits.iter().cloned())),
             ("layers".to_owned(), json!(self.layers.description.lines().collect::<Vec<_>>())),
         ]);
         let upstream = self.upstream.iter().flat_map(Upstream::describe);

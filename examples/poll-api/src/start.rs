@@ -19,7 +19,7 @@ use crate::config::{Config, Flags, LogFormat};
 use crate::others::{Ears, Others};
 use crate::trace::{Endpoint, Traces};
 use crate::upstream::Address;
-use crate::{db, observe, others, outbox, server, tls};
+use crate::{db, observe, others, outbox, server, signals, tls};
 
 /// A configuration that cannot be used.
 const EXIT_CONFIG: u8 = 2;
@@ -113,7 +113,7 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
     let drained = {
         let app = Arc::clone(&app);
         async move {
-            shutdown_signal().await;
+            signals::shutdown().await;
             info!("draining");
             app.drain();
         }
@@ -147,24 +147,6 @@ fn banner(app: &App, address: SocketAddr, is_tls: bool, made_up: Option<&str>) {
     println!("  layers    {order}");
     if let Some(password) = made_up {
         println!("  admin     user `admin`, password `{password}` (shown this once)");
-    }
-}
-
-/// SIGTERM, or Ctrl-C.
-async fn shutdown_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let interrupted = tokio::signal::ctrl_c();
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminated) => {
-            tokio::select! {
-                _ = interrupted => {}
-                _ = terminated.recv() => {}
-            }
-        }
-        Err(error) => {
-            error!(%error, "SIGTERM cannot be caught");
-            let _ = interrupted.await;
-        }
     }
 }
 

@@ -26,6 +26,7 @@ use tracing::debug;
 
 use crate::config::Config;
 use crate::db::Letter;
+use crate::shown;
 
 /// The name of its places, in events and metrics.
 const NAME: &str = "upstream";
@@ -173,38 +174,11 @@ impl Upstream {
 
     /// What `/v1/admin/state` shows, by the names of the tables.
     pub fn describe(&self) -> [(&'static str, Value); 3] {
-        let name = self.address.name();
-        let circuit = self.circuit().map(|circuit| {
-            let snapshot = circuit.snapshot();
-            json!({ circuit.name(): {
-                "state": snapshot.state.name(),
-                "opens_in_ms": snapshot.opens_in.map(|wait| wait.as_millis()),
-                "attempts": snapshot.attempts,
-                "calls": snapshot.calls,
-                "failures": snapshot.failures,
-                "slow": snapshot.slow,
-                "refused": snapshot.totals.refused,
-                "opened": snapshot.totals.opened,
-            }})
-        });
-        let retry = self.config.retry.as_ref().map(|_| {
-            let budget = self.layers.retry.budget();
-            json!({ name: { "requests": budget.requests, "retries": budget.retries, "left": budget.left } })
-        });
-        let bulkhead = self.config.bulkhead.as_ref().map(|_| {
-            let bulkhead = self.layers.bulkhead.handle().snapshot();
-            json!({ name: {
-                "in_flight": bulkhead.in_flight(),
-                "max_concurrent": bulkhead.max_concurrent(),
-                "queued": bulkhead.queued(),
-                "max_queued": bulkhead.max_queued(),
-                "refused": bulkhead.refused(),
-            }})
-        });
+        let (name, config, layers) = (self.address.name(), &self.config, &self.layers);
         [
-            ("circuit_breaker", circuit.unwrap_or_else(|| json!({}))),
-            ("retry", json!(retry)),
-            ("bulkhead", json!(bulkhead)),
+            ("circuit_breaker", shown::circuit(self.circuit().as_ref())),
+            ("retry", json!(config.retry.as_ref().map(|_| shown::retry(name, &layers.retry)))),
+            ("bulkhead", json!(config.bulkhead.as_ref().map(|_| shown::bulkhead(name, &layers.bulkhead.handle())))),
         ]
     }
 }

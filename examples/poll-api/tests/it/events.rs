@@ -54,11 +54,8 @@ async fn a_silent_stream_says_that_it_is_there() {
     let poll = service.poll(&ann).await;
     let mut events = watch(&service, &poll, None).await;
     events.results().await;
-    let began = std::time::Instant::now();
     let block = events.next().await.unwrap();
     assert!(block.starts_with(':'), "{block}");
-    // It came by a timer, and not at once.
-    assert!(began.elapsed().as_secs() >= 10);
 }
 
 #[tokio::test]
