@@ -85,17 +85,6 @@ impl Instance {
     }
 }
 
-/// What comes of itself comes within a while.
-async fn eventually(is_so: impl AsyncFn() -> bool) {
-    for _ in 0..1000 {
-        if is_so().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("it does not come");
-}
-
 /// Records that the server has.
 fn records(server: &Server) -> Vec<String> {
     let mut stream = TcpStream::connect(server.address).unwrap();

@@ -253,3 +253,14 @@ pub(crate) async fn admitted(instances: &[Instance], requests: usize, client: u8
 pub(crate) fn field(answer: &Answer, name: &str) -> String {
     answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
 }
+
+/// What comes of itself comes within a while.
+pub(crate) async fn eventually(is_so: impl AsyncFn() -> bool) {
+    for _ in 0..1000 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it does not come");
+}
