@@ -256,8 +256,11 @@ impl RequestId {
 impl From<u128> for RequestId {
     /// 32 hexadecimal digits, for ids that a program draws itself.
     fn from(id: u128) -> Self {
-        let digits: String =
-            (0..32).rev().filter_map(|digit| char::from_digit((id >> (digit * 4)) as u32 & 0xf, 16)).collect();
-        Self(HeaderValue::try_from(digits).unwrap_or(HeaderValue::from_static("0")))
+        let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(id.to_be_bytes()) {
+            *pair = [digit(byte >> 4), digit(byte & 0xf)];
+        }
+        Self(HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("0")))
     }
 }

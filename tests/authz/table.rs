@@ -158,6 +158,38 @@ fn a_path_with_two_readings_is_asked_of_no_rule() {
     assert_eq!(allowed(&table, &Method::GET, "/caf%C3%A9", None), Some("all"));
 }
 
+/// RFC 3986 section 3.3: what a server does with parameters of segments is its own affair, so both readings must be allowed.
+#[test]
+fn parameters_of_segments_escape_no_rule() {
+    let table = PolicyTable::new()
+        .add_rule(Rule::deny("internal", "/internal/{*rest}"))
+        .add_rule(Rule::allow("admin", "/admin").roles(["admin"]))
+        .add_rule(Rule::public("pages", "/{page}"))
+        .add_rule(Rule::public("deeper", "/{area}/{page}"))
+        .build()
+        .unwrap();
+    let get = |path| allowed(&table, &Method::GET, path, None);
+    assert_eq!(get("/news"), Some("pages"));
+    assert_eq!(get("/news;page=2"), Some("pages"));
+    for path in [
+        "/internal;x/a",
+        "/internal%3Bx/a",
+        "/admin;x",
+        "/admin;",
+        "/admin%3b",
+        "/news;a/..;b/x",
+        "/.;/admin",
+        "/;x/admin",
+    ] {
+        assert_eq!(get(path), None, "{path}");
+    }
+    let admin = caller(&["admin"], &[]);
+    assert_eq!(allowed(&table, &Method::GET, "/admin;x", Some(&admin)), Some("pages"));
+    // What is refused is explained by the reading that is.
+    let told = table.explain(&PolicyContext::new(&Method::GET, "/admin;x")).to_string();
+    assert!(told.starts_with("refused by `admin`"), "{told}");
+}
+
 #[test]
 fn tables_that_cannot_be_are_named() {
     let named = |table: PolicyTableBuilder| table.build().unwrap_err().to_string();

@@ -62,6 +62,27 @@ fn every_reading_of_an_odd_path_is_matched() {
     assert!(pattern("/.well-known/a").matches("/.well-known/a"));
 }
 
+/// RFC 3986 section 3.3: what follows a semicolon in a segment is the server's own affair, and some take it off.
+#[test]
+fn parameters_of_segments_hide_nothing() {
+    for path in [
+        "/login;v=1",
+        "/login;",
+        "/;x/login;y",
+        "/login%3Bv",
+        "/x/..;/login",
+        "/.;/login",
+        "/x;a/..;b/login",
+        "/login;a%3Bb",
+    ] {
+        assert_eq!(pattern("/login").matches(path), !path.starts_with("/;x"), "{path}");
+    }
+    // What is written with them is matched as it is written, too.
+    assert!(pattern("/login;v=1").matches("/login;v=1"));
+    assert!(pattern("/*").matches("/;v=1"));
+    assert!(!pattern("/login").matches("/logi;n"));
+}
+
 #[test]
 fn patterns_that_cannot_be_are_named() {
     for (text, breach) in [

@@ -1,5 +1,6 @@
 //! The policy table: rules, compiled into a tree by path.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
@@ -13,13 +14,15 @@ use super::roles::Roles;
 use super::rule::{Effect, Rule};
 use crate::spine::config::ConfigError;
 use crate::spine::identity::Identity;
-use crate::spine::route::{Node, Template, plain_path};
+use crate::spine::path::PathReadings;
+use crate::spine::route::{Node, Template};
 
 /// What may be done by whom: deny unless a rule allows.
 ///
 /// Of the rules that match a request's path and method, one that denies wins; else the narrowest template that allows
 /// something decides: text before a parameter, a parameter before `{*rest}`, from left to right. Nothing that matches is a
-/// refusal.
+/// refusal. A path whose segments have parameters (`/polls;v=1`, RFC 3986 section 3.3) must be allowed with them and without
+/// them, since some servers take them off before they look for a handler.
 ///
 /// ```
 /// use http::Method;
@@ -86,8 +89,19 @@ impl PolicyTable {
     /// Decides about a request.
     #[must_use]
     pub fn decide(&self, context: &PolicyContext<'_>) -> Decision<'_> {
-        let Some(path) = plain_path(context.path()) else { return Decision::Ambiguous };
-        let path = path.strip_prefix('/').unwrap_or_default();
+        let readings = PathReadings::of(context.path());
+        let mut without = readings.without_parameters().map(|path| self.decide_at(context, &path));
+        let refused = without.find(|decision| !decision.is_allowed());
+        drop(without);
+        if let Some(refused) = refused {
+            return refused;
+        }
+        readings.into_plain().map_or(Decision::Ambiguous, |path| self.decide_at(context, &path))
+    }
+
+    /// Decides about one reading of the path.
+    fn decide_at(&self, context: &PolicyContext<'_>, path: &str) -> Decision<'_> {
+        let Some(path) = path.strip_prefix('/') else { return Decision::Ambiguous };
         match self.find(context, path) {
             Found::NoRoute => Decision::NoRoute,
             Found::Nothing => refused(None, context.caller(), Refused::Forbidden),
@@ -100,8 +114,18 @@ impl PolicyTable {
     /// ask for, and nothing of the request.
     #[must_use]
     pub fn explain(&self, context: &PolicyContext<'_>) -> Explanation {
-        let Some(path) = plain_path(context.path()) else { return Explanation::ambiguous() };
-        let path = path.strip_prefix('/').unwrap_or_default();
+        let readings = PathReadings::of(context.path());
+        let is_refused = |path: &str| !self.decide_at(context, path).is_allowed();
+        let without = readings.without_parameters().map(Cow::into_owned).find(|path| is_refused(path));
+        // What is refused without its parameters is explained without them.
+        match without.map(Cow::Owned).or_else(|| readings.into_plain()) {
+            Some(path) => self.explain_at(context, &path),
+            None => Explanation::ambiguous(),
+        }
+    }
+
+    fn explain_at(&self, context: &PolicyContext<'_>, path: &str) -> Explanation {
+        let Some(path) = path.strip_prefix('/') else { return Explanation::ambiguous() };
         match self.find(context, path) {
             Found::NoRoute => Explanation::no_route(),
             Found::Nothing => Explanation::nothing(),

@@ -9,11 +9,8 @@ pub(crate) use self::template::Segment;
 pub(crate) use self::template::Template;
 pub(crate) use self::tree::Node;
 
-use std::borrow::Cow;
-
-use crate::spine::path::PathReadings;
-
 /// The path, decoded, when servers agree about it. It begins with a slash.
-pub(crate) fn plain_path(path: &str) -> Option<Cow<'_, str>> {
-    PathReadings::of(path).into_plain().filter(|path| path.starts_with('/'))
+#[cfg(feature = "validate")]
+pub(crate) fn plain_path(path: &str) -> Option<std::borrow::Cow<'_, str>> {
+    crate::spine::path::PathReadings::of(path).into_plain().filter(|path| path.starts_with('/'))
 }
