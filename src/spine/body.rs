@@ -65,6 +65,17 @@ impl<B> ResponseBody<B> {
         }
     }
 
+    /// The same around another body.
+    #[cfg(feature = "cache")]
+    pub(crate) fn map<C>(self, map: impl FnOnce(B) -> C) -> ResponseBody<C> {
+        let kind = match self.kind {
+            Kind::Inner { body } => Kind::Inner { body: map(body) },
+            Kind::Guarded { body, guard } => Kind::Guarded { body: map(body), guard },
+            Kind::Local { data } => Kind::Local { data },
+        };
+        ResponseBody { kind }
+    }
+
     /// An answer of our own, sent as one frame; empty data is no frame at all.
     pub fn local(data: impl Into<Bytes>) -> Self {
         let data = data.into();

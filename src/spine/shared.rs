@@ -9,9 +9,11 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+mod chained;
 mod source;
 mod stream;
 
+pub(crate) use self::chained::Chained;
 pub(crate) use self::stream::{Reader, Sink, Stream};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -34,6 +36,8 @@ pin_project! {
         Inner { #[pin] body: B },
         Stored { data: Option<Bytes>, trailers: Option<Box<HeaderMap>> },
         Read { reader: Reader },
+        // Seldom, and no reason for the others to be larger.
+        Chained { body: Pin<Box<Chained<B>>> },
     }
 }
 
@@ -91,6 +95,20 @@ impl<B> SharedBody<B> {
     }
 }
 
+impl<B> SharedBody<Chained<B>> {
+    /// The same body, of the type that it has without anything around it.
+    pub(crate) fn flattened(self) -> SharedBody<B> {
+        let kind = match self.kind {
+            Kind::Inner { body } => Kind::Chained { body: Box::pin(body) },
+            Kind::Stored { data, trailers } => Kind::Stored { data, trailers },
+            Kind::Read { reader } => Kind::Read { reader },
+            // Nobody chains what is chained; it would end too early, which a reader sees.
+            Kind::Chained { .. } => Kind::Stored { data: None, trailers: None },
+        };
+        SharedBody { kind }
+    }
+}
+
 impl<B> Default for SharedBody<B> {
     fn default() -> Self {
         Self::stored(Bytes::new(), None)
@@ -105,6 +123,7 @@ impl<B> fmt::Debug for SharedBody<B> {
                 write!(f, "SharedBody::stored({} bytes)", data.as_ref().map_or(0, Bytes::len))
             }
             Kind::Read { .. } => f.write_str("SharedBody::read(..)"),
+            Kind::Chained { .. } => f.write_str("SharedBody::chained(..)"),
         }
     }
 }
@@ -120,6 +139,7 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.project().kind.project() {
             KindProjection::Inner { body } => body.poll_frame(cx).map_err(BodyError::Inner),
+            KindProjection::Chained { body } => body.as_mut().poll_frame(cx).map_err(BodyError::Inner),
             KindProjection::Stored { data, trailers } => {
                 let data = data.take().map(Frame::data);
                 Poll::Ready(data.or_else(|| trailers.take().map(|trailers| Frame::trailers(*trailers))).map(Ok))
@@ -138,6 +158,7 @@ where
             Kind::Inner { body } => body.is_end_stream(),
             Kind::Stored { data, trailers } => data.is_none() && trailers.is_none(),
             Kind::Read { reader } => reader.is_end(),
+            Kind::Chained { body } => body.is_end_stream(),
         }
     }
 
@@ -146,6 +167,7 @@ where
             Kind::Inner { body } => body.size_hint(),
             Kind::Stored { data, .. } => SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64)),
             Kind::Read { reader } => reader.size_hint(),
+            Kind::Chained { body } => body.size_hint(),
         }
     }
 }

@@ -2,6 +2,7 @@
 #![cfg(feature = "cache")]
 
 mod coalescing;
+mod completion;
 mod hits;
 #[cfg(feature = "test-util")]
 mod instances;

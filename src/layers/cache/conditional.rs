@@ -134,6 +134,11 @@ pub(super) fn is_confirmed(stored: &HeaderMap, answer: &HeaderMap) -> bool {
     }
 }
 
+/// Whether a tag says that what has it is the same byte for byte (RFC 9110 section 8.8.1).
+pub(super) fn is_strong(tag: &HeaderValue) -> bool {
+    !Tag::of(tag.as_bytes()).is_weak
+}
+
 /// Whether two responses have the same strong entity tag, and so may be put together (RFC 9111 section 3.4).
 pub(super) fn same_strong(one: &HeaderMap, other: &HeaderMap) -> bool {
     match (one.get(header::ETAG), other.get(header::ETAG)) {

@@ -259,6 +259,16 @@ impl Resource {
         self.variants.iter().filter(asked).max_by_key(|entry| (entry.head.part.is_none(), entry.head.date))
     }
 
+    /// The parts of the variant that a request asks for.
+    pub(super) fn parts<'a>(
+        &'a self,
+        request: &'a HeaderMap,
+        purges: &'a Purges,
+    ) -> impl Iterator<Item = &'a Arc<Entry>> + 'a {
+        let is_one = |entry: &&Arc<Entry>| entry.head.part.is_some();
+        self.variants.iter().filter(is_one).filter(|entry| entry.head.selects(request) && entry.head.is_good(purges))
+    }
+
     /// With another variant in it: in the place of those that it replaces, and of the oldest when there are too many.
     pub(super) fn with(held: Option<&Self>, entry: Arc<Entry>, max_variants: usize, purges: &Purges) -> Option<Self> {
         let is_replaced = |held: &Arc<Entry>| {

@@ -76,10 +76,11 @@
 //! | a hit | the stored response, one `Age`, `Cache-Status: rampart; hit; ttl=57` |
 //! | the client has it | 304, from the store too |
 //! | a range of what is stored | 206, or 416 |
+//! | the whole, or a range, of which a part is stored | the rest alone is asked for; `Cache-Status: rampart; fwd=partial; fwd-status=206; stored` |
 //! | went on | `Cache-Status: rampart; fwd=uri-miss; stored`, or `fwd=stale`, `vary-miss`, `request`, `method`, `bypass`, with `fwd-status`, `collapsed`, and why it is not stored |
 //! | `only-if-cached`, and it is not | 504 |
 //! | the origin is gone, and what is stored must be validated | 504 |
-//! | the origin answers 304 to a tag that is not the one it was asked about | 502; the next request asks for all of it |
+//! | the origin answers 304 to a tag that is not the one it was asked about, or sends another part than the one it was asked for | 502; the next request asks for all of it |
 //!
 //! gRPC passes through untouched.
 //!
@@ -104,8 +105,9 @@
 //!   answered for. `s-maxage` forbids what is stale as `proxy-revalidate` does, so beside it `stale-while-revalidate` and
 //!   `stale-if-error` say nothing.
 //! - A 404, 410, 301 or 308 that is not stored ends what was stored; a 401 or 429 does not.
-//! - Several ranges get the whole. Parts are put together by a strong tag, and a part that is all of it is the whole. A
-//!   body that breaks off is not kept.
+//! - Several ranges get the whole. Parts are put together by a strong tag, and a part that is all of it is the whole. Where
+//!   a part is stored and more is wanted, what is missing at one end is asked for with `Range` and `If-Range`; an origin
+//!   whose content has changed answers with all of it. A body that breaks off is not kept.
 //!
 //! # Purging
 //!
@@ -154,6 +156,7 @@
 //! ([`quick_cache`](https://docs.rs/quick_cache), S3-FIFO) keeps what is asked for again when a flood of new keys
 //! comes.
 
+mod completion;
 mod conditional;
 mod core;
 mod decline;

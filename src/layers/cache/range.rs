@@ -54,6 +54,24 @@ impl Part {
     pub(super) const fn touches(self, later: Self) -> bool {
         self.total == later.total && self.start <= later.start && later.start <= self.end
     }
+
+    /// What is missing of this one where another is there; `None` when that is all of it, or nothing, or in two places.
+    pub(super) fn without(self, held: Self) -> Option<Self> {
+        let overlaps = self.total == held.total && held.start < self.end && self.start < held.end;
+        match (overlaps && held.start <= self.start, overlaps && self.end <= held.end) {
+            (true, false) => Some(Self { start: held.end, ..self }),
+            (false, true) => Some(Self { end: held.start, ..self }),
+            _ => None,
+        }
+    }
+
+    /// `Range` that asks for this one.
+    pub(super) fn range(self) -> HeaderValue {
+        let Self { start, end, total } = self;
+        let text =
+            if end == total { format!("bytes={start}-") } else { format!("bytes={start}-{}", end.saturating_sub(1)) };
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("bytes=0-"))
+    }
 }
 
 /// What `416` says of a representation.
@@ -142,6 +160,31 @@ mod tests {
         let empty = HeaderMap::from_iter([(header::RANGE, HeaderValue::from_static("bytes=0-"))]);
         assert_eq!(wanted(&empty, 0), Wanted::Unsatisfiable);
         assert_eq!(wanted(&HeaderMap::new(), 10), Wanted::All);
+    }
+
+    #[test]
+    fn what_is_missing() {
+        let of = |start, end| Part { start, end, total: 10 };
+        for (wanted, held, missing) in [
+            (of(0, 10), of(0, 5), Some((of(5, 10), "bytes=5-"))),
+            (of(0, 10), of(4, 10), Some((of(0, 4), "bytes=0-3"))),
+            (of(2, 8), of(0, 5), Some((of(5, 8), "bytes=5-7"))),
+            (of(2, 8), of(5, 9), Some((of(2, 5), "bytes=2-4"))),
+            (of(2, 8), of(2, 3), Some((of(3, 8), "bytes=3-7"))),
+            // There already, in the middle, beside it, elsewhere, of another length.
+            (of(2, 8), of(2, 8), None),
+            (of(2, 8), of(0, 10), None),
+            (of(2, 8), of(3, 5), None),
+            (of(2, 8), of(8, 10), None),
+            (of(2, 8), of(0, 2), None),
+            (of(2, 8), Part { total: 9, ..of(0, 5) }, None),
+        ] {
+            assert_eq!(
+                wanted.without(held).map(|part| (part, part.range())),
+                missing.map(|(part, text)| (part, text.parse().unwrap())),
+                "{wanted:?} {held:?}"
+            );
+        }
     }
 
     /// RFC 9110 section 14.4.

@@ -13,6 +13,7 @@ use http::{HeaderMap, Method, header};
 use quick_cache::sync::Cache as Table;
 
 use self::keys::{Keys, is_odd};
+use super::completion::Completion;
 use super::directives::RequestDirectives;
 use super::entry::{Entry, Head, Resource};
 use super::flight::Flights;
@@ -292,6 +293,19 @@ impl Core {
             (mine, shared) => mine.or(shared),
         };
         Found { has_variants: entry.is_none() && everybodys.is_some(), entry }
+    }
+
+    /// How what is stored in part becomes what a request wants, where it asks for nothing else than that: by the part that
+    /// leaves the least to ask for.
+    pub(super) fn completion(&self, asked: &Asked) -> Option<Completion> {
+        let refuses = asked.directives.no_store || asked.directives.no_cache;
+        if asked.method != Method::GET || refuses {
+            return None;
+        }
+        let keys = asked.own_key.iter().chain([&asked.shared_key]);
+        let held: Vec<_> = keys.filter_map(|key| self.memory.get(key.as_bytes())).collect();
+        let parts = held.iter().flat_map(|resource| resource.parts(&asked.headers, &self.purges));
+        parts.filter_map(|part| Completion::of(part, &asked.headers)).max_by_key(Completion::held_bytes)
     }
 
     fn marker(&self, key: &Key) -> u64 {

@@ -133,9 +133,12 @@ where
     if let Some(answer) = look_further(&core, &asked, &mut found, &mut lead).await {
         return Ok(answer);
     }
-    let why = why(&core, &asked, &found);
+    // What is whole is asked about.
+    let is_whole = found.entry.as_ref().is_some_and(|entry| entry.head.part.is_none());
+    let completion = if is_whole { None } else { core.completion(&asked) };
+    let why = if completion.is_some() { Forward::Partial } else { why(&core, &asked, &found) };
     let forwarded = Forwarded { collapsed, ..Forwarded::new(why) };
-    let trip = Trip { asked, facts, stale: found.entry, forwarded, lead };
+    let trip = Trip { asked, facts, stale: found.entry, completion, forwarded, lead };
     go(core, service, request, trip).await
 }
 
@@ -220,7 +223,8 @@ pub(super) async fn refresh<S, ReqB, ResB>(
     }
     let forwarded = Forwarded::new(Forward::Stale);
     let is_same = found.entry.as_ref().is_some_and(|entry| entry.head.selects(&asked.headers));
-    let trip = Trip { asked, facts, stale: found.entry.filter(|_| is_same), forwarded, lead };
+    let stale = found.entry.filter(|_| is_same);
+    let trip = Trip { asked, facts, stale, completion: None, forwarded, lead };
     let deadline = core.clock.sleep(MAX_REFRESH);
     let work = async {
         if let Ok(answer) = go(core, service, Request::from_parts(parts, body), trip).await {
@@ -288,6 +292,10 @@ where
     let is_validation = stale.is_some();
     if let Some(stale) = stale {
         ask_for_news(&mut parts.headers, stale);
+    }
+    trip.completion = trip.completion.filter(|completion| completion.held().head.is_good(&core.purges));
+    if let Some(completion) = &trip.completion {
+        completion.ask(&mut parts.headers);
     }
     let nonce = settle::nonce_of(&parts.extensions);
     // A stale response is better than none where it may be used, so a service that is not ready is one that failed.

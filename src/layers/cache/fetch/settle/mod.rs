@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, Response, StatusCode, header};
 use http_body::Body;
 
+use super::super::completion::Completion;
 use super::super::conditional;
 use super::super::core::{Core, Ready, Shared};
 use super::super::decline::Decline;
@@ -25,16 +26,20 @@ use super::super::tier;
 use super::Leading;
 use super::keep::keep;
 use crate::spine::body::ResponseBody;
+use crate::spine::event::Origin;
+use crate::spine::problem::{Problem, ProblemKind};
 use crate::spine::rejection::Rejection;
 use crate::spine::request::RequestFacts;
 use crate::spine::response::ResponseView;
-use crate::spine::shared::SharedBody;
+use crate::spine::shared::{Chained, SharedBody};
 
 /// A request on its way.
 pub(in super::super) struct Trip {
     pub(in super::super) asked: Asked,
     pub(in super::super) facts: RequestFacts,
     pub(in super::super) stale: Option<Arc<Entry>>,
+    /// What of a stored part was asked for.
+    pub(in super::super) completion: Option<Completion>,
     pub(in super::super) forwarded: Forwarded,
     pub(in super::super) lead: Option<Leading>,
 }
@@ -101,6 +106,9 @@ where
     {
         return Ok(confirmed(core, trip, &stale, &response, &asking, moments));
     }
+    if let Some(completion) = trip.completion.take() {
+        return Ok(completed(core, trip, &completion, response, asking, moments));
+    }
     if trip.asked.method == Method::HEAD {
         return Ok(head_answered(core, trip, response, &asking, moments));
     }
@@ -143,6 +151,42 @@ fn fall_back<B>(
     }
 }
 
+/// RFC 9111 section 3.4: the rest of what is stored in part. An origin that has other content by now sends all of it.
+fn completed<B>(
+    core: &Arc<Core>,
+    mut trip: Trip,
+    completion: &Completion,
+    response: Response<B>,
+    asking: Asking,
+    moments: Moments,
+) -> Answer<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Send + 'static,
+{
+    let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
+    if is_part && completion.is_answered_by(response.headers()) {
+        trip.forwarded.status = Some(206);
+        let (before, after) = completion.around();
+        let (mut parts, body) = response.into_parts();
+        (parts.status, parts.headers) = completion.head(&parts.headers, moments);
+        let response = Response::from_parts(parts, Chained::new(before, body, after));
+        return answered(core, trip, response, asking, moments).map(|body| body.map(SharedBody::flattened));
+    }
+    if is_part || response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+        // Neither what was asked for nor all of it. The next request asks for all of it.
+        forget(core, completion.held());
+        return refused(core, &trip.facts, "The origin sent another part of the response than it was asked for.");
+    }
+    answered(core, trip, response, asking, moments)
+}
+
+/// The origin's answer fits nothing that it was asked.
+fn refused<B>(core: &Core, facts: &RequestFacts, why: &'static str) -> Answer<B> {
+    let problem = Problem::new(ProblemKind::BadGateway).detail(why);
+    core.refuser.refuse(Rejection::new(Origin::Cache, problem), facts)
+}
+
 /// RFC 9111 section 4.3.3: 304, and what is stored is good again.
 fn confirmed<B, C>(
     core: &Arc<Core>,
@@ -157,9 +201,7 @@ fn confirmed<B, C>(
     if !conditional::is_confirmed(&stale.head.headers, response.headers()) {
         // RFC 9111 section 4.3.4: nothing that is stored is what it speaks of. The next request asks for all of it.
         forget(core, stale);
-        let problem = crate::spine::problem::Problem::new(crate::spine::problem::ProblemKind::BadGateway)
-            .detail("The origin confirmed another response than it was asked about.");
-        return core.refuser.refuse(Rejection::new(crate::spine::event::Origin::Cache, problem), &facts);
+        return refused(core, &facts, "The origin confirmed another response than it was asked about.");
     }
     let told = storable::Answer {
         status: response.status(),
@@ -276,7 +318,7 @@ where
         begun: asking.begun,
     };
     let judged = decide(core, &asked, &told, &body, asking.nonce.as_ref());
-    let status = Some(parts.status.as_u16()).filter(|_| asking.is_validation);
+    let status = forwarded.status.or_else(|| asking.is_validation.then_some(parts.status.as_u16()));
     let forwarded = Forwarded { status, is_stored: judged.is_ok(), ..forwarded };
     match judged {
         Err(decline) => {

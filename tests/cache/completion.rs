@@ -1,0 +1,334 @@
+//! What is stored in part is completed by asking for the rest (RFC 9111 section 3.4).
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::BodyExt as _;
+use proptest::prelude::*;
+use tower::ServiceExt as _;
+
+use crate::support::*;
+
+const FRESH: (&str, &str) = ("cache-control", "max-age=60");
+
+/// A content with a strong tag, whose origin knows ranges.
+fn part_of(content: &str, tag: &str, request: &Request<()>) -> Response<Fed> {
+    let holds = request.headers().get("if-range").is_none_or(|condition| condition.to_str().unwrap() == tag);
+    let range = request.headers().get("range").filter(|_| holds).map(|range| range.to_str().unwrap().to_owned());
+    let (mut from, mut to) = (0, content.len());
+    if let Some(range) = &range {
+        let (first, last) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+        if first.is_empty() {
+            from = content.len().saturating_sub(last.parse().unwrap());
+        } else {
+            from = first.parse().unwrap();
+            to = if last.is_empty() { to } else { to.min(last.parse::<usize>().unwrap() + 1) };
+        }
+    }
+    let body = full(content[from..to].to_owned());
+    let mut response = Response::builder().header(FRESH.0, FRESH.1).header("etag", tag);
+    if range.is_some() {
+        response = response.status(206).header("content-range", format!("bytes {from}-{}/{}", to - 1, content.len()));
+    }
+    // RFC 9110 section 15.3.7: what the client has, a 206 to a condition does not repeat.
+    if range.is_none() || request.headers().get("if-range").is_none() {
+        response = response.header("content-type", "text/plain");
+    }
+    response.header("content-length", (to - from).to_string()).body(body).unwrap()
+}
+
+fn digits() -> Origin {
+    Origin::new(|request| part_of("0123456789", "\"a\"", request))
+}
+
+#[tokio::test]
+async fn the_rest_is_asked_for_and_the_whole_is_answered() {
+    for (stored, rest) in [("bytes=0-4", "bytes=5-"), ("bytes=-3", "bytes=0-6")] {
+        let setup = setup(&digits());
+        setup.get_with("http://a/x", &[("range", stored)]).await;
+        let all = setup.get("http://a/x").await;
+        assert_eq!((all.status.as_u16(), &*all.body), (200, &b"0123456789"[..]), "{stored}");
+        assert_eq!(all.cache_status(), "rampart; fwd=partial; fwd-status=206; stored");
+        assert_eq!((all.field("content-range"), all.field("content-length")), (None, Some("10")));
+        assert_eq!(all.field("content-type"), Some("text/plain"), "as it is stored");
+        let asked = setup.origin.asked(1);
+        assert_eq!(asked["range"], rest);
+        assert_eq!(asked["if-range"], "\"a\"");
+        let hit = setup.get("http://a/x").await;
+        assert_eq!((hit.is_hit(), &*hit.body, setup.origin.calls()), (true, &b"0123456789"[..], 2));
+    }
+}
+
+#[tokio::test]
+async fn a_range_is_completed_too() {
+    let setup = setup(&digits());
+    setup.get_with("http://a/x", &[("range", "bytes=2-4")]).await;
+    let got = setup.get_with("http://a/x", &[("range", "bytes=3-7")]).await;
+    assert_eq!(
+        (got.status.as_u16(), &*got.body, got.field("content-range")),
+        (206, &b"34567"[..], Some("bytes 3-7/10"))
+    );
+    assert_eq!(got.field("content-length"), Some("5"));
+    assert_eq!(setup.origin.asked(1)["range"], "bytes=5-7");
+    let got = setup.get_with("http://a/x", &[("range", "bytes=0-3")]).await;
+    assert_eq!(got.body, "0123");
+    assert_eq!(setup.origin.asked(2)["range"], "bytes=0-1");
+    // What was asked for bit by bit is one part now.
+    let got = setup.get_with("http://a/x", &[("range", "bytes=0-7")]).await;
+    assert_eq!((got.is_hit(), &*got.body), (true, &b"01234567"[..]));
+}
+
+/// A stale part is as good as a fresh one, if the origin says that nothing has changed.
+#[tokio::test]
+async fn a_stale_part_is_completed_and_fresh_again() {
+    let setup = setup(&digits());
+    setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
+    setup.wait(100);
+    assert_eq!(setup.get("http://a/x").await.body, "0123456789");
+    assert_eq!(setup.origin.asked(1)["range"], "bytes=5-");
+    assert!(setup.get("http://a/x").await.is_hit());
+}
+
+/// RFC 9110 section 13.1.5: what has changed is sent whole.
+#[tokio::test]
+async fn changed_content_is_never_mixed() {
+    let version = Arc::new(Mutex::new(("0123456789", "\"a\"")));
+    let told = Arc::clone(&version);
+    let setup = setup(&Origin::new(move |request| {
+        let (content, tag) = *told.lock().unwrap();
+        part_of(content, tag, request)
+    }));
+    setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
+    *version.lock().unwrap() = ("abcdefghij", "\"b\"");
+    let all = setup.get("http://a/x").await;
+    assert_eq!((all.status.as_u16(), &*all.body, all.field("etag")), (200, &b"abcdefghij"[..], Some("\"b\"")));
+    assert_eq!(all.cache_status(), "rampart; fwd=partial; stored");
+    assert!(setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await.body == "abcde");
+}
+
+/// RFC 9110 section 8.8.1: a weak tag, or none, does not say that two parts are of the same bytes.
+#[tokio::test]
+async fn without_a_strong_tag_everything_is_asked_for() {
+    for tag in [("etag", "W/\"a\""), ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")] {
+        let setup = setup(&Origin::new(move |request| match request.headers().get("range") {
+            Some(_) => status(206, &[FRESH, tag, ("content-range", "bytes 0-4/10")], "01234").response(),
+            None => ok(&[FRESH, tag], "0123456789").response(),
+        }));
+        setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
+        assert_eq!(setup.get("http://a/x").await.body, "0123456789");
+        assert!(!setup.origin.asked(1).contains_key("range"));
+    }
+}
+
+/// What an origin must not answer is nobody's response, and nothing is asked of it twice in the same way.
+#[tokio::test]
+async fn an_answer_that_does_not_fit_is_refused() {
+    let tag = ("etag", "\"a\"");
+    for wrong in [
+        status(206, &[FRESH, ("etag", "\"b\""), ("content-range", "bytes 5-9/10")], "fghij"),
+        status(206, &[FRESH, tag, ("content-range", "bytes 6-9/10")], "6789"),
+        status(206, &[FRESH, tag, ("content-range", "bytes 5-9/11")], "56789"),
+        status(206, &[FRESH, tag], "56789"),
+        status(416, &[tag, ("content-range", "bytes */5")], ""),
+    ] {
+        let told = wrong.clone();
+        let setup = setup(&Origin::new(move |request| match request.headers().get("range") {
+            Some(range) if range == "bytes=0-4" => {
+                status(206, &[FRESH, tag, ("content-range", "bytes 0-4/10")], "01234").response()
+            }
+            Some(_) => told.response(),
+            None => ok(&[FRESH, tag], "0123456789").response(),
+        }));
+        setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
+        assert_eq!(setup.get("http://a/x").await.status, 502, "{wrong:?}");
+        assert_eq!(setup.get("http://a/x").await.body, "0123456789", "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_goes_wrong_elsewhere_passes_and_the_part_stays() {
+    let answers = [
+        status(206, &[FRESH, ("etag", "\"a\""), ("content-range", "bytes 0-4/10")], "01234"),
+        status(503, &[], "later"),
+        status(206, &[FRESH, ("etag", "\"a\""), ("content-range", "bytes 5-9/10")], "56789"),
+    ];
+    let setup = setup(&Origin::in_turn(answers));
+    setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
+    assert_eq!(setup.get("http://a/x").await.status, 503);
+    assert!(setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await.is_hit());
+    assert_eq!(setup.get("http://a/x").await.body, "0123456789");
+}
+
+/// Who asks for something else gets what the origin says, and not what is pieced together.
+#[tokio::test]
+async fn other_requests_go_on_as_they_are() {
+    for fields in [
+        &[("cache-control", "no-cache")][..],
+        &[("cache-control", "no-store")],
+        &[("if-none-match", "\"b\"")],
+        &[("range", "bytes=0-1,6-7")],
+        &[("range", "bytes=7-")],
+        &[("range", "bytes=0-7"), ("if-range", "\"a\"")],
+    ] {
+        let setup = setup(&Origin::new(|request| match request.headers().get("range") {
+            Some(range) if range == "bytes=0-4" => {
+                status(206, &[FRESH, ("etag", "\"a\""), ("content-range", "bytes 0-4/10")], "01234").response()
+            }
+            _ => ok(&[FRESH, ("etag", "\"b\"")], "abcdefghij").response(),
+        }));
+        setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
+        setup.get_with("http://a/x", fields).await;
+        let asked = setup.origin.asked(1);
+        for name in ["range", "if-range"] {
+            let sent = fields.iter().find(|(field, _)| *field == name).map(|(_, value)| *value);
+            assert_eq!(asked.get(name).map(|value| value.to_str().unwrap()), sent, "{fields:?}");
+        }
+    }
+}
+
+/// A body that breaks off is broken for whoever reads it, and completes nothing.
+#[tokio::test]
+async fn a_rest_that_breaks_off() {
+    let feeders = Arc::new(Mutex::new(Vec::new()));
+    let made = Arc::clone(&feeders);
+    let setup = setup(&Origin::new(move |request| {
+        let response = part_of("0123456789", "\"a\"", request);
+        if request.headers()["range"] == "bytes=0-4" {
+            return response;
+        }
+        let (feeder, body) = fed();
+        made.lock().unwrap().push(feeder);
+        response.map(|_| body)
+    }));
+    setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
+    for fails in [true, false] {
+        let response = setup.service.clone().oneshot(request("GET", "http://a/x", &[])).await.unwrap();
+        let mut body = response.into_body();
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "01234", "what is there comes at once");
+        let feeder = feeders.lock().unwrap().pop().unwrap();
+        feeder.send(Ok(Frame::data(Bytes::from("56")))).unwrap();
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "56");
+        if fails {
+            feeder.send(Err(Torn)).unwrap();
+            assert!(body.frame().await.unwrap().is_err());
+        } else {
+            feeder.send(Ok(Frame::data(Bytes::from("789")))).unwrap();
+            drop(feeder);
+            assert_eq!(body.collect().await.unwrap().to_bytes(), "789");
+        }
+    }
+    assert!(setup.get("http://a/x").await.is_hit());
+    assert_eq!(setup.origin.calls(), 3);
+}
+
+/// Those who ask at the same time share what is pieced together.
+#[tokio::test]
+async fn a_herd_asks_for_the_rest_once() {
+    let (origin, gate) = digits().gated();
+    gate.add_permits(1);
+    let setup = setup(&origin);
+    setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
+    let herd: Vec<_> =
+        (0..20).map(|_| tokio::spawn(setup.service.clone().oneshot(request("GET", "http://a/x", &[])))).collect();
+    settled().await;
+    gate.add_permits(1);
+    for one in herd {
+        assert_eq!(collect(one.await.unwrap().unwrap()).await.body, "0123456789");
+    }
+    assert_eq!(setup.origin.calls(), 2);
+}
+
+#[tokio::test]
+async fn a_part_that_was_purged_is_not_used() {
+    let setup = setup(&digits());
+    setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
+    setup.cache.purge_all();
+    assert_eq!(setup.get("http://a/x").await.body, "0123456789");
+    assert!(!setup.origin.asked(1).contains_key("range"));
+}
+
+/// What may not be stored any more is pieced together for this one request.
+#[tokio::test]
+async fn a_rest_that_is_not_to_be_stored() {
+    let answers = [
+        status(206, &[FRESH, ("etag", "\"a\""), ("content-range", "bytes 5-9/10")], "56789"),
+        status(206, &[("cache-control", "no-store"), ("etag", "\"a\""), ("content-range", "bytes 0-4/10")], "01234"),
+    ];
+    let setup = setup(&Origin::in_turn(answers));
+    setup.get_with("http://a/x", &[("range", "bytes=5-")]).await;
+    let all = setup.get("http://a/x").await;
+    assert_eq!((all.status.as_u16(), &*all.body, all.field("content-length")), (200, &b"0123456789"[..], Some("10")));
+    assert!(all.cache_status().contains("fwd=partial; fwd-status=206; detail=no-store"), "{}", all.cache_status());
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Get,
+    Range(usize, usize),
+    Last(usize),
+    Change,
+    Wait,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        3 => Just(Act::Get),
+        6 => (0..30_usize, 1..30_usize).prop_map(|(from, length)| Act::Range(from, from + length - 1)),
+        2 => (1..30_usize).prop_map(Act::Last),
+        1 => Just(Act::Change),
+        1 => Just(Act::Wait),
+    ]
+}
+
+fn content(version: usize) -> String {
+    (0..30).map(|at| char::from(b'a' + u8::try_from((at * 7 + version * 11) % 26).unwrap())).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is asked for in whatever order: each answer is of one version, and is what its own fields say it is.
+    #[test]
+    fn an_answer_is_of_one_version(acts in proptest::collection::vec(act(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let version = Arc::new(Mutex::new(0_usize));
+            let told = Arc::clone(&version);
+            let setup = setup(&Origin::new(move |request| {
+                let version = *told.lock().unwrap();
+                part_of(&content(version), &format!("\"{version}\""), request)
+            }));
+            for act in acts {
+                let range = match act {
+                    Act::Change => { *version.lock().unwrap() += 1; continue }
+                    Act::Wait => { setup.wait(61); continue }
+                    Act::Get => None,
+                    Act::Range(from, to) => Some(format!("bytes={from}-{to}")),
+                    Act::Last(length) => Some(format!("bytes=-{length}")),
+                };
+                let fields: Vec<_> = range.iter().map(|range| ("range", range.as_str())).collect();
+                let got = setup.get_with("http://a/x", &fields).await;
+                let of: usize = got.field("etag").unwrap().trim_matches('"').parse().unwrap();
+                let all = content(of);
+                let (from, to) = match got.field("content-range") {
+                    None => (0, 30),
+                    Some(range) => {
+                        let (from, to) = range.strip_prefix("bytes ").unwrap().strip_suffix("/30").unwrap().split_once('-').unwrap();
+                        (from.parse::<usize>().unwrap(), to.parse::<usize>().unwrap() + 1)
+                    }
+                };
+                prop_assert_eq!(got.status.as_u16(), if got.field("content-range").is_some() { 206 } else { 200 });
+                prop_assert_eq!(&*got.body, all[from..to].as_bytes());
+                if let Some(Act::Range(first, last)) = range.as_ref().map(|_| &act) {
+                    if got.status == 206 {
+                        prop_assert_eq!((from, to), (*first, 30.min(last + 1)));
+                    }
+                }
+                prop_assert_eq!(got.field("content-length").map(|length| length.parse::<usize>().unwrap()), Some(to - from));
+            }
+            Ok(())
+        })?;
+    }
+}
