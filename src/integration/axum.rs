@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
-#[cfg(any(feature = "json-schema", feature = "security-headers"))]
 use std::sync::atomic::AtomicBool;
 
 #[cfg(any(feature = "_auth", feature = "validate"))]
@@ -12,8 +11,8 @@ use ::axum::extract::{ConnectInfo, MatchedPath};
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
-use http::Extensions;
 use http::request::Parts;
+use http::{Extensions, header};
 
 use crate::spine::event::Origin;
 use crate::spine::identity::Identity;
@@ -66,8 +65,23 @@ impl<S: Sync> FromRequestParts<S> for Identity {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let found = parts.extensions.get::<Self>().cloned();
-        found.ok_or_else(|| ExtractorRejection::new(parts, Problem::new(ProblemKind::Unauthenticated)))
+        found.ok_or_else(|| unauthenticated(parts))
     }
+}
+
+/// The refusal of a handler that asks for a caller whom nobody has found out. One with a credential was looked at by nobody.
+fn unauthenticated(parts: &Parts) -> ExtractorRejection {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    let is_known = parts.extensions.get::<Identity>().is_some();
+    if !is_known && parts.headers.contains_key(header::AUTHORIZATION) {
+        crate::spine::event::fault_once(
+            &SAID,
+            Origin::Custom("axum_extractor"),
+            "caller_missing",
+            "a handler asks who the caller is, and no layer that authenticates stands outside it",
+        );
+    }
+    ExtractorRejection::new(parts, Problem::new(ProblemKind::Unauthenticated))
 }
 
 /// The caller, or nobody.
@@ -86,7 +100,7 @@ impl<C: Send + Sync + 'static, S: Sync> FromRequestParts<S> for crate::layers::a
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let found = parts.extensions.get::<Self>().cloned();
-        found.ok_or_else(|| ExtractorRejection::new(parts, Problem::new(ProblemKind::Unauthenticated)))
+        found.ok_or_else(|| unauthenticated(parts))
     }
 }
 

@@ -9,6 +9,16 @@ pub trait Describe: Send + Sync + 'static {
     /// What it is set to at the moment, without secrets; `None` when it does nothing.
     fn describe(&self) -> Option<String>;
 
+    /// Whether it refuses whom nobody knows.
+    fn refuses_strangers(&self) -> bool {
+        false
+    }
+
+    /// A rule by which strangers may pass.
+    fn public_rule(&self) -> Option<String> {
+        None
+    }
+
     /// The names by which clients tell quotas apart.
     fn policies(&self) -> Vec<String> {
         Vec::new()

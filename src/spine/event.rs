@@ -132,6 +132,20 @@ pub(crate) fn credential_refused(origin: Origin, reason: &dyn std::fmt::Display)
     report!(debug, origin, event = "authn_token_refused", "{reason}");
 }
 
+/// Says once that tokens may be of another kind than the issuer is said to send. Any stranger can bring it about.
+#[cfg(feature = "_auth")]
+pub(crate) fn token_of_another_kind(said: &AtomicBool, origin: Origin, fault: &dyn std::fmt::Display) {
+    if !said.swap(true, Ordering::Relaxed) {
+        report!(
+            warn,
+            origin,
+            event = "token_of_another_kind",
+            "a token was refused: {fault}. Unless it is said, tokens are access tokens of RFC 9068, with `typ: at+jwt`, \
+             `client_id`, `iat` and `jti`; for an issuer that sends others say `.profile(Profile::AnyJwt)`. This is said once"
+        );
+    }
+}
+
 /// Says why nobody can tell whether a credential is good, as far as the sampler lets it: strangers bring it about.
 #[cfg(all(feature = "_auth", feature = "introspection"))]
 pub(crate) fn credential_unverifiable(

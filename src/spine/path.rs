@@ -13,7 +13,8 @@ pub(crate) use self::readings::PathReadings;
 use self::readings::{Escapes, decode};
 use crate::spine::config::ConfigError;
 
-/// A pattern for request paths: `*` is one segment, `**` any number of them, none included.
+/// A pattern for request paths: `*` is one segment, `**` any number of them, none included. As routers write it, `{id}` is one
+/// segment too, and `{*rest}` any number.
 ///
 /// Percent-escapes are decoded on both sides, and a slash at the end makes no difference. `/api/**` matches `/api` too.
 /// A path with dot segments, `//`, `%2F`, `%5C` or `%00` is matched in every reading that a server may have of it, one with
@@ -147,6 +148,12 @@ impl FromStr for PathPattern {
                 "." | ".." => Err(refuse("has a dot segment")),
                 "**" => Ok(Segment::Any),
                 "*" => Ok(Segment::One),
+                // What no path holds would match nothing, and a limit on it would limit nobody.
+                _ if segment.starts_with(':') => {
+                    Err(ConfigError::new("paths", text, "has a parameter with a colon", COLON))
+                }
+                _ if segment.contains(['{', '}']) => parameter(segment)
+                    .ok_or_else(|| refuse("mixes a parameter with text in one segment, or does not name it")),
                 _ if segment.contains('*') => Err(refuse("mixes `*` with text in one segment")),
                 _ => decode(segment.as_bytes(), Escapes::ALL_LITERAL)
                     .map(|literal| Segment::Literal(literal.into()))
@@ -155,6 +162,16 @@ impl FromStr for PathPattern {
             .collect::<Result<_, _>>()?;
         Ok(Self { text: text.into(), segments: segments.into() })
     }
+}
+
+const COLON: &str = "write `*` or `{id}` for one segment; a colon that is meant is `%3A`";
+
+/// What routers write for `*` and `**`.
+fn parameter(segment: &str) -> Option<Segment> {
+    let inner = segment.strip_prefix('{')?.strip_suffix('}')?;
+    let (name, made) = inner.strip_prefix('*').map_or((inner, Segment::One), |name| (name, Segment::Any));
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name.then_some(made)
 }
 
 impl fmt::Display for PathPattern {

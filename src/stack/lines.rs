@@ -47,12 +47,24 @@ impl Lines {
 
     /// The names by which clients tell the quotas of a place apart.
     pub(super) fn policies(&self, rank: usize) -> Vec<String> {
-        let at = |line: &&Line| line.rank == rank;
-        self.0
-            .iter()
-            .filter(at)
-            .flat_map(|line| if let What::Ours(layer) = &line.what { layer.policies() } else { Vec::new() })
-            .collect()
+        self.ours_at(rank).flat_map(Describe::policies).collect()
+    }
+
+    /// Whether what stands in a place refuses whom nobody knows.
+    pub(super) fn refuses_strangers(&self, rank: usize) -> bool {
+        self.ours_at(rank).any(Describe::refuses_strangers)
+    }
+
+    /// A rule of what stands in a place, by which strangers may pass.
+    pub(super) fn public_rule(&self, rank: usize) -> Option<String> {
+        self.ours_at(rank).find_map(Describe::public_rule)
+    }
+
+    fn ours_at(&self, rank: usize) -> impl Iterator<Item = &dyn Describe> {
+        self.0.iter().filter(move |line| line.rank == rank).filter_map(|line| match &line.what {
+            What::Ours(layer) => Some(&**layer),
+            What::Foreign(_) | What::Said(_) => None,
+        })
     }
 
     /// The names of places where something stands that does something.

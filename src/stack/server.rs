@@ -335,8 +335,8 @@ impl<S> Stack<S> {
     ///
     /// # Errors
     ///
-    /// The authentication layer knows nobody, and something behind it asks for callers; both limiters have a policy of one
-    /// name.
+    /// The authentication layer knows nobody, and something behind it asks for callers; it refuses strangers, and a rule is
+    /// for them; both limiters have a policy of one name.
     pub fn build(self) -> Result<StackLayer<S::Layers>, ConfigError>
     where
         S: Places + At<place::Auth> + At<place::RateLimitByIdentity> + At<place::Authz>,
@@ -358,6 +358,12 @@ impl<S> Stack<S> {
                 const MEND: &str = "give `auth` a layer that knows a credential, or take this one away";
                 return Err(ConfigError::new(setting, "", BREACH, MEND));
             }
+        }
+        if let Some(rule) = lines.public_rule(place::Authz::RANK).filter(|_| lines.refuses_strangers(place::Auth::RANK))
+        {
+            const BREACH: &str = "lets strangers pass, and the authentication layer refuses them";
+            const MEND: &str = "say `.optional(true)` to `Auth`: the rules then decide who must be known";
+            return Err(ConfigError::new("authz, public rule", rule, BREACH, MEND));
         }
         Ok(self.building.build())
     }

@@ -92,12 +92,13 @@ fn keys_can_be_replaced_and_never_by_nothing() {
 #[test]
 fn weak_settings_are_errors() {
     let named = |issuer: Issuer| JwtVerifier::new([issuer]).unwrap_err().to_string();
-    let sound = || Issuer::new("i").audience("a").algorithms([Algorithm::EdDsa]);
+    let sound = || Issuer::new("i").audience("a").algorithms([Algorithm::EdDsa]).keys(Keys::none());
     assert!(JwtVerifier::new([sound()]).is_ok());
     for (issuer, message) in [
         (Issuer::new("").audience("a").algorithms([Algorithm::EdDsa]), "issuer ``, name: is missing"),
         (Issuer::new("i").algorithms([Algorithm::EdDsa]), "issuer `i`, audience: is missing"),
         (Issuer::new("i").audience("a"), "issuer `i`, algorithms: are missing"),
+        (Issuer::new("i").audience("a").algorithms([Algorithm::EdDsa]), "issuer `i`, keys: are missing; give `.keys("),
         (
             sound().algorithms([Algorithm::Hs256, Algorithm::Rs256]),
             "issuer `i`, algorithms: mix secrets and public keys",

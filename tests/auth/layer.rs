@@ -9,11 +9,11 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::json;
 use tower::{Layer, ServiceExt as _, service_fn};
-use tower_rampart::auth::{Algorithm, Auth, AuthLayer, Issuer, JwtVerifier};
+use tower_rampart::auth::{Algorithm, Auth, AuthLayer, Issuer, JwtVerifier, Keys};
 use tower_rampart::{Challenge, Clock, ClockHand, Identity, ResponseBody};
 
 use crate::api_key::keys;
-use crate::support::{NOW, good_token, now, token_with, verifier};
+use crate::support::{NOW, good_token, now, token_headed, token_with, verifier};
 
 /// A clock that shows the tests' present.
 pub(crate) fn clock() -> (Clock, ClockHand) {
@@ -177,8 +177,8 @@ fn time_ends_a_token() {
 
 #[test]
 fn without_keys_it_is_the_servers_fault() {
-    let keyless =
-        JwtVerifier::new([Issuer::new("https://idp.example/").audience("api").algorithms([Algorithm::Hs256])]).unwrap();
+    let issuer = Issuer::new("https://idp.example/").audience("api").algorithms([Algorithm::Hs256]);
+    let keyless = JwtVerifier::new([issuer.keys(Keys::none())]).unwrap();
     let layer = Auth::new().jwt(keyless).with_clock(clock().0).build().unwrap();
     let answer = send(&layer, bearer(&good_token()));
     assert_eq!((answer.status().as_u16(), field(answer.headers(), "retry-after")), (503, "5"));
@@ -218,6 +218,22 @@ fn nothing_that_is_logged_or_printed_holds_a_credential() {
     let text = log.text();
     assert!(text.contains("authn_token_refused") && text.contains("authn_login_fail"), "{text}");
     assert!(!text.contains("s3cret") && !text.contains("eyJ"), "{text}");
+}
+
+/// Whoever's tokens are ordinary JWTs is told once what to say.
+#[test]
+fn tokens_of_another_kind_are_reported_once() {
+    meet_call_sites_from_anywhere();
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let layer = both().build().unwrap();
+        for _ in 0..3 {
+            assert_eq!(send(&layer, bearer(&token_headed(json!({ "alg": "HS256", "typ": "JWT" })))).status(), 401);
+        }
+    });
+    let text = log.text();
+    assert_eq!(text.matches("say `.profile(Profile::AnyJwt)`").count(), 1, "{text}");
 }
 
 /// With a single subscriber tracing asks the thread that first meets a call site, which may be another test's, and

@@ -152,3 +152,38 @@ fn a_table_can_be_replaced_at_run_time() {
     assert_eq!(send(&layer, Method::GET, "/polls", None).status(), 401);
     assert_eq!(send(&AuthzLayer::empty(), Method::GET, "/anything", None).status(), 200);
 }
+
+/// A stack whose authentication layer stands on the wrong side is told so.
+#[test]
+fn a_credential_without_a_caller_is_reported_once() {
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let log = Log::default();
+    let writer = log.clone();
+    // A second subscriber, or call sites would ask the first thread alone that met them.
+    let _other = tracing::Dispatch::new(tracing_subscriber::registry());
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let layer = layer();
+        let post = || Request::post("/polls");
+        assert_eq!(answer(&layer, post().body(()).unwrap()).status(), 401);
+        for _ in 0..2 {
+            let request = post().header("authorization", "Bearer s3cret").body(()).unwrap();
+            assert_eq!(answer(&layer, request).status(), 401);
+        }
+    });
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.matches("put the layer that authenticates outside").count(), 1, "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
+}

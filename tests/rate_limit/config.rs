@@ -102,7 +102,7 @@ fn errors_name_file_line_key_value_and_mend() {
         ),
         (
             "quota = 5\nwindow = \"1m\"\nkey = \"subject\"\n",
-            "app.toml:4: rate_limit.key: `subject` invalid type: string \"subject\"; write a list in brackets",
+            "app.toml:4: rate_limit.key: `subject` is one string; write a list: `[\"subject\"]`",
         ),
         (
             "quota = 5\nkind = \"concurrent\"\ncount_status = [401]\n",

@@ -34,7 +34,10 @@ fn an_error_names_file_line_key_value_and_mend() {
             "[client_ip]\nipv6_prefix = 0\n",
             "app.toml:2: client_ip.ipv6_prefix: `0` is no prefix length; write 64, or another from 1 to 128",
         ),
-        ("client_ip = { header = 5 }\n", "app.toml:1: client_ip.header: `5` invalid type: integer `5`; write a string"),
+        (
+            "client_ip = { header = 5 }\n",
+            "app.toml:1: client_ip.header: `5` is a number; write it in quotes, a time or size with its unit: `\"60s\"`, `\"64KiB\"`",
+        ),
         ("lisen = \"a\"\n", "app.toml:1: lisen: `lisen` is no known key; use one of `listen`, `client_ip`"),
         (
             "[client_ip]\ntrusted_proxy = []\n",
@@ -46,6 +49,28 @@ fn an_error_names_file_line_key_value_and_mend() {
         let told = told.replace(", `security_headers`", "");
         assert_eq!(told, expected);
     }
+}
+
+/// What is found when a layer is made of a table has the line of what it speaks of.
+#[test]
+fn what_is_found_later_has_a_line_too() {
+    let text = "listen = \"a\"\n\n[client_ip]\nheader = \"forwarded\"\n[[rule]]\npath = \"/\"\n[[rules]]\na = 1\n[[rules]]\na = 2\n";
+    for (setting, line) in [
+        ("listen", Some(1)),
+        ("client_ip", Some(3)),
+        ("client_ip.header", Some(4)),
+        ("client_ip.header.deeper", Some(4)),
+        ("client_ip, header", Some(4)),
+        ("rule.path", Some(6)),
+        ("rules.a", Some(7)),
+        ("elsewhere", None),
+        ("", None),
+    ] {
+        let error = config::locate(tower_rampart::ConfigError::new(setting, "", "is bad", "mend it"), text, "app.toml");
+        assert_eq!(error.line(), line, "{setting}");
+    }
+    let placed = tower_rampart::ConfigError::new("listen", "", "is bad", "mend it").at("other.toml", 9);
+    assert_eq!(config::locate(placed, text, "app.toml").line(), Some(9));
 }
 
 #[test]

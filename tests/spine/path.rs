@@ -12,6 +12,8 @@ fn a_star_is_a_segment_and_two_are_any_number() {
     for (text, matched, others) in [
         ("/", &["/", ""][..], &["/a"][..]),
         ("/login", &["/login", "/login/", "/log%69n"], &["/", "/logins", "/login/x", "/Login"]),
+        ("/a/{id}/c", &["/a/b/c"], &["/a/c", "/a/b/b/c"]),
+        ("/a/{*rest}", &["/a", "/a/b/c"], &["/b"]),
         ("/a/*/c", &["/a/b/c"], &["/a/c", "/a/b/b/c", "/a/b"]),
         ("/api/**", &["/api", "/api/", "/api/a", "/api/a/b"], &["/", "/apis", "/v1/api"]),
         ("/**", &["/", "", "/a", "/a/b/c", "*"], &[]),
@@ -93,6 +95,9 @@ fn patterns_that_cannot_be_are_named() {
         ("/a*", "mixes `*` with text in one segment"),
         ("/a?b", "holds what no path holds"),
         ("/a b", "holds what no path holds"),
+        ("/a/:id", "has a parameter with a colon"),
+        ("/a/{id}.json", "mixes a parameter with text in one segment, or does not name it"),
+        ("/a/{}", "mixes a parameter with text in one segment, or does not name it"),
         ("/%4", "has a malformed escape"),
     ] {
         assert_eq!(text.parse::<PathPattern>().unwrap_err().breach(), breach, "{text}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 use tower_rampart::auth::{Algorithm, ApiKeys, Auth, AuthLayer, Issuer, JwtVerifier, KeySet, VerifyingKey};
-use tower_rampart::authz::{AuthzLayer, PolicyTable};
+use tower_rampart::authz::{AuthzLayer, PolicyTable, Rule};
 use tower_rampart::cache::Cache;
 use tower_rampart::deadline::Deadlines;
 use tower_rampart::key::ClientIp;
@@ -96,6 +96,12 @@ fn who_asks_for_callers_needs_somebody_who_finds_out() {
     let twice = Stack::new().auth(auth()).rate_limit_by_address(limit("a", 1)).rate_limit_by_identity(limit("a", 2));
     let error = told(twice.build().unwrap_err());
     assert!(error.starts_with("rate limit by identity: `a` is the name of a policy by address"), "{error}");
+    // A rule for strangers, whom nobody lets come that far.
+    let public = || AuthzLayer::new(PolicyTable::new().add_rule(Rule::public("home", "/")).build().unwrap());
+    let error = told(Stack::new().auth(auth()).authz(public()).build().unwrap_err());
+    assert!(error.starts_with("authz, public rule: `home` lets strangers pass"), "{error}");
+    let lenient = Auth::new().api_keys(ApiKeys::default()).optional(true).build().unwrap();
+    let _ = Stack::new().auth(lenient).authz(public()).build().unwrap();
     // What asks nobody needs nobody, and what is found out elsewhere is found out.
     let _ = empty().authz(AuthzLayer::empty()).build().unwrap();
     let _ = Stack::new().auth(auth()).authz(authz()).build().unwrap();

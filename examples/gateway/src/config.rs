@@ -105,17 +105,24 @@ const MAX_FILE_BYTES: u64 = 4 << 20;
 impl Loaded {
     /// Reads the file, then the flags, then the files that the configuration names.
     pub fn read(flags: &Flags) -> Result<Self, ConfigError> {
-        let mut config = match &flags.config {
-            Some(file) => config::parse::<Config>(&read_file(file)?, &file.to_string_lossy())?,
-            None => Config { security_headers: Some(SecurityHeadersConfig::default()), ..Config::default() },
+        let Some(file) = &flags.config else {
+            let headers = Some(SecurityHeadersConfig::default());
+            return Self::of(Config { security_headers: headers, ..Config::default() }, flags, Path::new(""));
         };
+        let (text, name) = (read_file(file)?, file.to_string_lossy());
+        let base = file.parent().unwrap_or_else(|| Path::new(""));
+        let loaded = config::parse(&text, &name).and_then(|config| Self::of(config, flags, base));
+        // What is found when layers are made has a line, too.
+        loaded.map_err(|error| config::locate(error, &text, &name))
+    }
+
+    fn of(mut config: Config, flags: &Flags, base: &Path) -> Result<Self, ConfigError> {
         if let Some(listen) = &flags.listen {
             config.listen = parse_address(listen).map_err(|error| error.for_setting("--listen"))?;
         }
         if let Some(upstream) = &flags.upstream {
             config.upstream = parse_upstream(upstream).map_err(|error| error.for_setting("--upstream"))?;
         }
-        let base = flags.config.as_deref().and_then(Path::parent).unwrap_or_else(|| Path::new(""));
         let tls = config.tls.as_ref().map(|tls| tls::load(tls, base)).transpose()?;
         let stack = config.stack().load(base)?;
         let layers = config.before_upstream().load(config.upstream.as_str(), proxy::errors())?;

@@ -83,7 +83,7 @@ pub use self::client_ip::ClientIpConfig;
 pub use self::configured::StackLayers;
 #[cfg(feature = "load-shed")]
 pub use self::load_shed::LoadShedConfig;
-pub use self::parse::{carry, parse};
+pub use self::parse::{carry, locate, parse};
 #[cfg(feature = "rate-limit")]
 pub use self::rate_limit::RateLimitConfig;
 #[cfg(feature = "redis")]

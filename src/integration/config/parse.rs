@@ -89,22 +89,126 @@ fn carried_place(message: &str) -> Option<Range<usize>> {
     Some(parts.next()?.parse().ok()?..parts.next()?.parse().ok()?)
 }
 
+/// Says in which line of a file the table or key stands that an error speaks of, where the error was found after the file
+/// was read: when a layer was made of it. One that has a line, and one of something else, stays as it is.
+///
+/// ```
+/// use tower_rampart::{ConfigError, config};
+///
+/// let found = ConfigError::new("auth.issuer, audience", "", "is missing", "name it");
+/// let error = config::locate(found, "[auth]\nsources = []\n", "app.toml");
+/// assert_eq!(error.to_string(), "app.toml:1: auth.issuer, audience: is missing; name it");
+/// ```
+#[must_use]
+pub fn locate(error: ConfigError, text: &str, file: &str) -> ConfigError {
+    if error.line().is_some() {
+        return error;
+    }
+    let Ok(table) = DeTable::parse(text) else { return error };
+    let mut keys = error.setting().split(['.', ',', ' ', '`']).filter(|key| !key.is_empty());
+    let Some(place) = keys.next().and_then(|key| find(table.get_ref(), key)) else { return error };
+    let (mut place, mut value) = place;
+    while let Some((deeper, below)) = keys.next().and_then(|key| first_table(value).and_then(|table| find(table, key)))
+    {
+        (place, value) = (deeper, below);
+    }
+    let line = text.get(..place.start).unwrap_or(text).matches('\n').count() + 1;
+    error.at(file, line)
+}
+
+fn find<'a, 'i>(table: &'a DeTable<'i>, name: &str) -> Option<(Range<usize>, &'a DeValue<'i>)> {
+    table.iter().find(|(key, _)| *key.get_ref() == name).map(|(key, value)| (key.span(), value.get_ref()))
+}
+
+/// The table itself, or the only one of a list.
+fn first_table<'a, 'i>(value: &'a DeValue<'i>) -> Option<&'a DeTable<'i>> {
+    match value {
+        DeValue::Table(table) => Some(table),
+        DeValue::Array(items) if items.len() == 1 => first_table(items.first()?.get_ref()),
+        _ => None,
+    }
+}
+
+/// Tables that a feature brings, by their keys.
+const TABLES: [(&str, &str, bool); 15] = [
+    ("security_headers", "security-headers", cfg!(feature = "security-headers")),
+    ("rate_limit", "rate-limit", cfg!(feature = "rate-limit")),
+    ("rate_limit_store", "redis", cfg!(feature = "redis")),
+    ("auth", "auth", cfg!(feature = "_auth")),
+    ("authz", "auth", cfg!(feature = "_auth")),
+    ("validate", "validate", cfg!(feature = "validate")),
+    ("openapi", "openapi-yaml", cfg!(feature = "openapi-yaml")),
+    ("schema", "json-schema", cfg!(feature = "json-schema")),
+    ("cache", "cache", cfg!(feature = "cache")),
+    ("cache_store", "redis", cfg!(feature = "redis")),
+    ("load_shed", "load-shed", cfg!(feature = "load-shed")),
+    ("timeouts", "deadline", cfg!(feature = "deadline")),
+    ("retry", "retry", cfg!(feature = "retry")),
+    ("circuit_breaker", "circuit-breaker", cfg!(feature = "circuit-breaker")),
+    ("bulkhead", "bulkhead", cfg!(feature = "bulkhead")),
+];
+
+/// A key that nobody knows may be that of a feature which is off.
+fn unknown_key(name: &str, list: &str) -> ConfigError {
+    match TABLES.iter().find(|(key, _, is_on)| *key == name && !is_on) {
+        Some((_, feature, _)) => {
+            let breach = format!("needs the feature `{feature}` of tower-rampart");
+            ConfigError::new("", "", breach, "add it in Cargo.toml, or take this away")
+        }
+        None => ConfigError::new("", name, "is no known key", known(list)),
+    }
+}
+
+fn known(list: &str) -> String {
+    format!("use {}", list.trim_start_matches("expected "))
+}
+
+/// What stands there instead of what should.
+fn found(breach: &str) -> String {
+    let kinds = [
+        ("integer", "is a number"),
+        ("floating point", "is a number"),
+        ("string", "is one string"),
+        ("boolean", "is `true` or `false`"),
+        ("sequence", "is a list"),
+        ("map", "is one table"),
+    ];
+    let kind = breach.strip_prefix("invalid type: ");
+    let found = kind.and_then(|kind| kinds.iter().find(|(theirs, _)| kind.starts_with(theirs)));
+    found.map_or_else(|| one_line(breach), |(_, ours)| (*ours).to_owned())
+}
+
+/// What to write in the place of a value of another type.
+fn as_expected(breach: &str, expected: &str, written: &str) -> String {
+    let is = |kind: &str| breach.starts_with(&format!("invalid type: {kind}"));
+    match expected {
+        "a string" if is("integer") || is("floating point") => {
+            String::from("write it in quotes, a time or size with its unit: `\"60s\"`, `\"64KiB\"`")
+        }
+        "a sequence" if is("string") => format!("write a list: `[\"{written}\"]`"),
+        "a sequence" if is("map") => String::from("write it in two brackets, `[[...]]`, once for each"),
+        _ => format!("write {}", one_line(expected)),
+    }
+}
+
 fn describe(message: &str, written: &str) -> ConfigError {
     let mut parts = message.split(SEPARATOR);
     if let (Some(value), Some(breach), Some(mend)) = (parts.next(), parts.next(), parts.next()) {
         return ConfigError::new("", value, breach.to_owned(), mend.to_owned());
     }
     let written = written.lines().next().unwrap_or_default().trim_matches('"');
-    let known = |list: &str| format!("use {}", list.trim_start_matches("expected "));
-    if let Some((_, list)) = message.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, ")) {
-        return ConfigError::new("", written, "is no known key", known(list));
+    if let Some((name, list)) = message.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, ")) {
+        return unknown_key(name, list);
+    }
+    if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        return ConfigError::new("", "", format!("lacks `{name}`"), format!("add `{name} = ...`"));
     }
     if let Some((_, list)) = message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once("`, ")) {
         return ConfigError::new("", written, "is none of the choices", known(list));
     }
     match message.split_once(", expected ") {
         Some((breach, expected)) => {
-            ConfigError::new("", written, one_line(breach), format!("write {}", one_line(expected)))
+            ConfigError::new("", written, found(breach), as_expected(breach, expected, written))
         }
         None => ConfigError::new("", written, one_line(message), "correct it"),
     }

@@ -28,6 +28,10 @@ impl Auth {
 }
 
 impl Describe for AuthLayer {
+    fn refuses_strangers(&self) -> bool {
+        !self.auth.is_empty() && !self.auth.optional
+    }
+
     fn describe(&self) -> Option<String> {
         (!self.auth.is_empty()).then(|| self.auth.describe())
     }

@@ -10,7 +10,7 @@ use super::claims::TypedClaims;
 use super::credential::{Credential, Place};
 #[cfg(feature = "introspection")]
 use super::introspection::Recalled;
-use super::jwt::{Unverified, Verified};
+use super::jwt::{TokenFault, Unverified, Verified};
 use super::layer::Auth;
 use crate::spine::certificate::ClientCertificate;
 use crate::spine::challenge::Reason;
@@ -136,6 +136,9 @@ impl Auth {
             Err(Unverified::NoKeys(wait)) => cannot_judge(wait),
             Err(Unverified::Refused(fault)) => {
                 event::credential_refused(Origin::Auth, &fault);
+                if fault == TokenFault::Type || matches!(fault, TokenFault::ClaimMissing("client_id" | "jti" | "iat")) {
+                    event::token_of_another_kind(&self.said_kind, Origin::Auth, &fault);
+                }
                 self.refuse(Reason::InvalidToken)
             }
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tower_layer::Layer;
 
@@ -38,6 +39,8 @@ pub struct Auth {
     pub(super) resource: Option<Resource>,
     pub(super) clock: Clock,
     pub(super) refuser: Refuser,
+    /// Whether it was said that tokens are of another kind than was thought.
+    pub(super) said_kind: Arc<AtomicBool>,
 }
 
 /// Whose certificate it is.

@@ -16,4 +16,8 @@ impl Describe for AuthzLayer {
         let shadow = policies.shadow.map(|policy| format!("; in shadow {}", text(&*policy))).unwrap_or_default();
         Some(format!("{enforced}, what none allows is refused{shadow}"))
     }
+
+    fn public_rule(&self) -> Option<String> {
+        self.policies.now().enforced.and_then(|policy| policy.public_rule().map(str::to_owned))
+    }
 }

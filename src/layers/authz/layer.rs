@@ -54,6 +54,7 @@ pub(super) struct Settings {
 #[derive(Debug, Default)]
 pub(super) struct Said {
     pub(super) no_route: AtomicBool,
+    pub(super) no_caller: AtomicBool,
     pub(super) shadow: Sampler,
 }
 

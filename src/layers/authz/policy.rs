@@ -49,6 +49,12 @@ pub trait Policy: Send + Sync + 'static {
         None
     }
 
+    /// A rule by which callers may pass whom nobody knows: a stack looks whether the layer that authenticates lets them come
+    /// that far.
+    fn public_rule(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether each decision of this rule is reported.
     fn audits(&self, rule: &str) -> bool {
         let _ = rule;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use tower_service::Service;
 
 use super::context::PolicyContext;
@@ -100,6 +100,13 @@ impl Settings {
             if would.is_allowed() != decision.is_allowed() {
                 event::shadow_differs(would.rule(), would.is_allowed(), &self.said.shadow, &self.clock);
             }
+        }
+        let refused_unknown = matches!(decision, Decision::Refused { why: Refused::Stranger, .. });
+        // Whoever looks for credentials lets nobody pass with one and without an identity.
+        if refused_unknown && request.headers().contains_key(header::AUTHORIZATION) {
+            const MEND: &str = "a request with a credential came without a caller: put the layer that authenticates outside \
+                                this one; of axum's `.layer(..)` the last is the outermost, of a `ServiceBuilder` the first";
+            event::fault_once(&self.said.no_caller, Origin::Authz, "authz_no_caller", MEND);
         }
         self.refusal(decision)
     }

@@ -188,6 +188,10 @@ impl Policy for PolicyTable {
         Some(self.rules.len())
     }
 
+    fn public_rule(&self) -> Option<&str> {
+        self.rules.iter().find(|rule| rule.effect == Effect::Public).map(|rule| &*rule.id)
+    }
+
     fn effective(&self, caller: &Identity) -> Option<Identity> {
         if self.roles.is_empty() {
             return None;

@@ -74,6 +74,10 @@ impl FromStr for Template {
                 Some(Segment::Literal(literal)) if literal.is_empty() && at < last => {
                     return Err(refuse("has an empty segment"));
                 }
+                // In the words of older routers; a literal would match nothing.
+                Some(Segment::Literal(literal)) if literal.starts_with(':') => {
+                    return Err(ConfigError::new("path", text, "has a parameter with a colon", "write `{id}` for one"));
+                }
                 Some(segment) => segment,
                 None => return Err(refuse("has a segment that no path has, or an unnamed parameter")),
             });

@@ -39,7 +39,7 @@ async fn errors_name_file_line_key_value_and_mend() {
         ),
         (
             "[cache_store]\nurl = \"redis://127.0.0.1\"\n",
-            "error: cache_store: has nothing to share; write `[cache]` too, or leave it out\n",
+            "error: gateway.toml:1: cache_store: has nothing to share; write `[cache]` too, or leave it out\n",
         ),
         (
             "[cache]\n[cache_store]\nurl = \"redis://127.0.0.1\"\nfill_lease = \"61s\"\n",
@@ -84,9 +84,11 @@ async fn errors_name_file_line_key_value_and_mend() {
             "error: gateway.toml:2: load_shed.never_shed: `readyz` does not begin with `/`; \
              write one such as `/login`, `/polls/*/votes` or `/api/**`\n",
         ),
+        ("upstream_http2 = \"yes\"\n", "error: gateway.toml:1: upstream_http2: `yes` is one string; write a boolean\n"),
         (
-            "upstream_http2 = \"yes\"\n",
-            "error: gateway.toml:1: upstream_http2: `yes` invalid type: string \"yes\"; write a boolean\n",
+            "listen = \"127.0.0.1:0\"\n\n[auth]\n",
+            "error: gateway.toml:3: auth: knows no credential; add an `[[auth.issuer]]` or an \
+             `[[auth.api_key]]` table\n",
         ),
     ] {
         assert_eq!(refused(toml).await, expected);
@@ -96,9 +98,15 @@ async fn errors_name_file_line_key_value_and_mend() {
 #[tokio::test]
 async fn bad_files_and_flags_are_errors_too() {
     let missing_cert = refused("[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n").await;
-    assert!(missing_cert.starts_with("error: tls.cert: `cert.pem` holds no usable certificate"), "{missing_cert}");
+    assert!(
+        missing_cert.starts_with("error: gateway.toml:2: tls.cert: `cert.pem` holds no usable certificate"),
+        "{missing_cert}"
+    );
     let by_default = refused("[tls]\n").await;
-    assert!(by_default.starts_with("error: tls.cert: `cert.pem` holds no usable certificate"), "{by_default}");
+    assert!(
+        by_default.starts_with("error: gateway.toml:1: tls.cert: `cert.pem` holds no usable certificate"),
+        "{by_default}"
+    );
     for (args, expected) in [
         (&["--listen", "8080"][..], "error: --listen: `8080` is no socket address"),
         (&["--upstream", "127.0.0.1:9000"], "error: --upstream: `127.0.0.1:9000` is no"),

@@ -25,7 +25,9 @@ pub struct Issuer {
     rules: ClaimRules,
     any_audience: bool,
     algorithms: Vec<Algorithm>,
-    keys: Keys,
+    /// What was given, or what says that there are none yet.
+    keys: Option<Keys>,
+    no_keys: Keys,
     pub(super) roles_claim: Box<str>,
     pub(super) tenant_claim: Option<Box<str>>,
 }
@@ -48,7 +50,8 @@ impl Issuer {
             },
             any_audience: false,
             algorithms: Vec::new(),
-            keys: Keys::none(),
+            keys: None,
+            no_keys: Keys::none(),
             roles_claim: "roles".into(),
             tenant_claim: None,
         }
@@ -79,9 +82,10 @@ impl Issuer {
         self
     }
 
-    /// The keys.
+    /// The keys: a [`KeySet`](super::KeySet), [`RemoteKeys`](super::RemoteKeys), or [`Keys::none`] where somebody will give
+    /// them later.
     pub fn keys(mut self, keys: impl Into<Keys>) -> Self {
-        self.keys = keys.into();
+        self.keys = Some(keys.into());
         self
     }
 
@@ -135,7 +139,12 @@ impl Issuer {
             const BREACH: &str = "mix secrets and public keys, by which a public key can be taken for a secret";
             return blame("algorithms", String::new(), BREACH, "name HMACs alone or public-key algorithms alone");
         }
-        if hmac > 0 && self.keys.are_fetched() {
+        let Some(keys) = &self.keys else {
+            const MEND: &str = "give `.keys(KeySet::from_jwks(..)?)`, `.keys(RemoteKeys::new(..)?)`, or a secret with \
+                                `.keys(KeySet::new([VerifyingKey::hmac(..)?]))`; `Keys::none()` if they come later";
+            return blame("keys", String::new(), "are missing", MEND);
+        };
+        if hmac > 0 && keys.are_fetched() {
             const BREACH: &str = "are no algorithms for keys that are fetched: what everybody can fetch is no secret";
             return blame("algorithms", String::new(), BREACH, "name public-key algorithms");
         }
@@ -158,7 +167,7 @@ impl Issuer {
         self.algorithms.iter().copied().collect()
     }
 
-    pub(super) const fn key_source(&self) -> &Keys {
-        &self.keys
+    pub(super) fn key_source(&self) -> &Keys {
+        self.keys.as_ref().unwrap_or(&self.no_keys)
     }
 }
