@@ -1,7 +1,7 @@
 //! The layers on one line.
 
 use super::breach::Check;
-use super::layer::{UnknownPaths, ValidateLayer};
+use super::layer::{Bodies, UnknownPaths, ValidateLayer};
 use crate::spine::describe::{Describe, bytes, count};
 
 impl Describe for ValidateLayer {
@@ -13,6 +13,9 @@ impl Describe for ValidateLayer {
         let body = format!("bodies up to {}", bytes(shared.limits.body_bytes as u64));
         let routes = match (shared.routes.len(), shared.unknown_paths) {
             (0, _) => String::new(),
+            (routes, UnknownPaths::Pass) if shared.bodies == Bodies::Described => {
+                format!(", {} described, other bodies unread", count(routes, "route"))
+            }
             (routes, UnknownPaths::Pass) => format!(", {} described", count(routes, "route")),
             (routes, UnknownPaths::Refuse) => format!(", {} described, unknown paths refused", count(routes, "route")),
         };
