@@ -63,7 +63,7 @@ rate limit by address   hourly: 1000 per 1h; running: 8 in flight, shadow
 auth                    tokens of https://idp.example/, API keys of 0; strangers pass
 rate limit by identity  callers: 100 per 1h
 authz                   1 rule, what none allows is refused
-validate                bodies up to 64 KiB, 1 route described
+validate                bodies up to 64 KiB, 1 route described, other bodies unread
 cache                   64 MiB, entries up to 1 MiB; clients may ask for what is newer; what is private is kept for its caller"
     );
 }
