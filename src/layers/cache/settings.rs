@@ -6,7 +6,7 @@ use http::{HeaderName, StatusCode};
 
 use super::key::KeyBytes;
 use super::route::{KeyPart, Route};
-use crate::spine::path::PathPattern;
+use crate::spine::path::{PathPattern, PathReadings};
 use crate::spine::request::RequestView;
 use crate::spine::response::ResponseView;
 
@@ -117,7 +117,12 @@ impl Default for Settings {
 impl Settings {
     /// The first route whose pattern is the path's.
     pub(super) fn route(&self, path: &str) -> Option<&Route> {
-        self.routes.iter().find(|(pattern, _)| pattern.matches(path)).map(|(_, route)| route)
+        if self.routes.is_empty() {
+            return None;
+        }
+        // An odd path has many readings, and is read once for all routes.
+        let readings = PathReadings::of(path);
+        self.routes.iter().find(|(pattern, _)| readings.any(pattern)).map(|(_, route)| route)
     }
 
     /// Adds the user's parts to a key. `None`: this request is not for the cache.
