@@ -109,6 +109,14 @@ impl<B> SharedBody<Chained<B>> {
     }
 }
 
+/// What broke off a body that is read by several: the inner body's error, as it is or as something around that body has it.
+fn of_reader<E: 'static>(fault: source::Fault) -> BodyError<E> {
+    match fault.downcast::<E>() {
+        Ok(error) => BodyError::Inner(*error),
+        Err(fault) => fault.downcast::<BodyError<E>>().map_or(BodyError::Interrupted, |error| *error),
+    }
+}
+
 impl<B> Default for SharedBody<B> {
     fn default() -> Self {
         Self::stored(Bytes::new(), None)
@@ -139,16 +147,13 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.project().kind.project() {
             KindProjection::Inner { body } => body.poll_frame(cx).map_err(BodyError::Inner),
-            KindProjection::Chained { body } => body.as_mut().poll_frame(cx).map_err(BodyError::Inner),
+            KindProjection::Chained { body } => body.as_mut().poll_frame(cx),
             KindProjection::Stored { data, trailers } => {
                 let data = data.take().map(Frame::data);
                 Poll::Ready(data.or_else(|| trailers.take().map(|trailers| Frame::trailers(*trailers))).map(Ok))
             }
             KindProjection::Read { reader } => Poll::Ready(ready!(reader.poll(cx)).map(|read| {
-                read.map_err(|fault| match fault.and_then(|fault| fault.downcast().ok()) {
-                    Some(error) => BodyError::Inner(*error),
-                    None => BodyError::Interrupted,
-                })
+                read.map_err(|fault| fault.map_or(BodyError::Interrupted, of_reader))
             })),
         }
     }

@@ -183,6 +183,15 @@ fn parameters_of_segments_escape_no_rule() {
     ] {
         assert_eq!(get(path), None, "{path}");
     }
+    let wide = PolicyTable::new()
+        .add_rule(Rule::deny("internal", "/internal/{*rest}"))
+        .add_rule(Rule::public("all", "/{*rest}"))
+        .build()
+        .unwrap();
+    assert_eq!(allowed(&wide, &Method::GET, "/;x", None), None, "the root is nobody's");
+    for path in ["/;x/internal/a", "/;/internal/a", "/internal/;/a", "/%3B/internal/a"] {
+        assert_eq!(allowed(&wide, &Method::GET, path, None), None, "{path}");
+    }
     let admin = caller(&["admin"], &[]);
     assert_eq!(allowed(&table, &Method::GET, "/admin;x", Some(&admin)), Some("pages"));
     // What is refused is explained by the reading that is.

@@ -122,16 +122,20 @@ async fn without_a_strong_tag_everything_is_asked_for() {
     }
 }
 
-/// What an origin must not answer is nobody's response, and nothing is asked of it twice in the same way.
+/// What an origin must not answer is nobody's response, and nothing of that origin is pieced together for an hour.
 #[tokio::test]
 async fn an_answer_that_does_not_fit_is_refused() {
     let tag = ("etag", "\"a\"");
     for wrong in [
         status(206, &[FRESH, ("etag", "\"b\""), ("content-range", "bytes 5-9/10")], "fghij"),
         status(206, &[FRESH, tag, ("content-range", "bytes 6-9/10")], "6789"),
+        status(206, &[FRESH, tag, ("content-range", "bytes 5-8/10")], "5678"),
         status(206, &[FRESH, tag, ("content-range", "bytes 5-9/11")], "56789"),
+        status(206, &[FRESH, tag, ("content-range", "bytes 5-9/10"), ("content-encoding", "gzip")], "56789"),
+        status(206, &[FRESH, tag, ("content-range", "bytes 5-9/10"), ("content-length", "6")], "56789"),
         status(206, &[FRESH, tag], "56789"),
         status(416, &[tag, ("content-range", "bytes */5")], ""),
+        status(304, &[tag], ""),
     ] {
         let told = wrong.clone();
         let setup = setup(&Origin::new(move |request| match request.headers().get("range") {
@@ -144,7 +148,125 @@ async fn an_answer_that_does_not_fit_is_refused() {
         setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
         assert_eq!(setup.get("http://a/x").await.status, 502, "{wrong:?}");
         assert_eq!(setup.get("http://a/x").await.body, "0123456789", "{wrong:?}");
+        setup.get_with("http://a/y", &[("range", "bytes=0-4")]).await;
+        assert_eq!(setup.get("http://a/y").await.body, "0123456789", "{wrong:?}");
+        setup.get_with("http://a/z", &[("range", "bytes=0-4")]).await;
+        setup.wait(3601);
+        assert_eq!(setup.get("http://a/z").await.status, 502, "{wrong:?}");
     }
+}
+
+/// RFC 9110 section 15.3.7: a part says itself which one it is, so whoever asked for one may get another.
+#[tokio::test]
+async fn who_asks_for_a_range_is_never_refused() {
+    let tag = ("etag", "\"a\"");
+    // It knows ranges, and nothing of `If-Range`.
+    let version = Arc::new(Mutex::new(("0123456789", "\"a\"")));
+    let told = Arc::clone(&version);
+    let changing = setup(&Origin::new(move |request| {
+        let (content, tag) = *told.lock().unwrap();
+        let mut request = request.clone();
+        request.headers_mut().remove("if-range");
+        part_of(content, tag, &request)
+    }));
+    changing.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
+    *version.lock().unwrap() = ("abcdefghij", "\"b\"");
+    let got = changing.get_with("http://a/x", &[("range", "bytes=3-7")]).await;
+    assert_eq!((got.status.as_u16(), &*got.body, got.field("content-range")), (206, &b"fgh"[..], Some("bytes 5-7/10")));
+
+    // It sends five bytes, whatever it is asked for.
+    let short = setup(&Origin::new(move |request| {
+        let Some(range) = request.headers().get("range") else { return ok(&[FRESH, tag], "0123456789").response() };
+        let from: usize = range.to_str().unwrap()[6..].split_once('-').unwrap().0.parse().unwrap();
+        let to = (from + 5).min(10);
+        let range = format!("bytes {from}-{}/10", to - 1);
+        let body = &"0123456789"[from..to];
+        status(206, &[FRESH, tag, ("content-range", &range)], body).response()
+    }));
+    short.get_with("http://a/x", &[("range", "bytes=0-")]).await;
+    let got = short.get_with("http://a/x", &[("range", "bytes=3-")]).await;
+    assert_eq!((got.status.as_u16(), &*got.body, got.field("content-range")), (206, &b"3456789"[..], Some("bytes 3-9/10")));
+    assert_eq!(short.origin.asked(1)["range"], "bytes=5-");
+    // What it sent was less than it was asked for, so the whole is not pieced together of it.
+    let other = setup(&short.origin);
+    other.get_with("http://a/x", &[("range", "bytes=0-")]).await;
+    assert_eq!(other.get("http://a/x").await.status, 200);
+    assert!(!short.origin.asked(short.origin.calls() - 1).contains_key("range"));
+}
+
+/// A rest that is longer or shorter than it says would stand in the wrong place.
+#[tokio::test]
+async fn a_rest_of_another_length_is_never_taken_for_the_whole() {
+    let tag = ("etag", "\"a\"");
+    for frames in [&["0123x"][..], &["0123", "x"], &["012"], &[]] {
+        let setup = setup(&Origin::new(move |request| {
+            if request.headers()["range"] == "bytes=4-" {
+                return status(206, &[FRESH, tag, ("content-range", "bytes 4-9/10")], "456789").response();
+            }
+            let (feeder, body) = fed();
+            for frame in frames {
+                feeder.send(Ok(Frame::data(Bytes::from(*frame)))).unwrap();
+            }
+            status(206, &[FRESH, tag, ("content-range", "bytes 0-3/10")], "").response().map(|_| body)
+        }));
+        setup.get_with("http://a/x", &[("range", "bytes=4-")]).await;
+        let response = setup.service.clone().oneshot(request("GET", "http://a/x", &[])).await.unwrap();
+        assert!(response.into_body().collect().await.is_err(), "{frames:?}");
+        assert!(!setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await.is_hit(), "{frames:?}");
+    }
+}
+
+/// RFC 9110 section 15.3.7: a part that answers `If-Range` has too few fields to become anybody else's.
+#[tokio::test]
+async fn a_part_without_its_fields_is_for_who_asked() {
+    let setup = setup(&digits());
+    setup.get_with("http://a/x", &[("range", "bytes=5-"), ("if-range", "\"a\"")]).await;
+    let all = setup.get("http://a/x").await;
+    assert_eq!((&*all.body, all.field("content-type")), (&b"0123456789"[..], Some("text/plain")));
+    assert!(!setup.origin.asked(1).contains_key("range"));
+}
+
+/// What is pieced together is purged with each of its pieces; digests were of the pieces (RFC 9530 section 2).
+#[tokio::test]
+async fn tags_stay_and_digests_go() {
+    let tag = ("etag", "\"a\"");
+    let digest = ("content-digest", "sha-256=:AAAA:");
+    for second in ["bytes=5-", "none"] {
+        let setup = setup(&Origin::new(move |request| match request.headers()["range"].to_str().unwrap() {
+            "bytes=0-4" => {
+                let fields = [FRESH, tag, digest, ("cache-tag", "t"), ("content-range", "bytes 0-4/10")];
+                status(206, &fields, "01234").response()
+            }
+            _ => status(206, &[FRESH, tag, digest, ("content-range", "bytes 5-9/10")], "56789").response(),
+        }));
+        setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
+        if second != "none" {
+            setup.get_with("http://a/x", &[("range", second)]).await;
+        }
+        let all = setup.get("http://a/x").await;
+        assert_eq!((&*all.body, all.field("content-digest")), (&b"0123456789"[..], None), "{second}");
+        setup.cache.purge_tag("t");
+        let again = setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
+        assert!(!again.is_hit(), "{second}");
+    }
+    let whole = setup(&Origin::new(move |_| ok(&[FRESH, tag, digest], "0123456789").response()));
+    assert!(whole.get("http://a/x").await.field("content-digest").is_some());
+    assert_eq!(whole.get_with("http://a/x", &[("range", "bytes=0-4")]).await.field("content-digest"), None);
+}
+
+/// Of several parts the one that has the range answers, and a HEAD's answer is not compared with a part.
+#[tokio::test]
+async fn parts_side_by_side() {
+    let setup = setup(&Origin::new(|request| part_of("0123456789", "\"a\"", request)));
+    setup.get_with("http://a/x", &[("range", "bytes=0-1")]).await;
+    setup.wait(1);
+    setup.get_with("http://a/x", &[("range", "bytes=8-")]).await;
+    for range in ["bytes=0-1", "bytes=8-9"] {
+        assert!(setup.get_with("http://a/x", &[("range", range)]).await.is_hit(), "{range}");
+    }
+    // Nor does a client that wants nothing stored take it from the others.
+    setup.get_with("http://a/x", &[("range", "bytes=4-5"), ("cache-control", "no-store")]).await;
+    assert!(setup.get_with("http://a/x", &[("range", "bytes=8-9")]).await.is_hit());
 }
 
 #[tokio::test]

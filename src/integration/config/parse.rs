@@ -185,7 +185,9 @@ fn as_expected(breach: &str, expected: &str, written: &str) -> String {
         "a string" if is("integer") || is("floating point") => {
             String::from("write it in quotes, a time or size with its unit: `\"60s\"`, `\"64KiB\"`")
         }
-        "a sequence" if is("string") => format!("write a list: `[\"{written}\"]`"),
+        "a sequence" if is("string") && written.len() <= 64 && !written.contains(['"', '\'']) => {
+            format!("write a list: `[\"{written}\"]`")
+        }
         "a sequence" if is("map") => String::from("write it in two brackets, `[[...]]`, once for each"),
         _ => format!("write {}", one_line(expected)),
     }

@@ -29,7 +29,8 @@ impl Auth {
 
 impl Describe for AuthLayer {
     fn refuses_strangers(&self) -> bool {
-        !self.auth.is_empty() && !self.auth.optional
+        // Preflights come through as strangers, and need a rule of their own.
+        !self.auth.is_empty() && !self.auth.optional && !self.auth.passes_preflights
     }
 
     fn describe(&self) -> Option<String> {

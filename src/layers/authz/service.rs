@@ -102,8 +102,8 @@ impl Settings {
             }
         }
         let refused_unknown = matches!(decision, Decision::Refused { why: Refused::Stranger, .. });
-        // Whoever looks for credentials lets nobody pass with one and without an identity.
-        if refused_unknown && request.headers().contains_key(header::AUTHORIZATION) {
+        // Whoever looks for credentials lets nobody but preflights pass with one and without an identity.
+        if refused_unknown && !request.is_preflight() && request.headers().contains_key(header::AUTHORIZATION) {
             const MEND: &str = "a request with a credential came without a caller: put the layer that authenticates outside \
                                 this one; of axum's `.layer(..)` the last is the outermost, of a `ServiceBuilder` the first";
             event::fault_once(&self.said.no_caller, Origin::Authz, "authz_no_caller", MEND);

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 
 use super::conditional;
-use super::entry::Entry;
+use super::directives::whole_number;
+use super::entry::{Entry, remove_digests};
 use super::freshness::Moments;
 use super::range::{self, Part, Wanted};
 use super::serve;
@@ -19,6 +20,8 @@ pub(super) struct Completion {
     part: Part,
     wanted: Part,
     missing: Part,
+    /// Whether the client said nothing of a range, and can take none.
+    pub(super) wants_all: bool,
 }
 
 impl Completion {
@@ -30,16 +33,16 @@ impl Completion {
         if !conditional::is_strong(tag) || conditional::is_conditional(request) {
             return None;
         }
+        let wants_all = !request.contains_key(header::RANGE);
         let wanted = match range::wanted(request, part.total) {
-            Wanted::All if !request.contains_key(header::RANGE) => {
-                Part { start: 0, end: part.total, total: part.total }
-            }
+            // An origin that sends less than it is asked for would answer this with less, too.
+            Wanted::All if wants_all && held.head.is_exact => Part { start: 0, end: part.total, total: part.total },
             Wanted::Part(wanted) => wanted,
             // Several ranges, or something else that only the origin knows.
             Wanted::All | Wanted::Unsatisfiable => return None,
         };
         let missing = wanted.without(part)?;
-        Some(Self { held: Arc::clone(held), part, wanted, missing })
+        Some(Self { held: Arc::clone(held), part, wanted, missing, wants_all })
     }
 
     /// How many bytes of it are there.
@@ -60,15 +63,41 @@ impl Completion {
         }
     }
 
-    /// Whether a 206 is what was asked for.
-    pub(super) fn is_answered_by(&self, answer: &HeaderMap) -> bool {
-        Part::of_content_range(answer) == Some(self.missing)
-            && conditional::same_strong(&self.held.head.headers, answer)
+    /// Narrows what is wanted to what a 206 brings; `None` when it does not fit what is there. RFC 9110 section 15.3.7: a server
+    /// may send less than it is asked for.
+    pub(super) fn answered_by(mut self, answer: &HeaderMap) -> Option<Self> {
+        let brought = Part::of_content_range(answer)?;
+        let held = &self.held.head.headers;
+        let is_same = conditional::same_strong(held, answer)
+            && brought.total == self.missing.total
+            && brought.start == self.missing.start
+            && brought.end <= self.missing.end;
+        let coding = answer.get(header::CONTENT_ENCODING);
+        let same_coding = coding.is_none() || coding == held.get(header::CONTENT_ENCODING);
+        let length = answer.get(header::CONTENT_LENGTH).map(|length| whole_number(length.as_bytes()));
+        let is_as_long = length.is_none_or(|length| length == Some(brought.end - brought.start));
+        if !is_same || !same_coding || !is_as_long {
+            return None;
+        }
+        if brought.end < self.missing.end {
+            if self.wants_all {
+                return None;
+            }
+            self.wanted.end = brought.end;
+            self.missing.end = brought.end;
+        }
+        Some(self)
+    }
+
+    /// How many bytes are to come.
+    pub(super) const fn missing_bytes(&self) -> u64 {
+        self.missing.end - self.missing.start
     }
 
     /// Status and fields of the wanted response: the stored ones, and those that the new part has told anew.
     pub(super) fn head(&self, answer: &HeaderMap, moments: Moments) -> (StatusCode, HeaderMap) {
         let mut headers = updated(&self.held.head.headers, answer, moments);
+        remove_digests(&mut headers);
         headers.insert(header::CONTENT_LENGTH, (self.wanted.end - self.wanted.start).into());
         if self.wanted.is_all() {
             headers.remove(header::CONTENT_RANGE);

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use super::freshness::Life;
 use super::key::Key;
 use super::purge::{Begun, Purges, Standing};
-use super::range::Part;
+use super::range::{self, Part, Wanted};
 use super::vary::{self, Selector};
 
 /// What a stored response costs beside its fields and its body: its own structures, those of the store, and what an
@@ -33,6 +33,8 @@ pub(super) struct Head {
     pub(super) rules: Rules,
     /// The bytes that a 206 has.
     pub(super) part: Option<Part>,
+    /// Whether it is the very part that was asked for, and not less.
+    pub(super) is_exact: bool,
     /// What a purge may name: tags, groups, the path, the URI.
     pub(super) marks: Box<[u64]>,
     /// The mark of the URI, by which unsafe requests are known.
@@ -98,18 +100,29 @@ impl Head {
             begun,
             looked: AtomicU64::new(begun.number),
             is_expired: AtomicBool::new(false),
+            is_exact: false,
         }
     }
 
     fn with_headers(&self, status: StatusCode, headers: HeaderMap) -> Self {
         let marked = (self.marks.clone(), self.uri, self.begun);
         let (key, selectors) = (self.key.clone(), self.selectors.clone());
-        Self::new(key, status, headers, selectors, self.date, self.life, self.rules, marked)
+        let head = Self::new(key, status, headers, selectors, self.date, self.life, self.rules, marked);
+        Self { is_exact: self.is_exact, ..head }
+    }
+
+    /// With what another response of the same content is marked with, too: it is purged with that one.
+    pub(super) fn add_marks(&mut self, others: &[u64]) {
+        let mut marked = self.marks.to_vec();
+        marked.extend(others.iter().filter(|mark| !self.marks.contains(mark)));
+        marked.truncate(super::tags::MAX_TAGS * 2 + 2);
+        self.marks = marked.into();
     }
 
     /// For more of the same content; all of it is a whole.
     pub(super) fn with_part(&self, part: Part) -> Self {
         let mut headers = self.headers.clone();
+        remove_digests(&mut headers);
         headers.insert(header::CONTENT_LENGTH, (part.end - part.start).into());
         if part.is_all() {
             headers.remove(header::CONTENT_RANGE);
@@ -228,6 +241,12 @@ impl Entry {
     }
 }
 
+/// Digests of a message's content are of the one message, and not of what is cut from it or pieced together (RFC 9530 section 2).
+pub(super) fn remove_digests(headers: &mut HeaderMap) {
+    headers.remove("content-digest");
+    headers.remove("content-md5");
+}
+
 fn fields_weight(headers: &HeaderMap) -> usize {
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     // Value stored is what was sent; seats for two fields of ours are among them.
@@ -256,7 +275,12 @@ impl Resource {
         let asked = |entry: &&Arc<Entry>| {
             (parts || entry.head.part.is_none()) && entry.head.selects(request) && entry.head.is_good(purges)
         };
-        self.variants.iter().filter(asked).max_by_key(|entry| (entry.head.part.is_none(), entry.head.date))
+        let has_range = |part: Part| matches!(range::wanted(request, part.total), Wanted::Part(wanted) if part.contains(wanted));
+        let rank = |entry: &&Arc<Entry>| {
+            let part = entry.head.part;
+            (part.is_none(), part.is_some_and(has_range), entry.head.date)
+        };
+        self.variants.iter().filter(asked).max_by_key(rank)
     }
 
     /// The parts of the variant that a request asks for.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 
 use super::conditional;
-use super::entry::{Entry, Head};
+use super::entry::{Entry, Head, remove_digests};
 use super::range::{self, Part, Wanted};
 use super::scan::Scan;
 use super::status::{Forwarded, Writer};
@@ -145,6 +145,7 @@ fn part(entry: &Entry, request: Request<'_>) -> Option<Wanted> {
 /// RFC 9110 section 15.3.7.
 fn slice(entry: &Entry, part: Part) -> Served {
     let mut headers = entry.head.headers.clone();
+    remove_digests(&mut headers);
     headers.insert(header::CONTENT_RANGE, part.content_range());
     headers.insert(header::CONTENT_LENGTH, (part.end - part.start).into());
     let first = entry.head.part.map_or(0, |held| held.start);

@@ -12,7 +12,7 @@ use super::entry::{Head, Rules, SEAT};
 use super::freshness::{Life, Lifetime, Moments, initial_age, lifetime};
 use super::key::{Key, Marks};
 use super::purge::Begun;
-use super::range::Part;
+use super::range::{self, Part, Wanted};
 use super::route::CacheHint;
 use super::settings::{Policy, Settings};
 use super::status::CACHE_STATUS;
@@ -42,6 +42,8 @@ pub(super) struct Asked {
     /// What the route says: a time, tags, and what a response says that says nothing.
     pub(super) ttl: Option<Duration>,
     pub(super) tags: Vec<String>,
+    /// The marks of a stored part that becomes part of the answer.
+    pub(super) inherited: Box<[u64]>,
     /// The query as it came, where a response may say what of it matters.
     pub(super) query: Option<Option<String>>,
     pub(super) cache_control: Option<http::HeaderValue>,
@@ -110,7 +112,9 @@ pub(super) fn judge(asked: &Asked, answer: &Answer<'_>, settings: &Settings) -> 
     if !is_final || is_for_one_request(status, &asked.headers) {
         return Err(Decline::Status);
     }
-    if status == StatusCode::PARTIAL_CONTENT && Part::of_content_range(headers).is_none() {
+    // RFC 9110 section 15.3.7: to `If-Range` a part has the least fields, which are too few for anybody else.
+    let is_for_others = || Part::of_content_range(headers).is_some() && !asked.headers.contains_key(header::IF_RANGE);
+    if status == StatusCode::PARTIAL_CONTENT && !is_for_others() {
         return Err(Decline::Range);
     }
     if directives.must_understand {
@@ -226,7 +230,10 @@ pub(super) fn head(
     let rules = rules(&directives, settings, is_private, is_private || asked.has_parts);
     let headers = kept(answer.headers, &directives, moments);
     let date = date::of(&headers, &header::DATE).unwrap_or(moments.wall);
-    Ok(Head::new(key, status, headers, selectors, date, life, rules, (marked.into(), asked.uri, begun)))
+    let mut head = Head::new(key, status, headers, selectors, date, life, rules, (marked.into(), asked.uri, begun));
+    head.add_marks(&asked.inherited);
+    head.is_exact = head.part.is_some_and(|part| range::wanted(&asked.headers, part.total) == Wanted::Part(part));
+    Ok(head)
 }
 
 /// A head that is sent and not stored: what a 304 has confirmed but may not be kept.
@@ -339,10 +346,7 @@ pub(super) fn freshened(
     let made = judge(asked, &answer, settings).and_then(|judgement| {
         let mut head = head(asked, &answer, judgement, settings, marks)?;
         // Surrogate keys are not kept as fields, and a 304 need not repeat them.
-        let mut marked = head.marks.to_vec();
-        marked.extend(stored.head.marks.iter().filter(|mark| !head.marks.contains(mark)));
-        marked.truncate(tags::MAX_TAGS * 2 + 2);
-        head.marks = marked.into();
+        head.add_marks(&stored.head.marks);
         Ok(head)
     });
     made.map_err(|_| Box::new(passing_head(asked, &answer, settings)))

@@ -59,6 +59,10 @@ impl<'a> PathReadings<'a> {
         // Servers take them off before they decode, as they should, or after.
         let mut cut = vec![decode(&without_parameters(bytes), Escapes::ALL_LITERAL)?, without_parameters(&whole)];
         cut.dedup();
+        // What is left of a segment that was nothing else is an empty one, which the same servers leave out.
+        let collapsed: Vec<_> = cut.iter().filter(|reading| reading.windows(2).any(|two| two == b"//")).cloned().collect();
+        let collapse = Escapes { slashes_collapsed: true, ..Escapes::ALL_LITERAL };
+        cut.extend(collapsed.into_iter().map(|reading| normalise(reading, collapse)));
         cut.retain(|reading| **reading != *whole);
         Some(Self::WithParameters { whole, cut })
     }

@@ -7,60 +7,88 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use super::BodyError;
+
 pin_project! {
-    /// Bytes that are there, a body that is coming, and more bytes that are there. The body's trailers come last.
+    /// Bytes that are there, a body of so many that is coming, and more bytes that are there. A body that is longer or shorter
+    /// breaks off: what follows would stand in the wrong place. Its trailers speak of itself alone, and end here.
     pub(crate) struct Chained<B> {
         before: Option<Bytes>,
         #[pin]
         body: B,
-        has_ended: bool,
+        missing_bytes: u64,
+        state: State,
         after: Option<Bytes>,
-        trailers: Option<Frame<Bytes>>,
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Coming,
+    Ended,
+    Broken,
+}
+
 impl<B> Chained<B> {
-    pub(crate) fn new(before: Bytes, body: B, after: Bytes) -> Self {
+    pub(crate) fn new(before: Bytes, body: B, missing_bytes: u64, after: Bytes) -> Self {
         let some = |data: Bytes| (!data.is_empty()).then_some(data);
-        Self { before: some(before), body, has_ended: false, after: some(after), trailers: None }
+        Self { before: some(before), body, missing_bytes, state: State::Coming, after: some(after) }
     }
 }
 
 impl<B: Body<Data = Bytes>> Body for Chained<B> {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = BodyError<B::Error>;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let mut this = self.project();
         if let Some(before) = this.before.take() {
             return Poll::Ready(Some(Ok(Frame::data(before))));
         }
-        if !*this.has_ended {
-            match ready!(this.body.poll_frame(cx)) {
-                Some(Ok(frame)) if frame.is_trailers() => *this.trailers = Some(frame),
-                None => {}
-                frame => return Poll::Ready(frame),
+        while *this.state == State::Coming {
+            let frame = match ready!(this.body.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => {
+                    *this.state = State::Broken;
+                    return Poll::Ready(Some(Err(BodyError::Inner(error))));
+                }
+                None if *this.missing_bytes > 0 => {
+                    *this.state = State::Broken;
+                    return Poll::Ready(Some(Err(BodyError::Interrupted)));
+                }
+                None => {
+                    *this.state = State::Ended;
+                    break;
+                }
+            };
+            let Ok(data) = frame.into_data() else { continue };
+            match this.missing_bytes.checked_sub(data.len() as u64) {
+                Some(left) => *this.missing_bytes = left,
+                None => {
+                    *this.state = State::Broken;
+                    return Poll::Ready(Some(Err(BodyError::Interrupted)));
+                }
             }
-            *this.has_ended = true;
+            return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        let rest = this.after.take().map(Frame::data);
-        Poll::Ready(rest.or_else(|| this.trailers.take()).map(Ok))
+        if *this.state == State::Broken {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(this.after.take().map(|after| Ok(Frame::data(after))))
     }
 
     fn is_end_stream(&self) -> bool {
-        let is_empty = self.before.is_none() && self.after.is_none() && self.trailers.is_none();
-        is_empty && (self.has_ended || self.body.is_end_stream())
+        // Nobody who stops early is to take it for the whole.
+        let has_ended = match self.state {
+            State::Coming => self.missing_bytes == 0 && self.body.is_end_stream(),
+            State::Ended | State::Broken => true,
+        };
+        has_ended && self.before.is_none() && self.after.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
         let length = |data: &Option<Bytes>| data.as_ref().map_or(0, |data| data.len() as u64);
         let there = length(&self.before).saturating_add(length(&self.after));
-        let coming = if self.has_ended { SizeHint::with_exact(0) } else { self.body.size_hint() };
-        let mut all = SizeHint::new();
-        all.set_lower(coming.lower().saturating_add(there));
-        if let Some(upper) = coming.upper().and_then(|upper| upper.checked_add(there)) {
-            all.set_upper(upper);
-        }
-        all
+        SizeHint::with_exact(there.saturating_add(self.missing_bytes))
     }
 }

@@ -92,7 +92,9 @@ impl Keeper {
                 if let Some((part, body)) = joined(other, current)
                     && body.len() <= core.settings.entry_bytes
                 {
-                    let head = current.head.with_part(part);
+                    let mut head = current.head.with_part(part);
+                    head.add_marks(&other.head.marks);
+                    head.is_exact &= other.head.is_exact;
                     made = Some(Arc::new(Entry::new(Arc::new(head), body, None)));
                 }
             }

@@ -107,7 +107,7 @@ where
         return Ok(confirmed(core, trip, &stale, &response, &asking, moments));
     }
     if let Some(completion) = trip.completion.take() {
-        return Ok(completed(core, trip, &completion, response, asking, moments));
+        return Ok(completed(core, trip, completion, response, asking, moments));
     }
     if trip.asked.method == Method::HEAD {
         return Ok(head_answered(core, trip, response, &asking, moments));
@@ -155,7 +155,7 @@ fn fall_back<B>(
 fn completed<B>(
     core: &Arc<Core>,
     mut trip: Trip,
-    completion: &Completion,
+    completion: Completion,
     response: Response<B>,
     asking: Asking,
     moments: Moments,
@@ -164,21 +164,35 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Send + 'static,
 {
+    // A 304 answers a condition that nobody made.
+    const UNFIT: [StatusCode; 3] =
+        [StatusCode::PARTIAL_CONTENT, StatusCode::RANGE_NOT_SATISFIABLE, StatusCode::NOT_MODIFIED];
+    if !UNFIT.contains(&response.status()) {
+        return answered(core, trip, response, asking, moments);
+    }
+    let (held, wants_all) = (Arc::clone(completion.held()), completion.wants_all);
     let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
-    if is_part && completion.is_answered_by(response.headers()) {
-        trip.forwarded.status = Some(206);
-        let (before, after) = completion.around();
-        let (mut parts, body) = response.into_parts();
-        (parts.status, parts.headers) = completion.head(&parts.headers, moments);
-        let response = Response::from_parts(parts, Chained::new(before, body, after));
-        return answered(core, trip, response, asking, moments).map(|body| body.map(SharedBody::flattened));
-    }
-    if is_part || response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
-        // Neither what was asked for nor all of it. The next request asks for all of it.
-        forget(core, completion.held());
+    let Some(completion) = completion.answered_by(response.headers()).filter(|_| is_part) else {
+        forget(core, &held);
+        core.mark_mixed_parts(&held.head.key);
+        if !wants_all && response.status() != StatusCode::NOT_MODIFIED {
+            // Who asked for a range is told which one this is.
+            return answered(core, trip, response, asking, moments);
+        }
+        // Neither what was asked for nor all of it, and the request is gone. The next one asks for all of it.
         return refused(core, &trip.facts, "The origin sent another part of the response than it was asked for.");
+    };
+    trip.forwarded.status = Some(206);
+    trip.asked.inherited.clone_from(&held.head.marks);
+    if let Some(own) = trip.asked.own_key.as_ref().filter(|_| held.head.rules.is_private) {
+        // What is a caller's own stays that caller's, whatever the rest says of itself.
+        trip.asked.shared_key = own.clone();
     }
-    answered(core, trip, response, asking, moments)
+    let (before, after) = completion.around();
+    let (mut parts, body) = response.into_parts();
+    (parts.status, parts.headers) = completion.head(&parts.headers, moments);
+    let response = Response::from_parts(parts, Chained::new(before, body, completion.missing_bytes(), after));
+    answered(core, trip, response, asking, moments).map(|body| body.map(SharedBody::flattened))
 }
 
 /// The origin's answer fits nothing that it was asked.
@@ -262,7 +276,10 @@ fn confirm_siblings(core: &Arc<Core>, entry: &Arc<Entry>, asked: &Asked, told: &
 
 fn forget(core: &Arc<Core>, gone: &Arc<Entry>) {
     core.memory.update(&gone.head.key, |held| held.and_then(|held| held.without(gone)));
-    tier::remove(core, gone.head.key.clone());
+    // Parts stand in memory alone; what the second tier has is another response.
+    if gone.head.part.is_none() {
+        tier::remove(core, gone.head.key.clone());
+    }
 }
 
 /// RFC 9111 section 4.3.5: a HEAD's answer tells of what a GET's would be.
@@ -275,7 +292,8 @@ fn head_answered<B>(
 ) -> Answer<B> {
     let Trip { asked, stale, forwarded, .. } = trip;
     let mut is_stored = false;
-    if let Some(stale) = stale.filter(|_| response.status() == StatusCode::OK) {
+    let is_whole = |stale: &Arc<Entry>| stale.head.part.is_none();
+    if let Some(stale) = stale.filter(|stale| response.status() == StatusCode::OK && is_whole(stale)) {
         if conditional::contradicts(&stale.head.headers, stale.body.len(), response.headers()) {
             stale.head.expire();
         } else {
@@ -322,7 +340,11 @@ where
     let forwarded = Forwarded { status, is_stored: judged.is_ok(), ..forwarded };
     match judged {
         Err(decline) => {
-            if let Some(stale) = stale.filter(|_| is_replaced_by(parts.status)) {
+            // Who does not want it stored does not say that what is stored is no longer true; nor does another part of it.
+            let says_nothing = |stale: &Arc<Entry>| {
+                asked.directives.no_store || conditional::same_strong(&stale.head.headers, &parts.headers)
+            };
+            if let Some(stale) = stale.filter(|stale| is_replaced_by(parts.status) && !says_nothing(stale)) {
                 forget(core, &stale);
             }
             declined(core, &asked, lead, parts.status, moments.answered);
