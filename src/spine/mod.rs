@@ -13,6 +13,7 @@ pub(crate) mod clock;
 #[cfg(feature = "validate")]
 pub(crate) mod coding;
 pub(crate) mod config;
+pub(crate) mod cookie;
 #[cfg(any(feature = "cache", feature = "circuit-breaker", feature = "retry"))]
 pub(crate) mod date;
 pub(crate) mod deadline;

@@ -1,9 +1,10 @@
 //! Keys made of what the client sends along.
 
-use http::{HeaderName, header};
+use http::HeaderName;
 
 use super::{KeyExtractor, KeyWriter, MissingKey};
 use crate::spine::config::ConfigError;
+use crate::spine::cookie;
 use crate::spine::problem::ProblemKind;
 use crate::spine::request::RequestView;
 
@@ -61,12 +62,6 @@ impl CookieKey {
         }
         Ok(Self(name.into()))
     }
-
-    /// The values of this cookie in one line of the `Cookie` field.
-    fn values<'a>(&self, line: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        line.split(|byte| *byte == b';')
-            .filter_map(|pair| pair.trim_ascii().strip_prefix(self.0.as_bytes())?.strip_prefix(b"="))
-    }
 }
 
 impl KeyExtractor for CookieKey {
@@ -75,11 +70,10 @@ impl KeyExtractor for CookieKey {
             MissingKey::new("cookie of that name", "set it before this layer counts, or key by something else")
                 .refused_as(ProblemKind::BadRequest);
         let mut found = false;
-        for line in request.headers().get_all(header::COOKIE) {
-            for value in self.values(line.as_bytes()) {
-                key.part(value);
-                found = true;
-            }
+        let cookies = cookie::pairs(request.headers()).filter_map(cookie::name_and_value);
+        for (_, value) in cookies.filter(|(name, _)| *name == self.0.as_bytes()) {
+            key.part(value);
+            found = true;
         }
         if found { Ok(()) } else { Err(NO_COOKIE) }
     }
