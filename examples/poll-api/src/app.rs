@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, watch};
-use tower_rampart::ConfigError;
+use tower_rampart::{ConfigError, Refuser};
 
 use crate::config::{Config, Flags};
 use crate::db::Db;
@@ -25,6 +25,8 @@ pub struct App {
     pub people: People,
     pub polls: Arc<Polls>,
     pub metrics: PrometheusHandle,
+    /// Tells of every refusal that is not a layer's own, so that all of them are sampled together.
+    pub refuser: Refuser,
     pub upstream: Option<Address>,
     pub traces: Option<Traces>,
     flags: Flags,
@@ -64,6 +66,7 @@ impl App {
             people,
             polls: Arc::new(polls),
             metrics,
+            refuser: Refuser::new(),
             upstream,
             traces,
             flags,

@@ -1,5 +1,6 @@
 //! What can go wrong, once for HTTP and gRPC.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -55,6 +56,13 @@ impl Breach {
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Fault {
+    /// What panicked: logged, since nobody else hears of it.
+    pub fn panicked(what: &'static str, panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        error!(panic = text.unwrap_or("of no text"), "{what}");
+        Self::Internal
+    }
+
     pub const fn kind(&self) -> ProblemKind {
         match self {
             Self::Malformed(_) => ProblemKind::BadRequest,

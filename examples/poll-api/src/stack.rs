@@ -1,5 +1,6 @@
 //! The layers, around everything that is routed. A configuration makes one of these; a reload makes another.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -21,12 +22,12 @@ use tower_rampart::load_shed::{LoadShedHandle, LoadShedLayer};
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleLayer};
 use tower_rampart::security_headers::SecurityHeadersLayer;
 use tower_rampart::validate::{OpenApi, ValidateLayer};
-use tower_rampart::{ConfigError, Refuser, ResponseBody, stack};
+use tower_rampart::{ConfigError, Refuser, RequestFacts, RequestView, ResponseBody, stack};
 
 use crate::app::App;
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::http::{description, refusals, router};
+use crate::http::{description, router, told};
 use crate::people::{AUDIENCE, ISSUER, Session};
 use crate::shown;
 use crate::upstream::Upstream;
@@ -99,11 +100,12 @@ impl Stack {
         let upstream =
             app.upstream.clone().map(|address| Upstream::new(address, config, running.and_then(Self::upstream)));
         let upstream = upstream.transpose()?;
-        let panics = CatchPanicLayer::custom(caught);
+        let refuser = app.refuser.clone();
+        let panics = CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| caught(&refuser, &*panic));
         let build = |strangers: ThrottleLayer, callers: ThrottleLayer, load_shed: LoadShedLayer| {
             stack::Stack::new()
                 // What panics in a layer. What panics in a handler is answered further in, with all that answers have.
-                .catch_panic(panics)
+                .catch_panic(panics.clone())
                 .security_headers(headers.clone())
                 .load_shed(load_shed)
                 .deadline(deadline.clone())
@@ -126,10 +128,7 @@ impl Stack {
         let shed = config.load_shed.as_ref().map(|_| load_shed.handle());
         let layer = build(strangers, callers, load_shed)?;
 
-        let refuser = Refuser::new();
-        let refusing = move |request, next| refusals(refuser.clone(), request, next);
-        let router = router(app, logins).layer(axum::middleware::from_fn(refusing)).layer(panics);
-        let service = layer.layer(router);
+        let service = layer.layer(told(router(app, logins), app.refuser.clone()));
         let service = service.map_request(mark).map_response(|response: Response<_>| response.map(Body::new));
         Ok(Self {
             service: BoxCloneSyncService::new(service),
@@ -244,10 +243,8 @@ fn mark(mut request: Request<Incoming>) -> Request<Incoming> {
     request
 }
 
-/// A handler that panicked: logged, and told as any fault of ours.
-fn caught(panic: Box<dyn std::any::Any + Send>) -> Response<ResponseBody<Body>> {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(panic = text.unwrap_or("of no text"), "a handler panicked");
-    let facts = tower_rampart::RequestFacts::of(tower_rampart::RequestView::of(&Request::new(())));
-    Refuser::new().refuse(Fault::Internal.to_rejection(), &facts)
+/// A layer that panicked. Nothing is known of the request any more.
+fn caught(refuser: &Refuser, panic: &(dyn Any + Send)) -> Response<ResponseBody<Body>> {
+    let facts = RequestFacts::of(RequestView::of(&Request::new(())));
+    refuser.refuse(Fault::panicked("a layer panicked", panic).to_rejection(), &facts)
 }
