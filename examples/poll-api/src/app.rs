@@ -11,7 +11,7 @@ use tower_rampart::{ConfigError, Refuser};
 
 use crate::config::{Config, Flags};
 use crate::db::Db;
-use crate::fault::Result;
+use crate::fault::{Fault, Result};
 use crate::others::Others;
 use crate::people::People;
 use crate::polls::Polls;
@@ -57,10 +57,8 @@ impl App {
         let db = Arc::new(Db::open(&flags.database_url, flags.database_read_url.as_deref()).await?);
         let people = People::open(Arc::clone(&db), others.clone()).await?;
         let wake = upstream.as_ref().map(|_| Arc::new(Notify::new()));
-        let polls = Polls::new(Arc::clone(&db), wake, others).map_err(|error| {
-            tracing::error!(%error, "a rule of this program is none");
-            crate::fault::Fault::Internal
-        })?;
+        let polls = Polls::new(Arc::clone(&db), wake, others)
+            .map_err(|error| Fault::internal("a rule of this program is none", error))?;
         Ok(Arc::new(Self {
             db,
             people,

@@ -4,10 +4,7 @@ use crate::fault::{Fault, Result};
 
 /// What came of it. Who is dropped on the way leaves the work going on.
 pub async fn whole<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    tokio::spawn(work).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a write was not done to its end");
-        Err(Fault::Internal)
-    })
+    tokio::spawn(work).await.unwrap_or_else(|error| Err(Fault::internal("a write was not done to its end", error)))
 }
 
 #[cfg(test)]

@@ -122,8 +122,9 @@ impl Polls {
         };
         if !self.db.add_poll(&new).await? {
             // Another process did it meanwhile.
-            let once = once.ok_or(Fault::Internal)?;
-            return self.replay(user, once).await?.ok_or(Fault::Internal);
+            const GONE: &str = "a poll was not made, and its idempotency key is not there";
+            let once = once.ok_or_else(|| Fault::internal(GONE, "the request has none"))?;
+            return self.replay(user, once).await?.ok_or_else(|| Fault::internal(GONE, "it is forgotten"));
         }
         self.purge(&[TAG_LISTS]);
         self.tell(News::Changed, &poll.id);
@@ -139,8 +140,11 @@ impl Polls {
             let breach = Breach::new("#", "is another request than the one that this Idempotency-Key was used for");
             return Err(Fault::Invalid(vec![breach]));
         }
-        let told: serde_json::Value = serde_json::from_str(&remembered.body).map_err(|_| Fault::Internal)?;
-        let id = told.get("id").and_then(serde_json::Value::as_str).ok_or(Fault::Internal)?.to_owned();
+        const UNREADABLE: &str = "an answer that was remembered cannot be read";
+        let told: serde_json::Value =
+            serde_json::from_str(&remembered.body).map_err(|error| Fault::internal(UNREADABLE, error))?;
+        let id = told.get("id").and_then(serde_json::Value::as_str);
+        let id = id.ok_or_else(|| Fault::internal(UNREADABLE, "it names no poll"))?.to_owned();
         Ok(Some(Created { id, body: remembered.body, is_replay: true }))
     }
 
