@@ -23,6 +23,7 @@ pub(crate) mod event;
 pub(crate) mod form;
 #[cfg(any(feature = "_auth", feature = "deadline"))]
 pub(crate) mod gate;
+pub(crate) mod grpc;
 pub(crate) mod identity;
 #[cfg(any(feature = "_auth", feature = "validate"))]
 pub(crate) mod json;
@@ -37,7 +38,6 @@ pub(crate) mod random;
 pub(crate) mod rejection;
 pub(crate) mod request;
 pub(crate) mod response;
-#[cfg(any(feature = "circuit-breaker", feature = "retry"))]
 pub(crate) mod retry_after;
 #[cfg(any(feature = "_auth", feature = "validate"))]
 pub(crate) mod route;
