@@ -79,7 +79,7 @@ impl Stack {
             Some(table) => {
                 let api = OpenApi::from_json(description())?.bound_security([TOKEN_SCHEME]);
                 let builder = table.to_builder_behind_auth(&config.base)?.openapi(api);
-                builder.build().map_err(|error| under("validate", error))?
+                builder.build().map_err(|error| error.within("validate"))?
             }
             None => ValidateLayer::empty(),
         };
@@ -189,13 +189,7 @@ fn cache((table, store): &CacheTables) -> Result<Option<Cache>, ConfigError> {
         Some(store) => store.share(table.to_builder())?,
         None => table.to_builder(),
     };
-    builder.build().map(Some).map_err(|error| under("cache", error))
-}
-
-/// What a layer finds, by the table that it is made of.
-fn under(table: &str, error: ConfigError) -> ConfigError {
-    let setting = format!("{table}.{}", error.setting());
-    error.for_setting(setting)
+    builder.build().map(Some).map_err(|error| error.within("cache"))
 }
 
 /// A policy may have moved from one place to another, by a key that asks for the caller.

@@ -291,10 +291,7 @@ fn client_for(url: &str, given: Option<&HttpClient>) -> Result<HttpClient, Confi
 
 impl ApiKeyTable {
     fn to_key(&self) -> Result<ApiKey, ConfigError> {
-        let name = |error: ConfigError| {
-            let setting = format!("auth.api_key.{}", error.setting());
-            error.for_setting(setting)
-        };
+        let name = |error: ConfigError| error.within("auth.api_key");
         let key = ApiKey::new(&self.id, &self.sha256).map_err(name)?;
         let key = key.roles(self.roles.iter().map(String::as_str)).scopes(self.scopes.iter().map(String::as_str));
         let Some(expires) = &self.expires else { return Ok(key) };

@@ -139,10 +139,7 @@ impl AuthzConfig {
             table = table.role_permissions(role.as_str(), permissions.iter().map(String::as_str));
         }
         let table = rules.iter().fold(table, |table, RuleConfig(rule)| table.add_rule(rule.clone()));
-        table.build().map_err(|error| {
-            let setting = format!("authz, {}", error.setting());
-            error.for_setting(setting)
-        })
+        table.build().map_err(|error| error.within("authz"))
     }
 
     /// The claim that lists a caller's roles.

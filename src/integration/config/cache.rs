@@ -85,10 +85,7 @@ impl CacheConfig {
     ///
     /// `bytes` that have no room for `entry_bytes`.
     pub fn to_cache(&self) -> Result<Cache, ConfigError> {
-        self.to_builder().build().map_err(|error| {
-            let setting = format!("cache.{}", error.setting());
-            error.for_setting(setting)
-        })
+        self.to_builder().build().map_err(|error| error.within("cache"))
     }
 
     /// The same, to be told more in code.

@@ -382,7 +382,8 @@ impl Places {
 
     /// The place of a setting, as a policy names it; that of the quota, which is always there, for any other.
     fn of_setting(&self, setting: &str) -> Range<usize> {
-        let named = self.0.iter().find(|(name, _)| setting == *name || setting.ends_with(&format!(", {name}")));
+        let setting = setting.rsplit('.').next().unwrap_or(setting);
+        let named = self.0.iter().find(|(name, _)| *name == setting);
         named.or_else(|| self.0.first()).map_or(0..0, |(_, place)| place.clone())
     }
 }

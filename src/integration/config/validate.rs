@@ -203,10 +203,7 @@ impl ValidateConfig {
     }
 
     fn layer(&self, base: &Path, has_auth: bool) -> Result<ValidateLayer, ConfigError> {
-        self.builder(base, has_auth)?.build().map_err(|error| {
-            let setting = format!("validate, {}", error.setting());
-            error.for_setting(setting)
-        })
+        self.builder(base, has_auth)?.build().map_err(|error| error.within("validate"))
     }
 
     fn builder(&self, base: &Path, has_auth: bool) -> Result<Validate, ConfigError> {

@@ -313,7 +313,7 @@ impl PolicyTable {
         let before = overlapping.filter(|_| !denies).and_then(|(_, index)| self.rules.get(*index));
         if let Some(before) = before {
             let breach = format!("allows what `{}` allows: the same method on the same template", before.id);
-            return Err(ConfigError::new(format!("rule `{}`", rule.id), &template, breach, "put them together"));
+            return Err(ConfigError::new(format!("rule \"{}\"", rule.id), &template, breach, "put them together"));
         }
         leaf.add(&rule.methods, index);
         if let Some(routes) = &mut self.by_route {

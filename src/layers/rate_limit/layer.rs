@@ -169,13 +169,13 @@ impl RateLimit {
     pub fn build(self) -> Result<RateLimitLayer, ConfigError> {
         if self.store.is_some() {
             const BREACH: &str = "needs a layer that can wait for it";
-            return Err(ConfigError::new("rate limit, store", "", BREACH, "finish with `.build_throttle()`"));
+            return Err(ConfigError::new("rate limit.store", "", BREACH, "finish with `.build_throttle()`"));
         }
         if let Some(policy) = self.policies.iter().find(|policy| !policy.max_wait.is_zero()) {
-            let setting = format!("rate limit `{}`, max_wait", policy.name);
             const BREACH: &str = "needs a layer that can wait";
             let shown = format!("{}s", policy.max_wait.as_secs_f64());
-            return Err(ConfigError::new(setting, shown, BREACH, "finish with `.build_throttle()`"));
+            let error = ConfigError::new("max_wait", shown, BREACH, "finish with `.build_throttle()`");
+            return Err(error.within(policy.named()));
         }
         Ok(RateLimitLayer { core: self.core()? })
     }
