@@ -1,11 +1,6 @@
 //! Durations as people write them: `900ms`, `15m`, `2y`.
 
-#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-use std::ops::Range;
 use std::time::Duration;
-
-#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-use toml::Spanned;
 
 use crate::spine::config::ConfigError;
 
@@ -32,14 +27,4 @@ pub(super) fn parse(setting: &'static str, text: &str) -> Result<Duration, Confi
         let mend = "write a whole number and one of `ms s m h d w y`, such as `900ms` or `15m`";
         ConfigError::new(setting, text, "is no duration", mend)
     })
-}
-
-/// The same for a key of a table that may be left out; an error comes with its place.
-#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-pub(super) fn written(
-    setting: &'static str,
-    text: Option<&Spanned<String>>,
-    default: Duration,
-) -> Result<Duration, (Range<usize>, ConfigError)> {
-    text.map_or(Ok(default), |text| parse(setting, text.get_ref()).map_err(|error| (text.span(), error)))
 }

@@ -44,6 +44,8 @@ mod duration;
 mod key_part;
 #[cfg(feature = "load-shed")]
 mod load_shed;
+#[cfg(any(feature = "bulkhead", feature = "circuit-breaker", feature = "load-shed", feature = "rate-limit"))]
+mod located;
 mod parse;
 #[cfg(feature = "rate-limit")]
 mod rate_limit;
