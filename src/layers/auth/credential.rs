@@ -4,6 +4,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 
 use crate::spine::cookie;
+use crate::spine::field;
 use crate::spine::request::RequestView;
 
 /// What a request carries.
@@ -124,8 +125,7 @@ fn authorization(field: &HeaderValue) -> Credential<'_> {
 
 /// The protocols that a WebSocket client offers (RFC 6455 section 11.3.4).
 fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let fields = headers.get_all(PROTOCOL).iter();
-    fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+    field::list(headers, &PROTOCOL)
 }
 
 fn parameters(uri: &Uri) -> impl Iterator<Item = &str> {

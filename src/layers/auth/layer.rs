@@ -17,6 +17,7 @@ use crate::spine::certificate::ClientCertificate;
 use crate::spine::challenge::Challenge;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
+use crate::spine::field;
 use crate::spine::identity::Identity;
 use crate::spine::rejection::{Refuser, RenderRejection};
 
@@ -195,10 +196,9 @@ impl Auth {
         let Places { cookie, websocket, query } = &self.places;
         for (setting, name) in [("cookie", cookie), ("websocket_protocol", websocket), ("query_parameter", query)] {
             let Some(name) = name else { continue };
-            // RFC 9110 section 5.6.2.
-            let is_token = !name.is_empty()
-                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
-            if !is_token || (setting == "query_parameter" && name.contains(['%', '&', '#', '+'])) {
+            if !field::is_token(name.as_bytes())
+                || (setting == "query_parameter" && name.contains(['%', '&', '#', '+']))
+            {
                 return Err(ConfigError::new(
                     setting,
                     name,

@@ -5,6 +5,7 @@ use http::HeaderName;
 use super::{KeyExtractor, KeyWriter, MissingKey};
 use crate::spine::config::ConfigError;
 use crate::spine::cookie;
+use crate::spine::field;
 use crate::spine::problem::ProblemKind;
 use crate::spine::request::RequestView;
 
@@ -56,8 +57,7 @@ impl CookieKey {
     ///
     /// A name must be a token (RFC 6265 section 4.1.1).
     pub fn new(name: &str) -> Result<Self, ConfigError> {
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(is_token) {
+        if !field::is_token(name.as_bytes()) {
             return Err(ConfigError::new("cookie", name, "is no cookie name", "write one such as `session`"));
         }
         Ok(Self(name.into()))
