@@ -213,6 +213,7 @@ mod openapi;
 #[cfg(feature = "json-schema")]
 pub(crate) mod parsed;
 mod part_head;
+mod read_body;
 #[cfg(feature = "openapi")]
 mod responses;
 mod route;
