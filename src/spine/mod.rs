@@ -3,6 +3,8 @@
 #[cfg(feature = "_auth")]
 pub(crate) mod address;
 pub(crate) mod body;
+#[cfg(any(feature = "retry", feature = "validate"))]
+pub(crate) mod byte_pool;
 #[cfg(feature = "_auth")]
 pub(crate) mod certificate;
 #[cfg(feature = "_auth")]
@@ -46,6 +48,8 @@ pub(crate) mod route;
 pub(crate) mod shared;
 #[cfg(any(feature = "_auth", feature = "circuit-breaker", feature = "rate-limit"))]
 pub(crate) mod signal;
+#[cfg(any(feature = "_auth", feature = "rate-limit"))]
+pub(crate) mod slots;
 #[cfg(any(feature = "cache", feature = "rate-limit"))]
 pub(crate) mod store;
 #[cfg(any(feature = "_auth", feature = "circuit-breaker", feature = "rate-limit"))]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
 
 use tower_layer::Layer;
 
@@ -22,6 +22,7 @@ use crate::spine::event::{self, PolicyEvent};
 use crate::spine::key::{ClientIp, TrustedProxies};
 use crate::spine::path::PathPattern;
 use crate::spine::rejection::{Refuser, RenderRejection};
+use crate::spine::slots::Slots;
 
 /// Makes a [`RateLimitLayer`] or a [`ThrottleLayer`]. See the [module](super) for the manual.
 ///
@@ -225,8 +226,7 @@ impl RateLimit {
             limiter: Limiter::new(rules, self.exemptions, self.style),
             clock: self.clock,
             refuser: self.refuser,
-            max_waiting: self.max_waiting,
-            waiting: AtomicUsize::new(0),
+            waiting: Slots::for_at_most(self.max_waiting),
             said: Said::default(),
         })
     }
@@ -254,8 +254,8 @@ pub(super) struct Core {
     pub(super) shared: Option<Shared>,
     pub(super) clock: Clock,
     pub(super) refuser: Refuser,
-    pub(super) max_waiting: usize,
-    pub(super) waiting: AtomicUsize,
+    /// Requests that wait for their turn.
+    pub(super) waiting: Slots,
     pub(super) said: Said,
 }
 

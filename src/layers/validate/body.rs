@@ -10,10 +10,10 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::budget::Held;
 use super::end::{Cut, End};
 use super::inside::Inside;
 use super::read_body::ReadBody;
+use crate::spine::byte_pool::HeldBytes;
 use crate::spine::clock::{Clock, Sleep};
 
 pin_project! {
@@ -63,7 +63,7 @@ impl<B> CheckedBody<B> {
         Self { kind: Kind::Watched { body, watch } }
     }
 
-    pub(super) fn held(data: Bytes, trailers: Option<HeaderMap>, held: Held) -> Self {
+    pub(super) fn held(data: Bytes, trailers: Option<HeaderMap>, held: HeldBytes) -> Self {
         Self { kind: Kind::Unwatched { body: ReadBody::held(data, trailers, held) } }
     }
 

@@ -192,7 +192,6 @@
 
 mod body;
 mod breach;
-mod budget;
 mod content;
 mod describe;
 #[cfg(feature = "openapi")]

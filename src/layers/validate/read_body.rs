@@ -8,8 +8,8 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::budget::Held;
 use crate::spine::body;
+use crate::spine::byte_pool::HeldBytes;
 
 pin_project! {
     /// See the module.
@@ -23,7 +23,7 @@ pin_project! {
     #[project = KindProjection]
     enum Kind<B> {
         Passed { #[pin] body: B },
-        Held { data: Option<Bytes>, trailers: Option<HeaderMap>, held: Option<Held> },
+        Held { data: Option<Bytes>, trailers: Option<HeaderMap>, held: Option<HeldBytes> },
         Resumed { read: Option<Bytes>, body: Pin<Box<B>> },
     }
 }
@@ -33,7 +33,7 @@ impl<B> ReadBody<B> {
         Self { kind: Kind::Passed { body } }
     }
 
-    pub(super) fn held(data: Bytes, trailers: Option<HeaderMap>, held: Held) -> Self {
+    pub(super) fn held(data: Bytes, trailers: Option<HeaderMap>, held: HeldBytes) -> Self {
         let data = (!data.is_empty()).then_some(data);
         Self { kind: Kind::Held { data, trailers, held: Some(held) } }
     }

@@ -9,8 +9,8 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::super::budget::Held;
 use super::super::read_body::ReadBody;
+use crate::spine::byte_pool::HeldBytes;
 
 pin_project! {
     /// A response's body behind this layer: exactly the bytes, trailers and errors of the inner one.
@@ -25,7 +25,7 @@ impl<B> JudgedBody<B> {
         Self { body: ReadBody::passed(body) }
     }
 
-    pub(super) fn held(data: Bytes, trailers: Option<HeaderMap>, held: Held) -> Self {
+    pub(super) fn held(data: Bytes, trailers: Option<HeaderMap>, held: HeldBytes) -> Self {
         Self { body: ReadBody::held(data, trailers, held) }
     }
 
