@@ -6,6 +6,8 @@
 mod app;
 mod clock;
 pub mod config;
+#[path = "../../gateway/src/connections.rs"]
+mod connections;
 mod db;
 mod fault;
 #[path = "../../gateway/src/first_bytes.rs"]
@@ -15,6 +17,8 @@ mod http;
 mod observe;
 mod others;
 mod outbox;
+#[path = "../../gateway/src/pem.rs"]
+mod pem;
 mod people;
 mod polls;
 mod server;
@@ -24,7 +28,6 @@ mod shown;
 mod signals;
 mod stack;
 mod start;
-mod tls;
 mod trace;
 mod upstream;
 mod whole;

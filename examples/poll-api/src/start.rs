@@ -19,7 +19,8 @@ use crate::config::{Config, Flags, LogFormat};
 use crate::others::{Ears, Others};
 use crate::trace::{Endpoint, Traces};
 use crate::upstream::Address;
-use crate::{db, observe, others, outbox, server, signals, tls};
+use crate::server::Server;
+use crate::{connections, db, observe, others, outbox, pem, signals};
 
 /// A configuration that cannot be used.
 const EXIT_CONFIG: u8 = 2;
@@ -36,7 +37,7 @@ pub fn main() -> ExitCode {
         db::check("--database-url", &flags.database_url)?;
         flags.database_read_url.as_deref().map(|url| db::check("--database-read-url", url)).transpose()?;
         let tls = match (&flags.tls_cert, &flags.tls_key) {
-            (Some(cert), Some(key)) => Some(tls::load(cert, key)?),
+            (Some(cert), Some(key)) => Some(pem::load(("--tls-cert", cert), ("--tls-key", key))?),
             _ => None,
         };
         let upstream =
@@ -93,7 +94,7 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
         .await
         .map_err(|_| "the database cannot be opened: see the line above, and `--database-url`")?;
     app.start(config)?;
-    let listener = server::bind(listen).await?;
+    let listener = connections::bind(listen).await?;
     let address = listener.local_addr()?;
     // When nothing is left that could end the start: a password that is made up is told this once.
     let made_up = app
@@ -118,7 +119,8 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
             app.drain();
         }
     };
-    server::serve(listener, tls, &app, drained).await;
+    let server = Arc::new(Server { app: Arc::clone(&app), tls });
+    connections::serve(listener, &server, drained).await;
     housekeeping.abort();
     reloads.abort();
     if let Some(hearing) = hearing {

@@ -338,5 +338,5 @@ fn algorithms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Algorith
 
 fn duration_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = Spanned::<String>::deserialize(deserializer)?;
-    duration::parse("duration", text.get_ref()).map(Some).map_err(|error| carry_from(text.span(), &error))
+    duration::parse_duration("duration", text.get_ref()).map(Some).map_err(|error| carry_from(text.span(), &error))
 }

@@ -133,9 +133,9 @@ fn variants<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Erro
 }
 
 fn wait<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    duration::parse("wait", &String::deserialize(deserializer)?).map_err(|error| carry(&error))
+    duration::parse_duration("wait", &String::deserialize(deserializer)?).map_err(|error| carry(&error))
 }
 
 fn max_stale<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    duration::parse("max_stale", &String::deserialize(deserializer)?).map_err(|error| carry(&error))
+    duration::parse_duration("max_stale", &String::deserialize(deserializer)?).map_err(|error| carry(&error))
 }

@@ -15,8 +15,21 @@ const UNITS: [(&str, u64); 7] = [
     ("y", 365 * 86_400_000),
 ];
 
-/// Reads a whole number and a unit.
-pub(super) fn parse(setting: &'static str, text: &str) -> Result<Duration, ConfigError> {
+/// Reads a duration as the tables write them: a whole number and a unit, for `Deserialize` implementations of your own.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_rampart::config;
+///
+/// assert_eq!(config::parse_duration("idle", "15m")?, Duration::from_secs(900));
+/// assert!(config::parse_duration("idle", "a while").is_err());
+/// # Ok::<(), tower_rampart::ConfigError>(())
+/// ```
+///
+/// # Errors
+///
+/// A text that is none, under the name of its setting.
+pub fn parse_duration(setting: &'static str, text: &str) -> Result<Duration, ConfigError> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let millis = UNITS.iter().find(|(name, _)| *name == unit).and_then(|(_, millis)| {

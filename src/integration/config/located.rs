@@ -26,7 +26,7 @@ pub(super) fn place<T>(written: Option<&Spanned<T>>) -> Option<Range<usize>> {
 
 /// A duration that is written.
 pub(super) fn duration(setting: &'static str, written: &Spanned<String>) -> Result<Duration, Located> {
-    super::duration::parse(setting, written.get_ref()).map_err(|error| (written.span(), error))
+    super::duration::parse_duration(setting, written.get_ref()).map_err(|error| (written.span(), error))
 }
 
 /// One that may be left out.

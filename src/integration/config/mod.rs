@@ -38,7 +38,6 @@ mod cache_store;
 mod circuit_breaker;
 mod client_ip;
 mod configured;
-#[cfg(any(feature = "_sleep", feature = "load-shed"))]
 mod duration;
 #[cfg(feature = "rate-limit")]
 mod key_part;
@@ -83,6 +82,7 @@ pub use self::cache_store::CacheStoreConfig;
 pub use self::circuit_breaker::CircuitBreakerConfig;
 pub use self::client_ip::ClientIpConfig;
 pub use self::configured::StackLayers;
+pub use self::duration::parse_duration;
 #[cfg(feature = "load-shed")]
 pub use self::load_shed::LoadShedConfig;
 pub use self::parse::{carry, parse};

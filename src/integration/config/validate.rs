@@ -337,7 +337,7 @@ impl<'de> Deserialize<'de> for Size {
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Spanned::<String>::deserialize(deserializer)?;
-        duration::parse("duration", text.get_ref()).map(Self).map_err(|error| carry_from(text.span(), &error))
+        duration::parse_duration("duration", text.get_ref()).map(Self).map_err(|error| carry_from(text.span(), &error))
     }
 }
 

@@ -6,6 +6,7 @@ mod auth;
 mod docs;
 mod events;
 mod extract;
+mod host;
 mod ops;
 mod page;
 mod polls;

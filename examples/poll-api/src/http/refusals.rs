@@ -11,13 +11,14 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_rampart::{Refuser, RequestFacts, RequestView};
 
+use super::host::named_once;
 use crate::fault::Fault;
 
 /// A router whose faults and panics are told so.
 pub fn told(router: Router, refuser: Refuser) -> Router {
     let refusing = move |request, next| refusals(refuser.clone(), request, next);
     // Panics further in, where they become faults like others: out here it is known who asks, and by which protocol.
-    router.layer(CatchPanicLayer::custom(caught)).layer(from_fn(refusing))
+    router.layer(CatchPanicLayer::custom(caught)).layer(from_fn(named_once)).layer(from_fn(refusing))
 }
 
 /// Renders a [`Fault`] that a handler left in its response's extensions.
@@ -52,7 +53,10 @@ mod tests {
         };
         let router = told(Router::new().route("/", any(handler)), Refuser::new());
         let asked = |content_type| {
-            let request = Request::post("/").header("x-request-id", "r-7").header(CONTENT_TYPE, content_type);
+            let request = Request::post("/")
+                .header("host", "polls.example")
+                .header("x-request-id", "r-7")
+                .header(CONTENT_TYPE, content_type);
             router.clone().oneshot(request.body(Body::empty()).unwrap())
         };
         let answer = asked("application/json").await.unwrap();
