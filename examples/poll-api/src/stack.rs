@@ -15,7 +15,7 @@ use tower_http::compression::CompressionLayer;
 use tower_rampart::auth::{Algorithm, Auth, AuthLayer, Issuer, JwtVerifier, KeySet};
 use tower_rampart::authz::AuthzLayer;
 use tower_rampart::cache::{Cache, CacheLayer};
-use tower_rampart::config::{CacheConfig, CacheStoreConfig, RateLimitConfig, RateLimitStoreConfig};
+use tower_rampart::config::{CacheConfig, CacheStoreConfig, LoadShedConfig, RateLimitConfig, RateLimitStoreConfig};
 use tower_rampart::deadline::DeadlineLayer;
 use tower_rampart::key::ClientIp;
 use tower_rampart::load_shed::{LoadShedHandle, LoadShedLayer};
@@ -56,47 +56,14 @@ impl Stack {
     /// Layers that begin anew, or go on with the counts and the stored answers of those that run.
     pub fn new(config: &Config, app: &Arc<App>, running: Option<&Self>) -> Result<Self, ConfigError> {
         let client_ip = config.client_ip.to_client_ip();
-        let headers = match &config.security_headers {
-            Some(table) => table.to_layer(&client_ip)?,
-            None => SecurityHeadersLayer::empty(),
-        };
-        let (outside, inside) = config.rate_limit.split_by_identity();
-        // One connection for all.
-        let counts = config.rate_limit_store.as_ref().map(RateLimitStoreConfig::to_counts).transpose()?;
-        let limit = |tables: &RateLimitConfig| match &counts {
-            Some(counts) => tables.to_shared_layer(&client_ip, counts.clone()),
-            None => tables.to_layer(&client_ip),
-        };
-        let limiters = [limit(&outside)?, limit(&inside)?, limit(&config.login_failures)?];
-        let auth = if config.has_auth { authentication(app)? } else { AuthLayer::empty() };
-        let authz = match &config.authz {
-            Some(table) => table.to_layer()?.challenge(auth.challenge()).with_client_ip(client_ip.clone()),
-            None => AuthzLayer::empty(),
-        };
-        let validate = match &config.validate {
-            // What is published is what is checked, so that the two cannot differ. What the description does not describe,
-            // the page and gRPC, passes.
-            Some(table) => {
-                let api = OpenApi::from_json(description())?.bound_security([TOKEN_SCHEME]);
-                let builder = table.to_builder_behind_auth(&config.base)?.openapi(api);
-                builder.build().map_err(|error| error.within("validate"))?
-            }
-            None => ValidateLayer::empty(),
-        };
+        let Counting { limiters, load_shed } = Counting::of(config, &client_ip)?;
+        let Judging { headers, deadline, auth, authz, validate } = Judging::of(config, app, &client_ip)?;
         let tables = (config.cache.clone(), config.cache_store.clone());
         let cache = match running.filter(|running| running.cache_tables == tables) {
             Some(running) => running.cache.clone(),
             None => cache(&tables)?,
         };
         let caching = cache.as_ref().map_or_else(CacheLayer::empty, Cache::layer);
-        let load_shed = match &config.load_shed {
-            Some(table) => table.to_layer()?,
-            None => LoadShedLayer::empty(),
-        };
-        let deadline = match &config.timeouts {
-            Some(table) => table.to_deadline_layer()?,
-            None => DeadlineLayer::empty(),
-        };
         let upstream =
             app.upstream.clone().map(|address| Upstream::new(address, config, running.and_then(Self::upstream)));
         let upstream = upstream.transpose()?;
@@ -177,6 +144,68 @@ impl Stack {
         let upstream = self.upstream.iter().flat_map(Upstream::describe);
         state.extend(upstream.map(|(name, described)| (name.to_owned(), described)));
         Value::Object(state)
+    }
+}
+
+/// Layers that go on with what those have counted that run.
+struct Counting {
+    /// Of strangers, of callers, and of logins that failed.
+    limiters: [ThrottleLayer; 3],
+    load_shed: LoadShedLayer,
+}
+
+impl Counting {
+    fn of(config: &Config, client_ip: &ClientIp) -> Result<Self, ConfigError> {
+        let (outside, inside) = config.rate_limit.split_by_identity();
+        // One connection for all.
+        let counts = config.rate_limit_store.as_ref().map(RateLimitStoreConfig::to_counts).transpose()?;
+        let limit = |tables: &RateLimitConfig| match &counts {
+            Some(counts) => tables.to_shared_layer(client_ip, counts.clone()),
+            None => tables.to_layer(client_ip),
+        };
+        let load_shed = config.load_shed.as_ref().map(LoadShedConfig::to_layer).transpose()?;
+        Ok(Self {
+            limiters: [limit(&outside)?, limit(&inside)?, limit(&config.login_failures)?],
+            load_shed: load_shed.unwrap_or_else(LoadShedLayer::empty),
+        })
+    }
+}
+
+/// Layers that begin anew with each configuration.
+struct Judging {
+    headers: SecurityHeadersLayer,
+    deadline: DeadlineLayer,
+    auth: AuthLayer,
+    authz: AuthzLayer,
+    validate: ValidateLayer,
+}
+
+impl Judging {
+    fn of(config: &Config, app: &App, client_ip: &ClientIp) -> Result<Self, ConfigError> {
+        let headers = match &config.security_headers {
+            Some(table) => table.to_layer(client_ip)?,
+            None => SecurityHeadersLayer::empty(),
+        };
+        let deadline = match &config.timeouts {
+            Some(table) => table.to_deadline_layer()?,
+            None => DeadlineLayer::empty(),
+        };
+        let auth = if config.has_auth { authentication(app)? } else { AuthLayer::empty() };
+        let authz = match &config.authz {
+            Some(table) => table.to_layer()?.challenge(auth.challenge()).with_client_ip(client_ip.clone()),
+            None => AuthzLayer::empty(),
+        };
+        let validate = match &config.validate {
+            // What is published is what is checked, so that the two cannot differ. What the description does not describe,
+            // the page and gRPC, passes.
+            Some(table) => {
+                let api = OpenApi::from_json(description())?.bound_security([TOKEN_SCHEME]);
+                let builder = table.to_builder_behind_auth(&config.base)?.openapi(api);
+                builder.build().map_err(|error| error.within("validate"))?
+            }
+            None => ValidateLayer::empty(),
+        };
+        Ok(Self { headers, deadline, auth, authz, validate })
     }
 }
 
