@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tower_rampart::{ConfigError, Refuser};
 
 use crate::config::{Config, Flags};
@@ -18,6 +18,7 @@ use crate::polls::Polls;
 use crate::stack::Stack;
 use crate::trace::Traces;
 use crate::upstream::Address;
+use crate::watcher::Watcher;
 
 /// See the module.
 pub struct App {
@@ -128,9 +129,11 @@ impl App {
         self.draining.subscribe()
     }
 
-    /// A place among those who watch.
-    pub fn watcher(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.watchers).try_acquire_owned().ok()
+    /// Watches a poll, if there is a place among those who watch.
+    pub async fn watch(&self, poll: &str) -> Result<Watcher> {
+        const FULL: Fault = Fault::Unavailable("Too many people are watching. Try again later.");
+        let place = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| FULL)?;
+        Ok(Watcher::new(self.polls.watch(poll).await?, self.draining(), place))
     }
 
     /// The document of `/v1/admin/state`.

@@ -30,6 +30,7 @@ mod stack;
 mod start;
 mod trace;
 mod upstream;
+mod watcher;
 mod whole;
 
 pub use self::start::main;
