@@ -15,6 +15,7 @@ mod first_bytes;
 mod grpc;
 mod http;
 mod observe;
+mod marks;
 mod others;
 mod outbox;
 #[path = "../../gateway/src/pem.rs"]

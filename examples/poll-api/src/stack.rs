@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderName, HeaderValue, Method, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 use tower::util::BoxCloneSyncService;
@@ -28,6 +28,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::http::{description, router, told};
+use crate::marks::mark;
 use crate::people::{AUDIENCE, ISSUER, Session};
 use crate::shown;
 use crate::upstream::Upstream;
@@ -241,30 +242,6 @@ fn authentication(app: &App) -> Result<AuthLayer, ConfigError> {
 
 /// The description's name for what the authentication layer checks.
 const TOKEN_SCHEME: &str = "token";
-
-const READ: HeaderName = HeaderName::from_static("x-poll-read");
-const WRITE: HeaderName = HeaderName::from_static("x-poll-write");
-/// Written where the name has been read.
-const LOGIN: HeaderName = HeaderName::from_static("x-poll-login");
-
-/// Tells limits whether a request reads or writes. What a client says of it, or of who logs in, does not count.
-fn mark(mut request: Request<Incoming>) -> Request<Incoming> {
-    let reads = match *request.method() {
-        Method::GET | Method::HEAD => true,
-        // Calls of gRPC are all POST.
-        Method::POST => matches!(
-            request.uri().path(),
-            "/poll.v1.Polls/GetPoll" | "/poll.v1.Polls/GetResults" | "/poll.v1.Polls/WatchResults"
-        ),
-        _ => false,
-    };
-    let headers = request.headers_mut();
-    let (there, away) = if reads { (READ, WRITE) } else { (WRITE, READ) };
-    headers.remove(away);
-    headers.remove(LOGIN);
-    headers.insert(there, HeaderValue::from_static("1"));
-    request
-}
 
 /// A layer that panicked. Nothing is known of the request any more.
 fn caught(refuser: &Refuser, panic: &(dyn Any + Send)) -> Response<ResponseBody<Body>> {

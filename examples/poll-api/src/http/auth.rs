@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::extract::Content;
 use crate::app::App;
 use crate::fault::{Fault, Result};
+use crate::marks;
 use crate::people::{LIFETIME_SECONDS, Pair, Session, digest};
 
 /// Somebody who wants to take part.
@@ -120,8 +121,6 @@ fn pair(pair: Pair) -> Response {
     ([NO_STORE], axum::Json(view)).into_response()
 }
 
-/// Where the limit on failed logins finds whose they are.
-pub const LOGIN_NAME: HeaderName = HeaderName::from_static("x-poll-login");
 /// Longer logins are none.
 const MAX_LOGIN_BYTES: usize = 4 << 10;
 
@@ -135,11 +134,11 @@ pub async fn name_login(request: Request, next: Next) -> Response {
     let Ok(bytes) = to_bytes(body, MAX_LOGIN_BYTES).await else {
         return Fault::Malformed("The content is too long for a login, or did not arrive.").into_response();
     };
-    parts.headers.remove(LOGIN_NAME);
+    parts.headers.remove(marks::LOGIN);
     if let Ok(Name { username }) = serde_json::from_slice(&bytes)
         && let Ok(name) = HeaderValue::from_str(&digest(username.to_ascii_lowercase().as_bytes()))
     {
-        parts.headers.insert(LOGIN_NAME, name);
+        parts.headers.insert(marks::LOGIN, name);
     }
     next.run(Request::from_parts(parts, Body::from(bytes))).await
 }
