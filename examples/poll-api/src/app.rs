@@ -12,7 +12,7 @@ use tower_rampart::{ConfigError, Refuser};
 use crate::config::{Config, Flags};
 use crate::db::Db;
 use crate::fault::{Fault, Result};
-use crate::others::Others;
+use crate::news::Speaker;
 use crate::people::People;
 use crate::polls::Polls;
 use crate::stack::Stack;
@@ -46,7 +46,7 @@ pub struct Outside {
     pub upstream: Option<Address>,
     pub traces: Option<Traces>,
     /// Other processes.
-    pub others: Option<Others>,
+    pub speaker: Option<Speaker>,
 }
 
 /// People who watch at once, over HTTP and gRPC.
@@ -54,11 +54,11 @@ const MAX_WATCHERS: usize = 4096;
 
 impl App {
     pub async fn open(flags: Flags, metrics: PrometheusHandle, outside: Outside) -> Result<Arc<Self>> {
-        let Outside { upstream, traces, others } = outside;
+        let Outside { upstream, traces, speaker } = outside;
         let db = Arc::new(Db::open(&flags.database_url, flags.database_read_url.as_deref()).await?);
-        let people = People::open(Arc::clone(&db), others.clone()).await?;
+        let people = People::open(Arc::clone(&db), speaker.clone()).await?;
         let wake = upstream.as_ref().map(|_| Arc::new(Notify::new()));
-        let polls = Polls::new(Arc::clone(&db), wake, others)
+        let polls = Polls::new(Arc::clone(&db), wake, speaker)
             .map_err(|error| Fault::internal("a rule of this program is none", error))?;
         Ok(Arc::new(Self {
             db,

@@ -5,18 +5,20 @@
 
 mod app;
 mod clock;
+mod completion;
 pub mod config;
 #[path = "../../gateway/src/connections.rs"]
 mod connections;
 mod db;
+mod digest;
 mod fault;
 #[path = "../../gateway/src/first_bytes.rs"]
 mod first_bytes;
 mod grpc;
 mod http;
-mod observe;
 mod marks;
-mod others;
+mod news;
+mod observe;
 mod outbox;
 #[path = "../../gateway/src/pem.rs"]
 mod pem;
@@ -32,7 +34,6 @@ mod start;
 mod trace;
 mod upstream;
 mod watcher;
-mod whole;
 
 pub use self::start::main;
 

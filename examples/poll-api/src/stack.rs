@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::fault::Fault;
 use crate::http::{description, router, told};
 use crate::marks::mark;
-use crate::people::{AUDIENCE, ISSUER, Session};
+use crate::people::{AUDIENCE, ISSUER, SessionClaims};
 use crate::shown;
 use crate::upstream::Upstream;
 
@@ -236,7 +236,7 @@ fn authentication(app: &App) -> Result<AuthLayer, ConfigError> {
         // Its clock is ours.
         .leeway(std::time::Duration::from_secs(1))
         .keys(KeySet::from_jwks(app.people.keys().jwks().as_bytes())?);
-    let verifier = JwtVerifier::new([issuer])?.with_claims::<Session>().revocation(app.people.revoked());
+    let verifier = JwtVerifier::new([issuer])?.with_claims::<SessionClaims>().revocation(app.people.revoked());
     Auth::new().jwt(verifier).optional(true).build()
 }
 

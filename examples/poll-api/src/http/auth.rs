@@ -14,9 +14,10 @@ use utoipa::ToSchema;
 
 use super::extract::Content;
 use crate::app::App;
+use crate::digest::digest;
 use crate::fault::{Fault, Result};
 use crate::marks;
-use crate::people::{LIFETIME_SECONDS, Pair, Session, digest};
+use crate::people::{LIFETIME_SECONDS, Pair, SessionClaims};
 
 /// Somebody who wants to take part.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -94,7 +95,7 @@ pub async fn refresh(State(app): State<Arc<App>>, asked: Content<Refresh>) -> Re
 /// Ends the session: its access tokens and its refresh token are no good from now on.
 #[utoipa::path(post, path = "/v1/auth/logout", tag = "people", security(("token" = [])),
     responses((status = 204), (status = 401), (status = 429)))]
-pub async fn log_out(State(app): State<Arc<App>>, session: Claims<Session>) -> Result<StatusCode> {
+pub async fn log_out(State(app): State<Arc<App>>, session: Claims<SessionClaims>) -> Result<StatusCode> {
     app.people.log_out(&session.sid).await.map(|()| StatusCode::NO_CONTENT)
 }
 

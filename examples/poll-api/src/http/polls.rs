@@ -20,8 +20,8 @@ use super::extract::{Asked, Content, PollId, idempotency_key};
 use super::view::{self, Expand, Fields, POLL_FIELDS, PollView, RESULTS_FIELDS};
 use crate::app::App;
 use crate::db::Results;
+use crate::digest::digest;
 use crate::fault::{Fault, Result};
-use crate::people::digest;
 use crate::polls::{Draft, Once, TAG_LISTED_RESULTS, TAG_LISTS, tag};
 
 /// Some polls, the newest first.

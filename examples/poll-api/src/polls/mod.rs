@@ -16,10 +16,10 @@ pub use self::live::{Live, Refreshed, Watching};
 pub use self::new::Draft;
 use self::owner::Owners;
 use crate::clock::now_ms;
+use crate::completion::to_completion;
 use crate::db::{Db, NewPoll, Page, Poll, Results, Voted};
 use crate::fault::{Breach, Fault, Result};
-use crate::others::{News, Others};
-use crate::whole::whole;
+use crate::news::{News, Speaker};
 
 /// See the module.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Polls {
     running: Mutex<HashSet<(String, String)>>,
     /// Whether there is somebody to forward polls to, and how they are woken.
     outbox: Option<Arc<tokio::sync::Notify>>,
-    others: Option<Others>,
+    speaker: Option<Speaker>,
 }
 
 /// Tags of what is cached.
@@ -68,7 +68,7 @@ impl Polls {
     pub fn new(
         db: Arc<Db>,
         outbox: Option<Arc<tokio::sync::Notify>>,
-        others: Option<Others>,
+        speaker: Option<Speaker>,
     ) -> std::result::Result<Self, tower_rampart::ConfigError> {
         Ok(Self {
             db,
@@ -77,7 +77,7 @@ impl Polls {
             cache: ArcSwapOption::empty(),
             running: Mutex::default(),
             outbox,
-            others,
+            speaker,
         })
     }
 
@@ -95,7 +95,7 @@ impl Polls {
         answer: fn(&Poll) -> String,
     ) -> Result<Created> {
         let (polls, user) = (Arc::clone(self), author.subject().to_owned());
-        whole(async move { polls.create_whole(&user, &draft, once.as_ref(), answer).await }).await
+        to_completion(async move { polls.create_whole(&user, &draft, once.as_ref(), answer).await }).await
     }
 
     async fn create_whole(
@@ -168,7 +168,7 @@ impl Polls {
     /// Counts a vote.
     pub async fn vote(self: &Arc<Self>, voter: &Identity, id: &str, option_id: i64) -> Result<()> {
         let (polls, id, voter) = (Arc::clone(self), parse_id(id)?, voter.subject().to_owned());
-        whole(async move { polls.vote_whole(&voter, &id, option_id).await }).await
+        to_completion(async move { polls.vote_whole(&voter, &id, option_id).await }).await
     }
 
     async fn vote_whole(&self, voter: &str, id: &str, option_id: i64) -> Result<()> {
@@ -193,7 +193,7 @@ impl Polls {
         let poll = self.get(id).await?;
         self.owners.check(caller, &poll.author_id)?;
         let polls = Arc::clone(self);
-        whole(async move {
+        to_completion(async move {
             let (poll, results) = polls.db.close_poll(&poll.id).await?.ok_or(NO_POLL)?;
             polls.purge(&[&tag(&poll.id), TAG_LISTS, TAG_LISTED_RESULTS]);
             polls.live.publish(results);
@@ -208,7 +208,7 @@ impl Polls {
         let poll = self.get(id).await?;
         self.owners.check(caller, &poll.author_id)?;
         let polls = Arc::clone(self);
-        whole(async move {
+        to_completion(async move {
             if !polls.db.delete_poll(&poll.id).await? {
                 return Err(NO_POLL);
             }
@@ -257,8 +257,8 @@ impl Polls {
     }
 
     fn tell(&self, news: fn(String) -> News, id: &str) {
-        if let Some(others) = &self.others {
-            others.tell(news(id.to_owned()));
+        if let Some(speaker) = &self.speaker {
+            speaker.tell(news(id.to_owned()));
         }
     }
 
