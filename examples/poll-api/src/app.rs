@@ -114,10 +114,15 @@ impl App {
 
     /// Learns from the database what other processes did: nobody may have told of it.
     pub async fn find_out(&self) {
+        self.learn_revocations().await;
+        self.polls.find_out().await;
+    }
+
+    /// Learns from the database which sessions ended in other processes.
+    pub async fn learn_revocations(&self) {
         if self.people.learn_revocations().await.is_err() {
             tracing::warn!("sessions that ended elsewhere are not known for a moment");
         }
-        self.polls.find_out().await;
     }
 
     /// Tells streams to end, and load balancers to go elsewhere.

@@ -175,9 +175,7 @@ async fn keep_house(app: Arc<App>) {
     let mut ticks = interval(LEARN);
     for tick in (0..FORGET_EVERY).cycle() {
         ticks.tick().await;
-        if app.people.learn_revocations().await.is_err() {
-            warn!("sessions that ended elsewhere are not known for a moment");
-        }
+        app.learn_revocations().await;
         if tick == 0 {
             let forgotten = async {
                 app.db.forget_answers(now_ms() - DAY_MS).await?;
