@@ -2,6 +2,8 @@
 #![cfg(feature = "circuit-breaker")]
 
 mod cancel;
+#[cfg(feature = "metrics")]
+mod gauge;
 mod layer;
 mod model;
 mod sequences;
