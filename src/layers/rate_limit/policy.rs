@@ -66,7 +66,7 @@ pub(super) type QuotaBy = Arc<dyn Fn(RequestView<'_>) -> Option<Quota> + Send + 
 pub(super) type CostBy = Arc<dyn Fn(RequestView<'_>) -> u32 + Send + Sync>;
 
 /// What a policy counts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub(super) enum Limit {
     Rate(Quota),
     Concurrent(NonZeroU32),
