@@ -48,30 +48,6 @@ type KnowCertificate = Arc<dyn Fn(&ClientCertificate) -> Option<Identity> + Send
 const CERTIFICATE_ISSUER: &str = "client-certificate";
 
 impl Auth {
-    /// Whether nobody can be known.
-    pub(super) fn is_empty(&self) -> bool {
-        let nobody =
-            self.jwt.is_none() && self.api_keys.is_none() && self.basic.is_none() && self.certificates.is_none();
-        #[cfg(feature = "introspection")]
-        let nobody = nobody && self.introspection.is_none();
-        nobody
-    }
-
-    /// Whether a bearer token can open the door.
-    fn takes_tokens(&self) -> bool {
-        let tokens = self.jwt.is_some();
-        #[cfg(feature = "introspection")]
-        let tokens = tokens || self.introspection.is_some();
-        tokens
-    }
-
-    /// The longest opaque token.
-    #[cfg(feature = "introspection")]
-    pub(super) fn max_opaque_bytes(&self) -> usize {
-        const DEFAULT: usize = 4096;
-        self.jwt.as_ref().map_or(DEFAULT, JwtVerifier::token_bytes)
-    }
-
     /// No credential is known yet.
     pub fn new() -> Self {
         Self::default()
@@ -216,6 +192,30 @@ impl Auth {
         }
         Ok(AuthLayer { auth: Arc::new(self) })
     }
+
+    /// Whether nobody can be known.
+    pub(super) fn is_empty(&self) -> bool {
+        let nobody =
+            self.jwt.is_none() && self.api_keys.is_none() && self.basic.is_none() && self.certificates.is_none();
+        #[cfg(feature = "introspection")]
+        let nobody = nobody && self.introspection.is_none();
+        nobody
+    }
+
+    /// Whether a bearer token can open the door.
+    fn takes_tokens(&self) -> bool {
+        let tokens = self.jwt.is_some();
+        #[cfg(feature = "introspection")]
+        let tokens = tokens || self.introspection.is_some();
+        tokens
+    }
+
+    /// The longest opaque token.
+    #[cfg(feature = "introspection")]
+    pub(super) fn max_opaque_bytes(&self) -> usize {
+        const DEFAULT: usize = 4096;
+        self.jwt.as_ref().map_or(DEFAULT, JwtVerifier::token_bytes)
+    }
 }
 
 /// Establishes who sent a request. See the [module](super) for the manual.
@@ -232,9 +232,7 @@ impl AuthLayer {
     pub fn empty() -> Self {
         Self { auth: Arc::new(Auth::new()) }
     }
-}
 
-impl AuthLayer {
     /// Begins to fetch keys that are remote, and keeps them fresh: to be called where a runtime is there, when the layer
     /// was made where there was none. Without it the first token begins.
     pub fn start(&self) {
