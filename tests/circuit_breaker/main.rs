@@ -5,6 +5,8 @@ mod cancel;
 #[cfg(feature = "metrics")]
 mod gauge;
 mod layer;
+#[path = "../support/loopback.rs"]
+mod loopback;
 mod model;
 mod sequences;
 mod settings;
