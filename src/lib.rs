@@ -1,20 +1,6 @@
-// README's examples need these, so that its doctests run where they are on.
-#![cfg_attr(all(feature = "_auth", feature = "bulkhead", feature = "cache", feature = "circuit-breaker", feature = "deadline", feature = "load-shed", feature = "rate-limit", feature = "retry", feature = "security-headers", feature = "openapi"), doc = include_str!("../README.md"))]
-#![cfg_attr(
-    not(all(
-        feature = "_auth",
-        feature = "bulkhead",
-        feature = "cache",
-        feature = "circuit-breaker",
-        feature = "deadline",
-        feature = "load-shed",
-        feature = "rate-limit",
-        feature = "retry",
-        feature = "security-headers",
-        feature = "openapi"
-    )),
-    doc = "Composable tower layers that defend and speed up HTTP and gRPC services."
-)]
+// README's examples need all features, so that its doctests run where they are on.
+#![cfg_attr(feature = "full", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "full"), doc = "Composable tower layers that defend and speed up HTTP and gRPC services.")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unnameable_types, unreachable_pub)]
@@ -96,7 +82,7 @@ pub use self::integration::config;
 #[cfg(feature = "redis")]
 pub use self::integration::redis;
 
-/// axum extractors' refusals.
+/// What axum's handlers extract: valid content, and why there is none.
 #[cfg(feature = "axum")]
 pub mod axum {
     pub use crate::integration::axum::ExtractorRejection;

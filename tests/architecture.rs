@@ -22,7 +22,22 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The library.
 fn sources() -> Vec<Source> {
+    let found = sources_in("src");
+    assert!(found.len() > 20, "the sources are somewhere else");
+    found
+}
+
+/// The library, and the programs that use it.
+fn all_sources() -> Vec<Source> {
+    let programs = fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path().join("src"));
+    let programs: Vec<_> = programs.filter(|dir| dir.is_dir()).collect();
+    assert!(programs.len() >= 2, "the programs are somewhere else");
+    programs.iter().flat_map(sources_in).chain(sources()).collect()
+}
+
+fn sources_in(dir: impl AsRef<Path>) -> Vec<Source> {
     fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
@@ -36,8 +51,7 @@ fn sources() -> Vec<Source> {
         }
     }
     let mut found = Vec::new();
-    walk(&root().join("src"), &mut found);
-    assert!(found.len() > 20, "the sources are somewhere else");
+    walk(&root().join(dir), &mut found);
     let relative = |path: &Path| path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
     found.iter().map(|path| source(&relative(path), &fs::read_to_string(path).unwrap())).collect()
 }
@@ -218,11 +232,20 @@ fn nothing_points_at_the_stack() {
 
 fn impure_engine(source: &Source) -> Option<String> {
     // A body is polled, a task goes on beside requests, a client speaks to other servers, a test kit plays one.
-    const SHELL: [&str; 8] =
-        ["mod.rs", "layer.rs", "service.rs", "future.rs", "body.rs", "task.rs", "client.rs", "testing.rs"];
+    const SHELL: [&str; 9] = [
+        "mod.rs",
+        "layer.rs",
+        "service.rs",
+        "future.rs",
+        "body.rs",
+        "read_body.rs",
+        "task.rs",
+        "client.rs",
+        "testing.rs",
+    ];
     let file = source.path.strip_prefix("src/layers/")?.rsplit('/').next()?;
-    // A builder makes its layer, and that is all it knows of towers.
-    if SHELL.contains(&file) {
+    // A builder makes its layer, and that is all it knows of towers. tower's retry asks a policy, which is half of a service.
+    if SHELL.contains(&file) || source.path == "src/layers/retry/policy.rs" {
         return None;
     }
     if mentions(&source.code, "async") || source.code.contains(".await") {
@@ -258,7 +281,7 @@ fn too_long(source: &Source) -> Option<String> {
 
 #[test]
 fn files_are_short() {
-    assert_none(breaches(&sources(), too_long), "split it: 400 lines are the most:");
+    assert_none(breaches(&all_sources(), too_long), "split it: 400 lines are the most:");
     assert!(too_long(&source("src/a.rs", &"\n".repeat(401))).is_some());
     assert!(too_long(&source("src/a.rs", &"\n".repeat(400))).is_none());
 }
@@ -286,7 +309,7 @@ fn long_function(source: &Source) -> Option<String> {
 
 #[test]
 fn functions_are_short() {
-    assert_none(breaches(&sources(), long_function), "split it: 70 lines are the most:");
+    assert_none(breaches(&all_sources(), long_function), "split it: 70 lines are the most:");
     // The first and the last line count.
     let function = |lines: usize| format!("fn a() {{\n{}}}\n", "    x();\n".repeat(lines - 2));
     assert!(long_function(&source("src/a.rs", &function(71))).is_some());

@@ -38,7 +38,11 @@ fn documents() -> Vec<Document> {
     let top = fs::read_dir(root()).unwrap().map(|entry| PathBuf::from(entry.unwrap().file_name()));
     let top = top.filter(|name| name.extension().is_some_and(|extension| extension == "md"));
     let docs = files(Path::new("docs"), &["md", "yaml", "toml", "conf", "cfg"]);
-    let all: Vec<_> = top.chain(docs).chain([PathBuf::from("examples/gateway/README.md")]).map(read).collect();
+    let all: Vec<_> = top
+        .chain(docs)
+        .chain(["gateway", "poll-api"].map(|name| Path::new("examples").join(name).join("README.md")))
+        .map(read)
+        .collect();
     assert!(all.len() > 10, "the documents are somewhere else");
     all
 }
@@ -178,4 +182,46 @@ fn metrics_that_are_emitted_are_told_of() {
     let is_told = |name: &String| told.contains(name.as_str()) || name.ends_with("_refused_total");
     let untold: Vec<_> = metrics().into_iter().filter(|name| !is_told(name)).collect();
     assert!(untold.is_empty(), "tell of them in docs/operations.md: {untold:?}");
+}
+
+/// Rooms that every layer has, and those whose names say all.
+const COMMON_ROOMS: [&str; 9] =
+    ["body.rs", "describe.rs", "future.rs", "handle.rs", "layer.rs", "mod.rs", "service.rs", "settings.rs", "sync.rs"];
+
+/// The paragraph that leads through a layer, or nothing.
+fn guide<'a>(architecture: &'a str, layer: &str) -> &'a str {
+    let begin = format!("In `{layer}`:");
+    architecture.split("\n\n").find(|paragraph| paragraph.starts_with(&begin)).unwrap_or_default()
+}
+
+/// Files of a layer that its paragraph does not name, and files that it names and that are not there. A path is somebody
+/// else's.
+fn unguided(guide: &str, files: &[String]) -> Vec<String> {
+    let named: BTreeSet<_> = guide.split('`').skip(1).step_by(2).filter(|name| name.ends_with(".rs")).collect();
+    let is_common = |name: &str| COMMON_ROOMS.contains(&name) || name.ends_with("_tests.rs");
+    let is_untold = |name: &&String| !is_common(name) && !named.contains(name.as_str());
+    let untold = files.iter().filter(is_untold).map(|name| format!("`{name}` is not named"));
+    let is_ours = |name: &&&str| !name.contains('/') && !files.iter().any(|file| file == *name);
+    untold.chain(named.iter().filter(is_ours).map(|name| format!("`{name}` is not there"))).collect()
+}
+
+#[test]
+fn architecture_leads_through_every_layer() {
+    let architecture = read(PathBuf::from("ARCHITECTURE.md")).text;
+    let mut breaches = Vec::new();
+    for entry in fs::read_dir(root().join("src/layers")).unwrap() {
+        let path = entry.unwrap().path();
+        let Some(layer) = path.file_name().and_then(|name| name.to_str()).filter(|_| path.is_dir()) else { continue };
+        let all = files(&Path::new("src/layers").join(layer), &["rs"]);
+        let names: Vec<_> = all.iter().map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+        assert!(names.len() > 5, "the layers are somewhere else");
+        breaches.extend(unguided(guide(&architecture, layer), &names).iter().map(|what| format!("{layer}: {what}")));
+    }
+    assert!(breaches.is_empty(), "tell of them in ARCHITECTURE.md:\n{}", breaches.join("\n"));
+
+    let text = "# Rooms\n\nIn `a`: `b.rs` is told of, like `spine/c.rs`, and\n`d.rs`.\n\nIn `e`: `f.rs`.\n";
+    let files = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(unguided(guide(text, "a"), &files(&["b.rs", "d.rs", "mod.rs", "b_tests.rs"])), [""; 0]);
+    assert_eq!(unguided(guide(text, "a"), &files(&["b.rs", "f.rs"])), ["`f.rs` is not named", "`d.rs` is not there"]);
+    assert_eq!(unguided(guide(text, "g"), &files(&["b.rs"])), ["`b.rs` is not named"]);
 }

@@ -83,6 +83,17 @@ impl<B> ResponseBody<B> {
     }
 }
 
+/// How long a body is that begins with bytes that were read already.
+#[cfg(any(feature = "retry", feature = "validate"))]
+pub(crate) fn after(read_bytes: u64, rest: &SizeHint) -> SizeHint {
+    let mut hint = SizeHint::new();
+    hint.set_lower(rest.lower().saturating_add(read_bytes));
+    if let Some(upper) = rest.upper() {
+        hint.set_upper(upper.saturating_add(read_bytes));
+    }
+    hint
+}
+
 impl<B> Default for ResponseBody<B> {
     /// The empty body. tower-http's `Timeout` and others ask for it.
     fn default() -> Self {

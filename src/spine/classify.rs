@@ -9,7 +9,9 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, Response, StatusCode, header};
 
+use crate::spine::grpc::{self, Pushback};
 use crate::spine::request::Protocol;
+use crate::spine::retry_after;
 
 /// The judgement on one exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +61,7 @@ pub enum BodyEnd<'a> {
 pub fn classify_head<B>(response: &Response<B>) -> HeadVerdict {
     let headers = response.headers();
     if Protocol::of_headers(headers) == Protocol::Grpc && response.status() == StatusCode::OK {
-        return match headers.get(GRPC_STATUS) {
+        return match grpc::status(headers) {
             Some(_) => HeadVerdict::Settled(classify_grpc(headers)),
             None if is_grpc_web(headers) => HeadVerdict::Settled(Verdict::Success),
             None => HeadVerdict::AwaitsTrailers,
@@ -103,21 +105,19 @@ pub fn classify_end(head: HeadVerdict, end: BodyEnd<'_>) -> Verdict {
 #[cfg(any(feature = "circuit-breaker", feature = "retry"))]
 #[must_use]
 pub fn asked_wait(fields: &HeaderMap, wall: impl Fn() -> SystemTime) -> Option<Duration> {
-    crate::spine::retry_after::retry_after(fields, wall).or_else(|| grpc_pushback(fields))
+    retry_after::retry_after(fields, wall).or_else(|| grpc_pushback(fields))
 }
 
 #[inline]
 pub(crate) fn classify_status(status: StatusCode, headers: &HeaderMap) -> Verdict {
     match status {
-        StatusCode::TOO_MANY_REQUESTS => Verdict::Overload { retry_after: retry_after(headers) },
+        StatusCode::TOO_MANY_REQUESTS => Verdict::Overload { retry_after: retry_after::seconds(headers) },
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Verdict::Failure,
         StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => Verdict::Success,
         status if status.is_server_error() => Verdict::Failure,
         _ => Verdict::Success,
     }
 }
-
-const GRPC_STATUS: &str = "grpc-status";
 
 const GRPC_WEB: &[u8] = b"application/grpc-web";
 
@@ -132,8 +132,8 @@ fn is_grpc_web(headers: &HeaderMap) -> bool {
 /// failures, resource exhausted (8) is overload, the rest is the caller's affair. A status that is no number is a
 /// failure, and so is none at all.
 fn classify_grpc(fields: &HeaderMap) -> Verdict {
-    let Some(status) = fields.get(GRPC_STATUS) else { return Verdict::Failure };
-    match status.as_bytes() {
+    let Some(status) = grpc::status(fields) else { return Verdict::Failure };
+    match status {
         b"2" | b"4" | b"13" | b"14" | b"15" => Verdict::Failure,
         b"8" => Verdict::Overload { retry_after: grpc_pushback(fields) },
         b"0" | b"1" | b"3" | b"5" | b"6" | b"7" | b"9" | b"10" | b"11" | b"12" | b"16" => Verdict::Success,
@@ -141,17 +141,10 @@ fn classify_grpc(fields: &HeaderMap) -> Verdict {
     }
 }
 
-/// `Retry-After` in seconds (RFC 9110 section 10.2.3); a date is left to `asked_wait`, which knows the time.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    digits(headers, header::RETRY_AFTER.as_str()).map(Duration::from_secs)
-}
-
-/// `grpc-retry-pushback-ms`, as gRPC's retry design (A6) names it.
+/// The wait, where there is one: who is never to come again is told nothing of how long.
 fn grpc_pushback(fields: &HeaderMap) -> Option<Duration> {
-    digits(fields, "grpc-retry-pushback-ms").map(Duration::from_millis)
-}
-
-fn digits(fields: &HeaderMap, name: &str) -> Option<u64> {
-    let value = fields.get(name)?.to_str().ok()?;
-    value.bytes().all(|byte| byte.is_ascii_digit()).then(|| value.parse().ok())?
+    match grpc::pushback(fields) {
+        Pushback::After(wait) => Some(wait),
+        Pushback::None | Pushback::Never => None,
+    }
 }

@@ -100,6 +100,13 @@ impl ConfigError {
         self.0.setting = setting.into();
         self
     }
+
+    /// Says what the setting is part of: `bytes` within `cache` is `cache.bytes`.
+    #[must_use]
+    pub fn within(self, outer: impl fmt::Display) -> Self {
+        let setting = format!("{outer}.{}", self.0.setting);
+        self.for_setting(setting)
+    }
 }
 
 /// Control characters would let a value forge log lines.

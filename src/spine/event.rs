@@ -126,6 +126,14 @@ pub(crate) fn fault_once(said: &AtomicBool, origin: Origin, event: &'static str,
     }
 }
 
+/// The same, with a text that is made only when it is said.
+#[cfg(any(feature = "bulkhead", feature = "rate-limit"))]
+pub(crate) fn fault_once_with(said: &AtomicBool, origin: Origin, event: &'static str, mend: impl FnOnce() -> String) {
+    if !said.load(Ordering::Relaxed) {
+        fault_once(said, origin, event, &mend());
+    }
+}
+
 /// Says why a credential was refused, for whoever looks for it: the client is not told.
 #[cfg(feature = "_auth")]
 pub(crate) fn credential_refused(origin: Origin, reason: &dyn std::fmt::Display) {
@@ -219,14 +227,6 @@ pub(crate) fn store_is_unheard(said: &AtomicBool) {
     fault_once(said, Origin::Cache, "cache_store_unheard", MEND);
 }
 
-/// The same, with a text that is made only when it is said.
-#[cfg(feature = "rate-limit")]
-pub(crate) fn fault_once_with(said: &AtomicBool, origin: Origin, event: &'static str, mend: impl FnOnce() -> String) {
-    if !said.load(Ordering::Relaxed) {
-        fault_once(said, origin, event, &mend());
-    }
-}
-
 /// Says which check a request failed: as far as the sampler lets it where that is only reported, at debug where it is
 /// refused, which is reported by itself.
 #[cfg(feature = "validate")]
@@ -252,7 +252,7 @@ pub(crate) fn response_invalid((route, keyword, pointer): (&str, &str, &str), sa
     report!(warn, Origin::Validate, event = "response_validation_fail", route, keyword, pointer, suppressed, "");
 }
 
-/// Reports a try that failed, the so-manieth of its call: always counted, logged at debug; a budget that is spent is for
+/// Reports a try that failed, `attempt` counting those of its call: always counted, logged at debug; a budget that is spent is for
 /// operators, as far as the sampler lets it.
 #[cfg(feature = "retry")]
 pub(crate) fn retry(event: RetryEvent, attempt: u32, sampler: &Sampler, clock: &Clock) {

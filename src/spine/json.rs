@@ -9,6 +9,10 @@ mod build;
 mod deserialize;
 mod reader;
 
+#[cfg(any(feature = "_auth", feature = "openapi"))]
+use std::borrow::Cow;
+use std::fmt;
+
 #[cfg(feature = "json-schema")]
 pub(crate) use self::build::Build;
 #[cfg(feature = "validate")]
@@ -22,10 +26,6 @@ pub(crate) use self::reader::Stop;
 pub(crate) use self::reader::read;
 #[cfg(feature = "validate")]
 pub(crate) use self::reader::read_as;
-
-#[cfg(any(feature = "_auth", feature = "openapi"))]
-use std::borrow::Cow;
-use std::fmt;
 
 /// A value. Texts without escapes are those of the document, not copied.
 #[cfg(any(feature = "_auth", feature = "openapi"))]

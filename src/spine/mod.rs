@@ -3,6 +3,8 @@
 #[cfg(feature = "_auth")]
 pub(crate) mod address;
 pub(crate) mod body;
+#[cfg(any(feature = "retry", feature = "validate"))]
+pub(crate) mod byte_pool;
 #[cfg(feature = "_auth")]
 pub(crate) mod certificate;
 #[cfg(feature = "_auth")]
@@ -13,15 +15,18 @@ pub(crate) mod clock;
 #[cfg(feature = "validate")]
 pub(crate) mod coding;
 pub(crate) mod config;
+pub(crate) mod cookie;
 #[cfg(any(feature = "cache", feature = "circuit-breaker", feature = "retry"))]
 pub(crate) mod date;
 pub(crate) mod deadline;
 pub(crate) mod describe;
 pub(crate) mod event;
+pub(crate) mod field;
 #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
 pub(crate) mod form;
 #[cfg(any(feature = "_auth", feature = "deadline"))]
 pub(crate) mod gate;
+pub(crate) mod grpc;
 pub(crate) mod identity;
 #[cfg(any(feature = "_auth", feature = "validate"))]
 pub(crate) mod json;
@@ -36,7 +41,6 @@ pub(crate) mod random;
 pub(crate) mod rejection;
 pub(crate) mod request;
 pub(crate) mod response;
-#[cfg(any(feature = "circuit-breaker", feature = "retry"))]
 pub(crate) mod retry_after;
 #[cfg(any(feature = "_auth", feature = "validate"))]
 pub(crate) mod route;
@@ -44,6 +48,8 @@ pub(crate) mod route;
 pub(crate) mod shared;
 #[cfg(any(feature = "_auth", feature = "circuit-breaker", feature = "rate-limit"))]
 pub(crate) mod signal;
+#[cfg(any(feature = "_auth", feature = "rate-limit"))]
+pub(crate) mod slots;
 #[cfg(any(feature = "cache", feature = "rate-limit"))]
 pub(crate) mod store;
 #[cfg(any(feature = "_auth", feature = "circuit-breaker", feature = "rate-limit"))]

@@ -188,9 +188,7 @@ impl Refuser {
         let rendered = self.renderer.render(&rejection, request);
         finish(rejection, rendered, request)
     }
-}
 
-impl Refuser {
     /// Reports a rejection that becomes no response.
     #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
     pub(crate) fn report(&self, rejection: &Rejection) {

@@ -14,7 +14,8 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_rampart::auth::{Auth, AuthLayer, HttpClient, Introspection};
 use tower_rampart::{Clock, ClockHand, Identity};
 
-use crate::layer::{Log, clock, meet_call_sites_from_anywhere};
+use crate::layer::clock;
+use crate::log::{Log, meet_call_sites_from_anywhere};
 use crate::support::{NOW, good_token, verifier};
 
 /// A server that answers what it is told to, and keeps what it was asked.

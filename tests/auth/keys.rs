@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tower_rampart::auth::{Algorithm, Issuer, JwtVerifier, KeySet, Keys, VerifyingKey};
 
-use crate::layer::{Log, meet_call_sites_from_anywhere};
+use crate::log::{Log, meet_call_sites_from_anywhere};
 use crate::support::{AUTHORITY, ISSUER, b64, claims, good_token, issuer, now, secret_keys, sign_text};
 
 fn set(keys: Value) -> Result<KeySet, tower_rampart::ConfigError> {

@@ -1,7 +1,6 @@
 //! The layer: where credentials are looked for, and what clients are told.
 
 use std::convert::Infallible;
-use std::sync::LazyLock;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -13,6 +12,7 @@ use tower_rampart::auth::{Algorithm, Auth, AuthLayer, Issuer, JwtVerifier, Keys}
 use tower_rampart::{Challenge, Clock, ClockHand, Identity, ResponseBody};
 
 use crate::api_key::keys;
+use crate::log::{Log, meet_call_sites_from_anywhere};
 use crate::support::{NOW, good_token, now, token_headed, token_with, verifier};
 
 /// A clock that shows the tests' present.
@@ -234,40 +234,4 @@ fn tokens_of_another_kind_are_reported_once() {
     });
     let text = log.text();
     assert_eq!(text.matches("say `.profile(Profile::AnyJwt)`").count(), 1, "{text}");
-}
-
-/// With a single subscriber tracing asks the thread that first meets a call site, which may be another test's, and
-/// remembers its answer. With two it asks both.
-pub(crate) fn meet_call_sites_from_anywhere() {
-    static OTHER: LazyLock<tracing::Dispatch> =
-        LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
-    LazyLock::force(&OTHER);
-}
-
-#[derive(Clone, Default)]
-pub(crate) struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl Log {
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
 }

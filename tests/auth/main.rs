@@ -13,6 +13,8 @@ mod introspection;
 mod json;
 mod keys;
 mod layer;
+#[path = "../support/log.rs"]
+mod log;
 mod places;
 mod refresh;
 mod remote;

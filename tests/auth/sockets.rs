@@ -1,8 +1,7 @@
 //! The attacks on tokens over real sockets, HTTP and gRPC, with everything logged that the layers have to say.
 
-use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::LazyLock;
 
 use axum::Router;
 use axum::routing::get;
@@ -22,37 +21,14 @@ use tonic_health::pb::health_client::HealthClient;
 use tower_rampart::auth::{Algorithm, Auth, AuthLayer, Issuer, JwtVerifier};
 use tower_rampart::authz::{AuthzLayer, PolicyTable, Rule};
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Layer as _, filter};
 
 use crate::layer::clock;
+use crate::log::Log;
 use crate::support::{AUTHORITY, ISSUER, NOW, SECRET, b64, claims, claims_with, jwks, sign_text};
 
-/// All that the layers logged, at every level.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-/// One for the process, since servers run on threads of their own.
+/// All that the layers logged, at every level. One for the process, since servers run on threads of their own.
 static LOG: LazyLock<Log> = LazyLock::new(|| {
     let log = Log::default();
     let ours = filter::filter_fn(|metadata| metadata.target().starts_with("tower_rampart"));
@@ -281,7 +257,7 @@ async fn attacks_are_refused_over_http_and_grpc_and_nothing_is_logged_of_them() 
     let request = Request::get(format!("http://{address}/")).header("authorization", format!("Bearer {author}"));
     assert_eq!(http.request(request.body(Empty::new()).unwrap()).await.unwrap().status(), 200);
 
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = log.text();
     assert!(logged.contains("authn_token_refused") && logged.contains("authz_fail"), "{logged}");
     for secret in attacks.iter().filter(|attack| attack.len() > 30).chain([&author, &voter]) {
         assert!(

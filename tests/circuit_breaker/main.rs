@@ -2,7 +2,11 @@
 #![cfg(feature = "circuit-breaker")]
 
 mod cancel;
+#[cfg(feature = "metrics")]
+mod gauge;
 mod layer;
+#[path = "../support/loopback.rs"]
+mod loopback;
 mod model;
 mod sequences;
 mod settings;

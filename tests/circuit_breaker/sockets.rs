@@ -11,7 +11,6 @@ use http::Request;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Code;
 use tonic::service::interceptor::InterceptedService;
@@ -22,13 +21,8 @@ use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_rampart::circuit_breaker::State;
 use tower_rampart::client::ClientError;
 
+use crate::loopback::listen;
 use crate::support::{manual, ms, small};
-
-async fn listen() -> (TcpListener, std::net::SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
-}
 
 /// Fails so many times, then is well.
 async fn flaky(failures: usize) -> (std::net::SocketAddr, Arc<AtomicUsize>) {

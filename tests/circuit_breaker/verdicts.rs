@@ -209,6 +209,40 @@ async fn retry_after_on_any_failure_makes_it_longer() {
     assert!((Duration::from_secs(29)..=Duration::from_secs(30)).contains(&wait), "{wait:?}");
 }
 
+/// A server that is down for a while says 503 and when to come again. It serves nobody meanwhile: that is a failure in a
+/// row, as 429 is not, which may be one client's own doing.
+#[tokio::test]
+async fn retry_after_makes_no_overload_of_an_outage() {
+    let layer = CircuitBreaker::new("b").consecutive_failures(3).max_open(ms(60_000)).build().unwrap();
+    for _ in 0..3 {
+        assert!(layer.handle().snapshot().opens_in.is_none());
+        let inner = service_fn(|_: Request<Body>| async {
+            Ok::<_, Infallible>(Response::builder().status(503).header("retry-after", "30").body(Body::new()).unwrap())
+        });
+        layer.layer(inner).oneshot(request("/")).await.unwrap();
+    }
+    assert_eq!((counts(&layer.handle()).failures, counts(&layer.handle()).overloads), (3, 0));
+    let wait = layer.handle().snapshot().opens_in.unwrap();
+    assert!((Duration::from_secs(29)..=Duration::from_secs(30)).contains(&wait), "{wait:?}");
+}
+
+/// Of several lines the longest wait counts, whichever form it has.
+#[tokio::test]
+async fn of_several_waits_the_longest_counts() {
+    let (breaker, _hand) = manual(small().max_open(ms(60_000)));
+    let layer = breaker.build().unwrap();
+    for _ in 0..4 {
+        let inner = service_fn(|_: Request<Body>| async {
+            let answer = Response::builder().status(429).header("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+            let answer = answer.header("retry-after", "3").header("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT");
+            Ok::<_, Infallible>(answer.body(Body::new()).unwrap())
+        });
+        layer.layer(inner).oneshot(request("/")).await.unwrap();
+    }
+    let wait = layer.handle().snapshot().opens_in.unwrap();
+    assert!((Duration::from_secs(20)..=Duration::from_secs(30)).contains(&wait), "{wait:?}");
+}
+
 /// RFC 9110 section 10.2.3: a delay in seconds or an HTTP-date, which is compared with the answer's own `Date`; where it
 /// has none, with our clock.
 #[tokio::test]

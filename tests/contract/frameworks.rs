@@ -26,6 +26,8 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt, service_fn};
 
+pub(crate) use crate::loopback::listen;
+
 /// A socket that answers does so at once; this only turns a hang into a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -33,12 +35,6 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 
 pub(crate) async fn patiently<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("an answer")
-}
-
-pub(crate) async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
 }
 
 pub(crate) fn incoming(listener: TcpListener) -> TcpListenerStream {

@@ -8,6 +8,8 @@ mod broken;
 mod checks;
 mod frameworks;
 mod gate;
+#[path = "../support/loopback.rs"]
+mod loopback;
 mod peer;
 mod probe;
 mod refusal;

@@ -6,5 +6,7 @@ mod client;
 #[cfg(feature = "config")]
 mod config;
 mod layer;
+#[path = "../support/loopback.rs"]
+mod loopback;
 mod sockets;
 mod support;

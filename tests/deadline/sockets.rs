@@ -14,7 +14,6 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Code;
@@ -26,13 +25,8 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_rampart::TimedOut;
 use tower_rampart::deadline::{Deadlines, TryTimeoutLayer};
 
+use crate::loopback::listen;
 use crate::support::secs;
-
-async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
-}
 
 async fn ask(address: SocketAddr, path: &str, fields: &[(&str, &str)], is_http2: bool) -> Response<Incoming> {
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).http2_only(is_http2).build_http();

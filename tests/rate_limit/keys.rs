@@ -74,6 +74,11 @@ fn fields_cookies_and_api_keys() {
     let session = || CookieKey::new("session").unwrap();
     assert!(same(session(), with("cookie", "a=1; session=x"), with("cookie", "session=x; b=2")));
     assert!(!same(session(), with("cookie", "session=x"), with("cookie", "session=y")));
+    // RFC 6265 section 5.2: spaces around a name are no part of it. The authentication layer takes a token from such a
+    // cookie, so a limit must find it.
+    assert!(same(session(), with("cookie", "session =x"), with("cookie", "a=1; \tsession\t=x")));
+    assert!(!same(session(), with("cookie", "session =x"), with("cookie", "session =y")));
+    assert!(!same(session(), with("cookie", "session=x"), with("cookie", "sessions=x; session=y")));
     assert!(CookieKey::new("a b").is_err() && CookieKey::new("").is_err());
 }
 

@@ -9,6 +9,8 @@ mod fields;
 mod handle;
 mod keys;
 mod lists;
+#[path = "../support/log.rs"]
+mod log;
 mod model;
 mod overflow;
 mod policies;

@@ -156,26 +156,26 @@ fn layers_that_cannot_be_are_named() {
         (RateLimit::new().add_policy(policy("a")).add_policy(policy("a")), "name: `a` is the name of two policies"),
         (RateLimit::new().add_policy(policy("a b")), "name: `a b` is no name for a policy"),
         (RateLimit::new().add_policy(policy("")), "name: is no name"),
-        (RateLimit::new().add_policy(Policy::new("a", per(1, 1))), "rate limit `a`, key: is missing"),
-        (RateLimit::new().add_policy(policy("a").paths(["x"])), "rate limit `a`, paths: `x` does not begin with `/`"),
-        (RateLimit::new().add_policy(policy("a").max_keys(0)), "rate limit `a`, max_keys: `0` is no size"),
+        (RateLimit::new().add_policy(Policy::new("a", per(1, 1))), r#"rate limit "a".key: is missing"#),
+        (RateLimit::new().add_policy(policy("a").paths(["x"])), r#"rate limit "a".paths: `x` does not begin with `/`"#),
+        (RateLimit::new().add_policy(policy("a").max_keys(0)), r#"rate limit "a".max_keys: `0` is no size"#),
         (
             RateLimit::new().add_policy(policy("a").count_status([42])),
-            "rate limit `a`, count_status: `42` is no status",
+            r#"rate limit "a".count_status: `42` is no status"#,
         ),
-        (RateLimit::new().add_policy(policy("a").max_wait(secs(1))), "rate limit `a`, max_wait: `1s` needs a layer"),
+        (RateLimit::new().add_policy(policy("a").max_wait(secs(1))), r#"rate limit "a".max_wait: `1s` needs a layer"#),
         (RateLimit::new().add_policy(policy("a")).exempt_paths(["x"]), "exempt_paths: `x` does not begin with `/`"),
         (
             RateLimit::new().add_policy(Policy::concurrent("a", 0).key(GlobalKey)),
-            "rate limit `a`, quota: `0` lets nothing",
+            r#"rate limit "a".quota: `0` lets nothing"#,
         ),
         (
             RateLimit::new().add_policy(Policy::concurrent("a", 1).key(GlobalKey).cost(|_| 2)),
-            "rate limit `a`, concurrent: ",
+            r#"rate limit "a".concurrent: "#,
         ),
         (
             RateLimit::new().add_policy(policy("a").mode(Mode::EnforceShare { percent: 101 })),
-            "rate limit `a`, percent: `101` is more than all",
+            r#"rate limit "a".percent: `101` is more than all"#,
         ),
     ];
     for (limit, message) in cases {
@@ -184,5 +184,5 @@ fn layers_that_cannot_be_are_named() {
     }
     let windowed = Policy::new("a", per(1, 1).fixed_window()).key(GlobalKey).max_wait(secs(1));
     let error = RateLimit::new().add_policy(windowed).build_throttle().unwrap_err().to_string();
-    assert!(error.starts_with("rate limit `a`, max_wait: `1s` goes with token buckets only"), "{error}");
+    assert!(error.starts_with(r#"rate limit "a".max_wait: `1s` goes with token buckets only"#), "{error}");
 }

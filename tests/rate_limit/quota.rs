@@ -74,7 +74,7 @@ fn quotas_that_cannot_be_are_named() {
         let error = quota.build().unwrap_err();
         assert!(error.to_string().starts_with(message), "{error}");
         let error = RateLimit::per_client_ip(quota).build().unwrap_err();
-        assert!(error.to_string().starts_with(&format!("rate limit `default`, {message}")), "{error}");
+        assert!(error.to_string().starts_with(&format!("rate limit \"default\".{message}")), "{error}");
     }
 }
 

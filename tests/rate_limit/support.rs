@@ -1,6 +1,5 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +10,8 @@ use tower::{Layer, Service, ServiceExt as _, service_fn};
 use tower_rampart::key::{GlobalKey, PeerAddr};
 use tower_rampart::rate_limit::{Policy, Quota, QuotaBuilder, RateLimit, RateLimitHandle, RateLimitLayer};
 use tower_rampart::{Clock, ClockHand, ResponseBody};
-use tracing_subscriber::fmt::MakeWriter;
+
+use crate::log::{Log, meet_call_sites_from_anywhere};
 
 pub(crate) type Answer = Response<ResponseBody<Full<Bytes>>>;
 
@@ -107,44 +107,13 @@ pub(crate) fn call<S: Service<Request<()>>>(service: &mut S, request: Request<()
     service.call(request)
 }
 
-/// With a single subscriber tracing asks the thread that first meets a call site, which may be another test's, and
-/// remembers its answer. With two it asks both.
-fn meet_call_sites_from_anywhere() {
-    static OTHER: LazyLock<tracing::Dispatch> =
-        LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
-    LazyLock::force(&OTHER);
-}
-
 /// What is logged while something runs.
 pub(crate) fn logged(run: impl FnOnce()) -> Vec<String> {
     meet_call_sites_from_anywhere();
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).without_time().finish();
     tracing::subscriber::with_default(subscriber, run);
-    let bytes = log.0.lock().unwrap();
-    String::from_utf8(bytes.clone()).unwrap().lines().map(str::to_owned).collect()
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
+    log.text().lines().map(str::to_owned).collect()
 }
 
 pub(crate) fn per(limit: u32, seconds: u64) -> QuotaBuilder {

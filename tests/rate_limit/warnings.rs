@@ -68,6 +68,30 @@ fn a_limiter_that_is_built_over_and_over() {
 }
 
 #[test]
+fn a_limiter_for_each_tenant_is_another_each_time() {
+    let lines = logged(|| {
+        for quota in 1..=250 {
+            let policy = Policy::new("default", per(quota, 60)).key(GlobalKey).max_keys(1);
+            let _ = RateLimit::new().add_policy(policy).build().unwrap();
+        }
+    });
+    assert!(lines.iter().all(|line| !line.contains("limiter_built_often")), "{lines:#?}");
+}
+
+#[test]
+fn many_that_are_built_once_hide_none_that_is_built_often() {
+    let lines = logged(|| {
+        for quota in 1..=250 {
+            for (name, quota) in [("one-of-many", quota), ("again-and-again", 100)] {
+                let policy = Policy::new(name, per(quota, 61)).key(GlobalKey).max_keys(1);
+                let _ = RateLimit::new().add_policy(policy).build().unwrap();
+            }
+        }
+    });
+    one(&lines, "limiter_built_often");
+}
+
+#[test]
 fn a_missing_key() {
     let lines = logged(|| {
         let fixture = Fixture::policy(Policy::new("by-address", per(100, 60)).key(ClientIp::new()));

@@ -5,6 +5,8 @@ mod bodies;
 mod budget;
 #[cfg(feature = "config")]
 mod config;
+#[path = "../support/loopback.rs"]
+mod loopback;
 mod policy;
 mod sockets;
 mod support;

@@ -16,7 +16,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::interceptor::InterceptorLayer;
 use tonic::transport::{Channel, Endpoint, Server};
@@ -27,17 +27,12 @@ use tower::{Layer, ServiceBuilder, ServiceExt as _};
 use tower_rampart::deadline::TryTimeoutLayer;
 use tower_rampart::retry::{Attempt, ReplayBody, Retries, RetryLayer, RetryPolicy, RetryService};
 
+use crate::loopback::listen;
 use crate::support::millis;
 
 /// A socket that answers does so at once; this only turns a hang into a failure.
 async fn patiently<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), future).await.expect("an answer")
-}
-
-async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -30,7 +30,12 @@ fn statuses() {
     assert_eq!(verdict(429, &[]), Verdict::Overload { retry_after: None });
     let asked = |value| verdict(429, &[("retry-after", value)]);
     assert_eq!(asked("7"), Verdict::Overload { retry_after: Some(Duration::from_secs(7)) });
-    for unreadable in ["-1", "1.5", "Fri, 31 Dec 1999 23:59:59 GMT", "99999999999999999999999", "", "+5"] {
+    // More than anybody waits is no less than that.
+    assert_eq!(asked("99999999999999999999999"), Verdict::Overload { retry_after: Some(Duration::MAX) });
+    // RFC 9110 section 10.2.3 has one line; of several the longest counts, for breakers as for retries.
+    let several = [("retry-after", "3"), ("retry-after", "9"), ("retry-after", "soon"), ("retry-after", "1")];
+    assert_eq!(verdict(429, &several), Verdict::Overload { retry_after: Some(Duration::from_secs(9)) });
+    for unreadable in ["-1", "1.5", "Fri, 31 Dec 1999 23:59:59 GMT", "", "+5"] {
         assert_eq!(asked(unreadable), Verdict::Overload { retry_after: None }, "{unreadable}");
     }
 }
@@ -44,6 +49,14 @@ fn grpc_by_its_status_wherever_it_stands() {
         verdict(200, &[GRPC, ("grpc-status", "8"), ("grpc-retry-pushback-ms", "1500")]),
         Verdict::Overload { retry_after: Some(Duration::from_millis(1500)) },
     );
+
+    // gRPC A6, "Pushback": an int32, once. What is none asks for no wait.
+    for pushback in ["-1", "soon", "2147483648", ""] {
+        let fields = [GRPC, ("grpc-status", "8"), ("grpc-retry-pushback-ms", pushback)];
+        assert_eq!(verdict(200, &fields), Verdict::Overload { retry_after: None }, "{pushback}");
+    }
+    let twice = [GRPC, ("grpc-status", "8"), ("grpc-retry-pushback-ms", "1"), ("grpc-retry-pushback-ms", "2")];
+    assert_eq!(verdict(200, &twice), Verdict::Overload { retry_after: None });
 
     let head = classify_head(&response(200, &[GRPC]));
     assert_eq!(head, HeadVerdict::AwaitsTrailers);

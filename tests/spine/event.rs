@@ -1,56 +1,20 @@
 //! What is logged and counted.
 
-use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 use tower_rampart::problem::{Problem, ProblemKind};
 use tower_rampart::{Clock, Origin, Refuser, Rejection, RequestFacts, RequestView, ResponseBody};
-use tracing_subscriber::fmt::MakeWriter;
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn lines(&self) -> Vec<String> {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap().lines().map(str::to_owned).collect()
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-/// With a single subscriber tracing asks the thread that first meets a call site, which may be another test's, and
-/// remembers its answer. With two it asks both.
-fn meet_call_sites_from_anywhere() {
-    static OTHER: LazyLock<tracing::Dispatch> =
-        LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
-    LazyLock::force(&OTHER);
-}
+use crate::log::{Log, meet_call_sites_from_anywhere};
 
 fn logged(run: impl FnOnce()) -> Vec<String> {
     meet_call_sites_from_anywhere();
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).without_time().finish();
     tracing::subscriber::with_default(subscriber, run);
-    log.lines()
+    log.text().lines().map(str::to_owned).collect()
 }
 
 fn refuse(refuser: &Refuser, kind: ProblemKind) {

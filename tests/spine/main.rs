@@ -7,6 +7,8 @@ mod client_ip;
 mod config;
 mod event;
 mod key;
+#[path = "../support/log.rs"]
+mod log;
 mod outcome;
 mod path;
 mod problem;

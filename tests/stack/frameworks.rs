@@ -13,7 +13,6 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Code;
 use tonic::transport::{Endpoint, Server};
@@ -33,6 +32,7 @@ use tower_rampart::security_headers::SecurityHeadersLayer;
 use tower_rampart::stack::Stack;
 use tower_rampart::validate::Validate;
 
+use crate::loopback::listen;
 use crate::support::{KEY, auth, limit};
 
 /// Everybody may ask for health, and callers for `/open`.
@@ -61,12 +61,6 @@ macro_rules! everything {
             .build()
             .unwrap()
     };
-}
-
-async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
 }
 
 /// A stranger, then the client until its limit is used up, then the address until its own is.

@@ -17,6 +17,8 @@
 mod config;
 mod describe;
 mod frameworks;
+#[path = "../support/loopback.rs"]
+mod loopback;
 mod neighbours;
 mod order;
 mod reload;

@@ -1,11 +1,8 @@
 //! Hooks, and what is logged.
 
-use std::io::Write;
-use std::sync::{Arc, LazyLock, Mutex};
-
 use tower_rampart::validate::{Check, Inspect, Part, Validate, Verdict};
-use tracing_subscriber::fmt::MakeWriter;
 
+use crate::log::{Log, meet_call_sites_from_anywhere};
 use crate::support::{get, json, send};
 
 struct NoCats;
@@ -33,35 +30,10 @@ fn a_hook_judges_what_has_passed() {
     assert_eq!(send(&reporting, json("[\"cat\"]")).status, 200);
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 /// A report holds the check and the pointer; a refusal's reason is told at debug. Neither holds a value.
 #[test]
 fn events_hold_checks_and_pointers_and_no_values() {
-    // With a single subscriber tracing asks the thread that first meets a call site, and remembers its answer.
-    static OTHER: LazyLock<tracing::Dispatch> =
-        LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
-    LazyLock::force(&OTHER);
+    meet_call_sites_from_anywhere();
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::DEBUG)
@@ -75,7 +47,7 @@ fn events_hold_checks_and_pointers_and_no_values() {
         assert_eq!(send(&refusing, json("{\"pin\":\"s3cret\\u0000\"}")).status, 400);
         assert_eq!(send(&refusing, get("/s3cret/..?s3cret")).status, 400);
     });
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     assert!(text.contains("input_validation_reported") && text.contains("#/options/1"), "{text}");
     assert!(text.contains("input_validation_fail") && text.contains("#/pin"), "{text}");
     assert!(!text.contains("s3cret"), "{text}");

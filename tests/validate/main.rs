@@ -9,6 +9,8 @@ mod grpc;
 mod heads;
 mod json;
 mod layer;
+#[path = "../support/log.rs"]
+mod log;
 mod multipart;
 mod openapi;
 mod parsed;

@@ -19,6 +19,7 @@ use tower_rampart::problem::{Problem, ProblemKind};
 use tower_rampart::{Origin, Rejection, RequestFacts, RequestView, ResponseBody};
 use tracing::debug;
 
+use crate::connections;
 use crate::state::State;
 
 type Body = ResponseBody<Empty<Bytes>>;
@@ -31,11 +32,7 @@ const REQUEST_HEAD: Duration = Duration::from_secs(10);
 pub async fn serve(listener: TcpListener, state: Arc<State>) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
+        let Some((stream, _, permit)) = connections::accept(&listener, &room).await else { continue };
         let state = Arc::clone(&state);
         tokio::spawn(async move {
             let service = service_fn(|request: Request<Incoming>| async {

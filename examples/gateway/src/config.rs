@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use http::Uri;
@@ -16,8 +17,9 @@ use tower_rampart::config::{
     StackLayers, TimeoutsConfig, UpstreamConfig, ValidateConfig,
 };
 
+use crate::connections::Patience;
 use crate::proxy::{self, Layers};
-use crate::tls::{self, TlsConfig};
+use crate::tls::TlsConfig;
 
 /// Puts tower-rampart's layers before an HTTP service.
 #[derive(Debug, Clone, Parser)]
@@ -46,6 +48,7 @@ pub struct Config {
     pub upstream: Authority,
     pub upstream_http2: bool,
     pub tls: Option<TlsConfig>,
+    pub connections: ConnectionsConfig,
     pub client_ip: ClientIpConfig,
     pub security_headers: Option<SecurityHeadersConfig>,
     pub rate_limit: RateLimitConfig,
@@ -70,6 +73,7 @@ impl Default for Config {
             upstream: Authority::from_static("127.0.0.1:9000"),
             upstream_http2: false,
             tls: None,
+            connections: ConnectionsConfig::default(),
             client_ip: ClientIpConfig::default(),
             security_headers: None,
             rate_limit: RateLimitConfig::default(),
@@ -85,6 +89,38 @@ impl Default for Config {
             load_shed: None,
             circuit_breaker: None,
         }
+    }
+}
+
+/// `[connections]`: how long clients are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConnectionsConfig {
+    /// For the head of a request, and so for the next request on a connection.
+    #[serde(deserialize_with = "head")]
+    head: Duration,
+    /// At a stop, how long connections are still taken while `/-/readyz` says that there shall be no more.
+    #[serde(deserialize_with = "unready_for")]
+    unready_for: Duration,
+    /// At a stop, for requests in flight.
+    #[serde(deserialize_with = "drain")]
+    drain: Duration,
+}
+
+impl Default for ConnectionsConfig {
+    fn default() -> Self {
+        let Patience { head, drain } = Patience::default();
+        Self { head, unready_for: Duration::ZERO, drain }
+    }
+}
+
+impl ConnectionsConfig {
+    pub const fn patience(&self) -> Patience {
+        Patience { head: self.head, drain: self.drain }
+    }
+
+    pub const fn unready_for(&self) -> Duration {
+        self.unready_for
     }
 }
 
@@ -123,7 +159,7 @@ impl Loaded {
         if let Some(upstream) = &flags.upstream {
             config.upstream = parse_upstream(upstream).map_err(|error| error.for_setting("--upstream"))?;
         }
-        let tls = config.tls.as_ref().map(|tls| tls::load(tls, base)).transpose()?;
+        let tls = config.tls.as_ref().map(|tls| tls.load(base)).transpose()?;
         let stack = config.stack().load(base)?;
         let layers = config.before_upstream().load(config.upstream.as_str(), proxy::errors())?;
         Ok(Self { config, tls, stack, layers })
@@ -205,4 +241,33 @@ fn some_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Soc
 
 fn upstream<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Authority, D::Error> {
     parse_upstream(&String::deserialize(deserializer)?).map_err(|error| config::carry(&error))
+}
+
+/// The longest that a client is waited for.
+const MAX_PATIENCE: Duration = Duration::from_secs(3600);
+
+fn time<'de, D: Deserializer<'de>>(
+    setting: &'static str,
+    least: Duration,
+    deserializer: D,
+) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let time = config::parse_duration(setting, &text).map_err(|error| config::carry(&error))?;
+    if (least..=MAX_PATIENCE).contains(&time) {
+        return Ok(time);
+    }
+    let mend = format!("write {}ms to 1h", least.as_millis());
+    Err(config::carry(&ConfigError::new(setting, text, "is too short or too long", mend)))
+}
+
+fn head<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    time("head", Duration::from_millis(1), deserializer)
+}
+
+fn unready_for<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    time("unready_for", Duration::ZERO, deserializer)
+}
+
+fn drain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    time("drain", Duration::ZERO, deserializer)
 }

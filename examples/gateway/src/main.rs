@@ -5,11 +5,12 @@
 
 mod admin;
 mod config;
+mod connections;
 mod first_bytes;
+mod pem;
 mod pipeline;
 mod proxy;
 mod reload;
-mod server;
 mod shown;
 mod signals;
 mod state;
@@ -60,9 +61,9 @@ async fn run(flags: Flags, loaded: Loaded) -> std::io::Result<()> {
     let admin_listen = loaded.config.admin_listen;
     let state = Arc::new(State::new(loaded, metrics));
 
-    let public = server::bind(listen).await?;
+    let public = connections::bind(listen).await?;
     let admin = match admin_listen {
-        Some(address) => Some(server::bind(address).await?),
+        Some(address) => Some(connections::bind(address).await?),
         None => None,
     };
     // What was printed can be relied on: both sockets are bound before either line.
@@ -74,11 +75,22 @@ async fn run(flags: Flags, loaded: Loaded) -> std::io::Result<()> {
     let reload = reload::watch(flags, Arc::clone(&state));
     let admin = admin.map(|listener| tokio::spawn(admin::serve(listener, Arc::clone(&state))));
     state.set_ready(true);
-    server::serve(public, &state, signals::shutdown()).await;
+    connections::serve(public, &state, told_to_stop(&state)).await;
     reload.abort();
     if let Some(admin) = admin {
         admin.abort();
     }
     info!("drained");
     Ok(())
+}
+
+/// Until the gateway is told to stop, and load balancers have had the time to hear of it.
+async fn told_to_stop(state: &State) {
+    signals::shutdown().await;
+    state.set_ready(false);
+    let unready_for = state.pipeline().config.connections.unready_for();
+    if !unready_for.is_zero() {
+        info!("not ready any more, and stopping in {} seconds", unready_for.as_secs_f64());
+        tokio::time::sleep(unready_for).await;
+    }
 }

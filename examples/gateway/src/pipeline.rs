@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::{HeaderName, Request};
+use http::{HeaderName, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use metrics::counter;
@@ -26,6 +26,18 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The proxy, and what the configuration puts around it.
 type Stack = <ConfiguredLayer as Layer<Proxy>>::Service;
 type Answer = <Stack as Service<Request<Incoming>>>::Response;
+
+/// The body of answers.
+pub type Body = <Answer as HasBody>::Body;
+
+/// Names what the layers make of a body.
+pub trait HasBody {
+    type Body;
+}
+
+impl<B> HasBody for Response<B> {
+    type Body = B;
+}
 
 /// See the module.
 pub struct Pipeline {

@@ -65,7 +65,7 @@ async fn saved(asked: &mut mpsc::Receiver<()>) {
 
 async fn reload(flags: &Flags, state: &State) {
     match read(flags.clone()).await {
-        Ok(Ok(loaded)) => {
+        Ok(loaded) => {
             let pipeline = state.pipeline();
             let before = &pipeline.config;
             if before.listen != loaded.config.listen || before.admin_listen != loaded.config.admin_listen {
@@ -77,20 +77,30 @@ async fn reload(flags: &Flags, state: &State) {
             state.replace(loaded);
             info!("configuration reloaded");
         }
-        Ok(Err(error)) => {
+        Err(error) => {
             state.reload_failed();
             error!(%error, "configuration not reloaded, the old one stays");
         }
-        Err(error) => error!(%error, "configuration not reloaded, the old one stays"),
     }
 }
 
 /// Reads in a thread of its own: files block, and where there is no runtime nobody begins to fetch keys that the running
 /// pipeline has.
-async fn read(flags: Flags) -> std::io::Result<Result<Loaded, ConfigError>> {
+async fn read(flags: Flags) -> Result<Loaded, ConfigError> {
+    apart(move || Loaded::read(&flags)).await
+}
+
+/// What comes of reading; that it did not come to its end is an error like others.
+async fn apart<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, ConfigError> + Send + 'static,
+) -> Result<T, ConfigError> {
+    let broken_off = |cause: &dyn std::fmt::Display| {
+        ConfigError::new("--config", "", format!("was not read to its end ({cause})"), "reload again")
+    };
     let (tell, told) = oneshot::channel();
-    std::thread::Builder::new().name(String::from("reload")).spawn(move || tell.send(Loaded::read(&flags)).is_ok())?;
-    told.await.map_err(|_| std::io::Error::other("the reading broke off"))
+    let thread = std::thread::Builder::new().name(String::from("reload"));
+    thread.spawn(move || tell.send(read()).is_ok()).map_err(|error| broken_off(&error))?;
+    told.await.unwrap_or_else(|_| Err(broken_off(&"it panicked")))
 }
 
 /// Watches the directory: many editors replace the file, and a watch on the file itself would be left behind.
@@ -123,6 +133,15 @@ fn watch_file(file: &Path, ask: mpsc::Sender<()>) -> Option<RecommendedWatcher> 
 mod tests {
     use futures_util::FutureExt as _;
     use tokio::sync::mpsc;
+    use tower_rampart::ConfigError;
+
+    /// So that it is counted and told like a file that cannot be used.
+    #[tokio::test]
+    async fn a_reading_that_breaks_off_is_an_error_of_the_configuration() {
+        let broken = super::apart(|| -> Result<(), ConfigError> { panic!("at work") }).await;
+        assert_eq!(broken.unwrap_err().setting(), "--config");
+        super::apart(|| Ok(())).await.unwrap();
+    }
 
     /// With flags alone nobody watches; the reloads must not spin.
     #[test]

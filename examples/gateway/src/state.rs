@@ -1,15 +1,20 @@
 //! What the running gateway shares: the current pipeline, and how it is doing.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
+use rustls::ServerConfig;
 use tower_rampart::Refuser;
 
 use crate::config::Loaded;
-use crate::pipeline::Pipeline;
+use crate::connections::{Answers, Patience};
+use crate::pipeline::{self, Pipeline};
 use crate::shown;
 
 /// Shared by connections, the admin address and reloads.
@@ -86,8 +91,9 @@ impl State {
         let pipeline = self.pipeline();
         if pipeline.config.bulkhead.is_some() {
             let bulkhead = pipeline.bulkhead.snapshot();
-            gauge!("rampart_bulkhead_in_flight", "bulkhead" => "upstream").set(bulkhead.in_flight() as f64);
-            gauge!("rampart_bulkhead_queued", "bulkhead" => "upstream").set(bulkhead.queued() as f64);
+            gauge!("rampart_bulkhead_in_flight", "bulkhead" => pipeline.bulkhead.name())
+                .set(bulkhead.in_flight() as f64);
+            gauge!("rampart_bulkhead_queued", "bulkhead" => pipeline.bulkhead.name()).set(bulkhead.queued() as f64);
         }
         if pipeline.config.load_shed.is_some() {
             let shed = pipeline.layers.load_shed().snapshot();
@@ -133,5 +139,25 @@ impl State {
                 "last_reload_failed": self.last_reload_failed.load(Ordering::Relaxed),
             },
         })
+    }
+}
+
+impl Answers for State {
+    type Body = pipeline::Body;
+
+    fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.pipeline().tls.clone()
+    }
+
+    fn patience(&self) -> Patience {
+        self.pipeline().config.connections.patience()
+    }
+
+    fn answer(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Self::Body>, Infallible>> + Send + 'static {
+        let pipeline = self.pipeline();
+        async move { pipeline.answer(request).await }
     }
 }

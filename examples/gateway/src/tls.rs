@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
 use tower_rampart::ConfigError;
+
+use crate::pem;
 
 /// PEM files, relative to the configuration's own.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,31 +23,9 @@ impl Default for TlsConfig {
     }
 }
 
-/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1 by ALPN.
-pub fn load(tls: &TlsConfig, base: &Path) -> Result<Arc<ServerConfig>, ConfigError> {
-    let cert = base.join(&tls.cert);
-    let key = base.join(&tls.key);
-    let refuse_cert = |error: &dyn std::fmt::Display| {
-        let breach = format!("holds no usable certificate ({error})");
-        ConfigError::new("tls.cert", cert.display(), breach, "name a PEM file with the chain, leaf first")
-    };
-    let refuse_key = |error: &dyn std::fmt::Display| {
-        let breach = format!("holds no usable private key ({error})");
-        ConfigError::new("tls.key", key.display(), breach, "name the PEM file of the certificate's private key")
-    };
-    let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_file_iter(&cert).and_then(Iterator::collect).map_err(|error| refuse_cert(&error))?;
-    if chain.is_empty() {
-        return Err(refuse_cert(&"the file has none"));
+impl TlsConfig {
+    /// What the files hold.
+    pub fn load(&self, base: &Path) -> Result<Arc<ServerConfig>, ConfigError> {
+        pem::load(("tls.cert", &base.join(&self.cert)), ("tls.key", &base.join(&self.key)))
     }
-    let key = PrivateKeyDer::from_pem_file(&key).map_err(|error| refuse_key(&error))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut server = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| refuse_cert(&error))?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| refuse_key(&error))?;
-    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(server))
 }

@@ -6,18 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, watch};
-use tower_rampart::ConfigError;
+use tokio::sync::{Mutex, Notify, Semaphore, watch};
+use tower_rampart::{ConfigError, Refuser};
 
 use crate::config::{Config, Flags};
 use crate::db::Db;
-use crate::fault::Result;
-use crate::others::Others;
+use crate::fault::{Fault, Result};
+use crate::news::Speaker;
 use crate::people::People;
 use crate::polls::Polls;
 use crate::stack::Stack;
 use crate::trace::Traces;
 use crate::upstream::Address;
+use crate::watcher::Watcher;
 
 /// See the module.
 pub struct App {
@@ -25,6 +26,8 @@ pub struct App {
     pub people: People,
     pub polls: Arc<Polls>,
     pub metrics: PrometheusHandle,
+    /// Tells of every refusal that is not a layer's own, so that all of them are sampled together.
+    pub refuser: Refuser,
     pub upstream: Option<Address>,
     pub traces: Option<Traces>,
     flags: Flags,
@@ -43,7 +46,7 @@ pub struct Outside {
     pub upstream: Option<Address>,
     pub traces: Option<Traces>,
     /// Other processes.
-    pub others: Option<Others>,
+    pub speaker: Option<Speaker>,
 }
 
 /// People who watch at once, over HTTP and gRPC.
@@ -51,19 +54,18 @@ const MAX_WATCHERS: usize = 4096;
 
 impl App {
     pub async fn open(flags: Flags, metrics: PrometheusHandle, outside: Outside) -> Result<Arc<Self>> {
-        let Outside { upstream, traces, others } = outside;
+        let Outside { upstream, traces, speaker } = outside;
         let db = Arc::new(Db::open(&flags.database_url, flags.database_read_url.as_deref()).await?);
-        let people = People::open(Arc::clone(&db), others.clone()).await?;
+        let people = People::open(Arc::clone(&db), speaker.clone()).await?;
         let wake = upstream.as_ref().map(|_| Arc::new(Notify::new()));
-        let polls = Polls::new(Arc::clone(&db), wake, others).map_err(|error| {
-            tracing::error!(%error, "a rule of this program is none");
-            crate::fault::Fault::Internal
-        })?;
+        let polls = Polls::new(Arc::clone(&db), wake, speaker)
+            .map_err(|error| Fault::internal("a rule of this program is none", error))?;
         Ok(Arc::new(Self {
             db,
             people,
             polls: Arc::new(polls),
             metrics,
+            refuser: Refuser::new(),
             upstream,
             traces,
             flags,
@@ -112,10 +114,15 @@ impl App {
 
     /// Learns from the database what other processes did: nobody may have told of it.
     pub async fn find_out(&self) {
+        self.learn_revocations().await;
+        self.polls.find_out().await;
+    }
+
+    /// Learns from the database which sessions ended in other processes.
+    pub async fn learn_revocations(&self) {
         if self.people.learn_revocations().await.is_err() {
             tracing::warn!("sessions that ended elsewhere are not known for a moment");
         }
-        self.polls.find_out().await;
     }
 
     /// Tells streams to end, and load balancers to go elsewhere.
@@ -127,9 +134,11 @@ impl App {
         self.draining.subscribe()
     }
 
-    /// A place among those who watch.
-    pub fn watcher(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.watchers).try_acquire_owned().ok()
+    /// Watches a poll, if there is a place among those who watch.
+    pub async fn watch(&self, poll: &str) -> Result<Watcher> {
+        const FULL: Fault = Fault::Unavailable("Too many people are watching. Try again later.");
+        let place = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| FULL)?;
+        Ok(Watcher::new(self.polls.watch(poll).await?, self.draining(), place))
     }
 
     /// The document of `/v1/admin/state`.

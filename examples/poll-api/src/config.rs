@@ -13,6 +13,8 @@ use tower_rampart::config::{
     UpstreamConfig, ValidateConfig,
 };
 
+use crate::marks;
+
 /// A polling service with tower-rampart's layers around it.
 #[derive(Clone, Parser)]
 #[command(version)]
@@ -245,9 +247,10 @@ fn refuse_what_does_nothing(tables: &toml::Table) -> Result<(), ConfigError> {
     let policies = tables.get("rate_limit").and_then(toml::Value::as_array).into_iter().flatten();
     for policy in policies.filter_map(toml::Value::as_table) {
         let keys = policy.get("key").and_then(toml::Value::as_array).into_iter().flatten();
-        if keys.filter_map(toml::Value::as_str).any(|key| key.eq_ignore_ascii_case("header:x-poll-login")) {
+        let by_login = format!("header:{}", marks::LOGIN);
+        if keys.filter_map(toml::Value::as_str).any(|key| key.eq_ignore_ascii_case(&by_login)) {
             const MEND: &str = "name the policy `login-failures`, which stands where the user's name has been read";
-            return Err(ConfigError::new("rate_limit.key", "header:x-poll-login", "is not known yet", MEND));
+            return Err(ConfigError::new("rate_limit.key", by_login, "is not known yet", MEND));
         }
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! What can go wrong, once for HTTP and gRPC.
 
+use std::any::Any;
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
@@ -55,6 +57,18 @@ impl Breach {
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Fault {
+    /// A fault of ours. Its cause is for the log; clients are told nothing of it.
+    pub fn internal(what: &'static str, cause: impl Display) -> Self {
+        error!(%cause, "{what}");
+        Self::Internal
+    }
+
+    /// What panicked.
+    pub fn panicked(what: &'static str, panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Self::internal(what, text.unwrap_or("a panic of no text"))
+    }
+
     pub const fn kind(&self) -> ProblemKind {
         match self {
             Self::Malformed(_) => ProblemKind::BadRequest,
@@ -159,7 +173,6 @@ impl From<sqlx::Error> for Fault {
             tracing::warn!(%error, "the database cannot do it now");
             return Self::Unavailable("The database cannot take this now. Nothing was changed; try again in a moment.");
         }
-        error!(%error, "the database refuses a statement");
-        Self::Internal
+        Self::internal("the database refuses a statement", error)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use futures_util::{Stream, stream};
@@ -10,14 +9,15 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 use tower_rampart::Identity;
 
-use crate::app::{App, drained};
+use crate::app::App;
 use crate::fault::Fault;
-use crate::polls::{Draft, Refreshed};
+use crate::polls::Draft;
 use crate::proto::polls_server::{Polls, PollsServer};
 use crate::proto::{
     CreatePollRequest, GetPollRequest, GetResultsRequest, Option as PollOption, OptionResult, Poll, Results,
     VoteRequest, VoteResponse, WatchResultsRequest,
 };
+use crate::watcher::Told;
 use crate::{clock, db};
 
 /// Messages are small.
@@ -66,33 +66,18 @@ impl Polls for Twin {
     }
 
     async fn watch_results(&self, request: Request<WatchResultsRequest>) -> Result<Response<Watched>, Status> {
-        const FULL: Fault = Fault::Unavailable("Too many people are watching. Try again later.");
-        let place = self.0.watcher().ok_or_else(|| FULL.to_status())?;
-        let watching = self.0.polls.watch(&request.into_inner().poll_id).await.map_err(|fault| fault.to_status())?;
-        let draining = self.0.draining();
-        let ticks = tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK);
-        let listener = (watching, ticks, draining, place);
-        let results = stream::unfold(listener, |(mut watching, mut ticks, mut draining, place)| async move {
-            let results = loop {
-                tokio::select! {
-                    biased;
-                    () = drained(&mut draining) => return None,
-                    results = watching.next() => break results?,
-                    _ = ticks.tick() => match watching.refresh().await {
-                        Refreshed::Changed(results) => break results,
-                        Refreshed::Same => {}
-                        Refreshed::Gone => return None,
-                    },
+        let watcher = self.0.watch(&request.into_inner().poll_id).await.map_err(|fault| fault.to_status())?;
+        let results = stream::unfold(watcher, |mut watcher| async move {
+            loop {
+                // HTTP/2 has pings of its own.
+                if let Told::Results(results) = watcher.next().await? {
+                    return Some((Ok(results.into()), watcher));
                 }
-            };
-            Some((Ok(results.into()), (watching, ticks, draining, place)))
+            }
         });
         Ok(Response::new(Box::pin(results)))
     }
 }
-
-/// So often who watches looks by itself: nobody may have told of what changed.
-const LOOK: Duration = Duration::from_secs(15);
 
 /// The caller, whom the layers have let in.
 fn caller<T>(request: &Request<T>) -> Result<Identity, Status> {

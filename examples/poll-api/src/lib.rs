@@ -5,16 +5,23 @@
 
 mod app;
 mod clock;
+mod completion;
 pub mod config;
+#[path = "../../gateway/src/connections.rs"]
+mod connections;
 mod db;
+mod digest;
 mod fault;
 #[path = "../../gateway/src/first_bytes.rs"]
 mod first_bytes;
 mod grpc;
 mod http;
+mod marks;
+mod news;
 mod observe;
-mod others;
 mod outbox;
+#[path = "../../gateway/src/pem.rs"]
+mod pem;
 mod people;
 mod polls;
 mod server;
@@ -24,10 +31,9 @@ mod shown;
 mod signals;
 mod stack;
 mod start;
-mod tls;
 mod trace;
 mod upstream;
-mod whole;
+mod watcher;
 
 pub use self::start::main;
 

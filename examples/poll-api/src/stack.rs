@@ -1,10 +1,11 @@
 //! The layers, around everything that is routed. A configuration makes one of these; a reload makes another.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderName, HeaderValue, Method, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 use tower::util::BoxCloneSyncService;
@@ -14,20 +15,21 @@ use tower_http::compression::CompressionLayer;
 use tower_rampart::auth::{Algorithm, Auth, AuthLayer, Issuer, JwtVerifier, KeySet};
 use tower_rampart::authz::AuthzLayer;
 use tower_rampart::cache::{Cache, CacheLayer};
-use tower_rampart::config::{CacheConfig, CacheStoreConfig, RateLimitConfig, RateLimitStoreConfig};
+use tower_rampart::config::{CacheConfig, CacheStoreConfig, LoadShedConfig, RateLimitConfig, RateLimitStoreConfig};
 use tower_rampart::deadline::DeadlineLayer;
 use tower_rampart::key::ClientIp;
 use tower_rampart::load_shed::{LoadShedHandle, LoadShedLayer};
 use tower_rampart::rate_limit::{RateLimitHandle, ThrottleLayer};
 use tower_rampart::security_headers::SecurityHeadersLayer;
 use tower_rampart::validate::{OpenApi, ValidateLayer};
-use tower_rampart::{ConfigError, Refuser, ResponseBody, stack};
+use tower_rampart::{ConfigError, Refuser, RequestFacts, RequestView, ResponseBody, stack};
 
 use crate::app::App;
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::http::{description, refusals, router};
-use crate::people::{AUDIENCE, ISSUER, Session};
+use crate::http::{description, router, told};
+use crate::marks::mark;
+use crate::people::{AUDIENCE, ISSUER, SessionClaims};
 use crate::shown;
 use crate::upstream::Upstream;
 
@@ -55,55 +57,23 @@ impl Stack {
     /// Layers that begin anew, or go on with the counts and the stored answers of those that run.
     pub fn new(config: &Config, app: &Arc<App>, running: Option<&Self>) -> Result<Self, ConfigError> {
         let client_ip = config.client_ip.to_client_ip();
-        let headers = match &config.security_headers {
-            Some(table) => table.to_layer(&client_ip)?,
-            None => SecurityHeadersLayer::empty(),
-        };
-        let (outside, inside) = config.rate_limit.split_by_identity();
-        // One connection for all.
-        let counts = config.rate_limit_store.as_ref().map(RateLimitStoreConfig::to_counts).transpose()?;
-        let limit = |tables: &RateLimitConfig| match &counts {
-            Some(counts) => tables.to_shared_layer(&client_ip, counts.clone()),
-            None => tables.to_layer(&client_ip),
-        };
-        let limiters = [limit(&outside)?, limit(&inside)?, limit(&config.login_failures)?];
-        let auth = if config.has_auth { authentication(app)? } else { AuthLayer::empty() };
-        let authz = match &config.authz {
-            Some(table) => table.to_layer()?.challenge(auth.challenge()).with_client_ip(client_ip.clone()),
-            None => AuthzLayer::empty(),
-        };
-        let validate = match &config.validate {
-            // What is published is what is checked, so that the two cannot differ. What the description does not describe,
-            // the page and gRPC, passes.
-            Some(table) => {
-                let api = OpenApi::from_json(description())?.bound_security([TOKEN_SCHEME]);
-                let builder = table.to_builder_behind_auth(&config.base)?.openapi(api);
-                builder.build().map_err(|error| under("validate", error))?
-            }
-            None => ValidateLayer::empty(),
-        };
+        let Counting { limiters, load_shed } = Counting::of(config, &client_ip)?;
+        let Judging { headers, deadline, auth, authz, validate } = Judging::of(config, app, &client_ip)?;
         let tables = (config.cache.clone(), config.cache_store.clone());
         let cache = match running.filter(|running| running.cache_tables == tables) {
             Some(running) => running.cache.clone(),
             None => cache(&tables)?,
         };
         let caching = cache.as_ref().map_or_else(CacheLayer::empty, Cache::layer);
-        let load_shed = match &config.load_shed {
-            Some(table) => table.to_layer()?,
-            None => LoadShedLayer::empty(),
-        };
-        let deadline = match &config.timeouts {
-            Some(table) => table.to_deadline_layer()?,
-            None => DeadlineLayer::empty(),
-        };
         let upstream =
             app.upstream.clone().map(|address| Upstream::new(address, config, running.and_then(Self::upstream)));
         let upstream = upstream.transpose()?;
-        let panics = CatchPanicLayer::custom(caught);
+        let refuser = app.refuser.clone();
+        let panics = CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| caught(&refuser, &*panic));
         let build = |strangers: ThrottleLayer, callers: ThrottleLayer, load_shed: LoadShedLayer| {
             stack::Stack::new()
                 // What panics in a layer. What panics in a handler is answered further in, with all that answers have.
-                .catch_panic(panics)
+                .catch_panic(panics.clone())
                 .security_headers(headers.clone())
                 .load_shed(load_shed)
                 .deadline(deadline.clone())
@@ -126,10 +96,7 @@ impl Stack {
         let shed = config.load_shed.as_ref().map(|_| load_shed.handle());
         let layer = build(strangers, callers, load_shed)?;
 
-        let refuser = Refuser::new();
-        let refusing = move |request, next| refusals(refuser.clone(), request, next);
-        let router = router(app, logins).layer(axum::middleware::from_fn(refusing)).layer(panics);
-        let service = layer.layer(router);
+        let service = layer.layer(told(router(app, logins), app.refuser.clone()));
         let service = service.map_request(mark).map_response(|response: Response<_>| response.map(Body::new));
         Ok(Self {
             service: BoxCloneSyncService::new(service),
@@ -181,6 +148,68 @@ impl Stack {
     }
 }
 
+/// Layers that go on with what those have counted that run.
+struct Counting {
+    /// Of strangers, of callers, and of logins that failed.
+    limiters: [ThrottleLayer; 3],
+    load_shed: LoadShedLayer,
+}
+
+impl Counting {
+    fn of(config: &Config, client_ip: &ClientIp) -> Result<Self, ConfigError> {
+        let (outside, inside) = config.rate_limit.split_by_identity();
+        // One connection for all.
+        let counts = config.rate_limit_store.as_ref().map(RateLimitStoreConfig::to_counts).transpose()?;
+        let limit = |tables: &RateLimitConfig| match &counts {
+            Some(counts) => tables.to_shared_layer(client_ip, counts.clone()),
+            None => tables.to_layer(client_ip),
+        };
+        let load_shed = config.load_shed.as_ref().map(LoadShedConfig::to_layer).transpose()?;
+        Ok(Self {
+            limiters: [limit(&outside)?, limit(&inside)?, limit(&config.login_failures)?],
+            load_shed: load_shed.unwrap_or_else(LoadShedLayer::empty),
+        })
+    }
+}
+
+/// Layers that begin anew with each configuration.
+struct Judging {
+    headers: SecurityHeadersLayer,
+    deadline: DeadlineLayer,
+    auth: AuthLayer,
+    authz: AuthzLayer,
+    validate: ValidateLayer,
+}
+
+impl Judging {
+    fn of(config: &Config, app: &App, client_ip: &ClientIp) -> Result<Self, ConfigError> {
+        let headers = match &config.security_headers {
+            Some(table) => table.to_layer(client_ip)?,
+            None => SecurityHeadersLayer::empty(),
+        };
+        let deadline = match &config.timeouts {
+            Some(table) => table.to_deadline_layer()?,
+            None => DeadlineLayer::empty(),
+        };
+        let auth = if config.has_auth { authentication(app)? } else { AuthLayer::empty() };
+        let authz = match &config.authz {
+            Some(table) => table.to_layer()?.challenge(auth.challenge()).with_client_ip(client_ip.clone()),
+            None => AuthzLayer::empty(),
+        };
+        let validate = match &config.validate {
+            // What is published is what is checked, so that the two cannot differ. What the description does not describe,
+            // the page and gRPC, passes.
+            Some(table) => {
+                let api = OpenApi::from_json(description())?.bound_security([TOKEN_SCHEME]);
+                let builder = table.to_builder_behind_auth(&config.base)?.openapi(api);
+                builder.build().map_err(|error| error.within("validate"))?
+            }
+            None => ValidateLayer::empty(),
+        };
+        Ok(Self { headers, deadline, auth, authz, validate })
+    }
+}
+
 /// `[cache]`, and `[cache_store]`.
 type CacheTables = (Option<CacheConfig>, Option<CacheStoreConfig>);
 
@@ -190,13 +219,7 @@ fn cache((table, store): &CacheTables) -> Result<Option<Cache>, ConfigError> {
         Some(store) => store.share(table.to_builder())?,
         None => table.to_builder(),
     };
-    builder.build().map(Some).map_err(|error| under("cache", error))
-}
-
-/// What a layer finds, by the table that it is made of.
-fn under(table: &str, error: ConfigError) -> ConfigError {
-    let setting = format!("{table}.{}", error.setting());
-    error.for_setting(setting)
+    builder.build().map(Some).map_err(|error| error.within("cache"))
 }
 
 /// A policy may have moved from one place to another, by a key that asks for the caller.
@@ -213,41 +236,15 @@ fn authentication(app: &App) -> Result<AuthLayer, ConfigError> {
         // Its clock is ours.
         .leeway(std::time::Duration::from_secs(1))
         .keys(KeySet::from_jwks(app.people.keys().jwks().as_bytes())?);
-    let verifier = JwtVerifier::new([issuer])?.with_claims::<Session>().revocation(app.people.revoked());
+    let verifier = JwtVerifier::new([issuer])?.with_claims::<SessionClaims>().revocation(app.people.revoked());
     Auth::new().jwt(verifier).optional(true).build()
 }
 
 /// The description's name for what the authentication layer checks.
 const TOKEN_SCHEME: &str = "token";
 
-const READ: HeaderName = HeaderName::from_static("x-poll-read");
-const WRITE: HeaderName = HeaderName::from_static("x-poll-write");
-/// Written where the name has been read.
-const LOGIN: HeaderName = HeaderName::from_static("x-poll-login");
-
-/// Tells limits whether a request reads or writes. What a client says of it, or of who logs in, does not count.
-fn mark(mut request: Request<Incoming>) -> Request<Incoming> {
-    let reads = match *request.method() {
-        Method::GET | Method::HEAD => true,
-        // Calls of gRPC are all POST.
-        Method::POST => matches!(
-            request.uri().path(),
-            "/poll.v1.Polls/GetPoll" | "/poll.v1.Polls/GetResults" | "/poll.v1.Polls/WatchResults"
-        ),
-        _ => false,
-    };
-    let headers = request.headers_mut();
-    let (there, away) = if reads { (READ, WRITE) } else { (WRITE, READ) };
-    headers.remove(away);
-    headers.remove(LOGIN);
-    headers.insert(there, HeaderValue::from_static("1"));
-    request
-}
-
-/// A handler that panicked: logged, and told as any fault of ours.
-fn caught(panic: Box<dyn std::any::Any + Send>) -> Response<ResponseBody<Body>> {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(panic = text.unwrap_or("of no text"), "a handler panicked");
-    let facts = tower_rampart::RequestFacts::of(tower_rampart::RequestView::of(&Request::new(())));
-    Refuser::new().refuse(Fault::Internal.to_rejection(), &facts)
+/// A layer that panicked. Nothing is known of the request any more.
+fn caught(refuser: &Refuser, panic: &(dyn Any + Send)) -> Response<ResponseBody<Body>> {
+    let facts = RequestFacts::of(RequestView::of(&Request::new(())));
+    refuser.refuse(Fault::panicked("a layer panicked", panic).to_rejection(), &facts)
 }

@@ -16,10 +16,11 @@ use tracing_subscriber::EnvFilter;
 use crate::app::{App, Outside};
 use crate::clock::now_ms;
 use crate::config::{Config, Flags, LogFormat};
-use crate::others::{Ears, Others};
+use crate::news::{Listener, Speaker};
+use crate::server::Server;
 use crate::trace::{Endpoint, Traces};
 use crate::upstream::Address;
-use crate::{db, observe, others, outbox, server, signals, tls};
+use crate::{connections, db, news, observe, outbox, pem, signals};
 
 /// A configuration that cannot be used.
 const EXIT_CONFIG: u8 = 2;
@@ -36,14 +37,14 @@ pub fn main() -> ExitCode {
         db::check("--database-url", &flags.database_url)?;
         flags.database_read_url.as_deref().map(|url| db::check("--database-read-url", url)).transpose()?;
         let tls = match (&flags.tls_cert, &flags.tls_key) {
-            (Some(cert), Some(key)) => Some(tls::load(cert, key)?),
+            (Some(cert), Some(key)) => Some(pem::load(("--tls-cert", cert), ("--tls-key", key))?),
             _ => None,
         };
         let upstream =
             flags.upstream_url.as_deref().map(|url| Address::new(url, flags.upstream_key.as_deref())).transpose()?;
         let collector = flags.otlp_endpoint.as_deref().map(str::parse).transpose()?;
-        let others = flags.redis_url.as_deref().map(others::through).transpose()?;
-        Ok((config, tls, Peers { upstream, collector, others }))
+        let news = flags.redis_url.as_deref().map(news::through).transpose()?;
+        Ok((config, tls, Peers { upstream, collector, news }))
     });
     let (config, tls, peers) = match read {
         Ok(read) => read,
@@ -80,7 +81,7 @@ fn log_by(format: LogFormat) {
 struct Peers {
     upstream: Option<Address>,
     collector: Option<Endpoint>,
-    others: Option<(Others, Ears)>,
+    news: Option<(Speaker, Listener)>,
 }
 
 async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peers: Peers) -> Result<(), Failure> {
@@ -88,12 +89,12 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
     let (listen, admin_password) = (flags.listen, flags.admin_password.clone());
     let has_upstream = peers.upstream.is_some();
     let traces = peers.collector.as_ref().map(Traces::to).transpose()?;
-    let (others, ears) = peers.others.unzip();
-    let app = App::open(flags, metrics, Outside { upstream: peers.upstream, traces, others })
+    let (speaker, hearer) = peers.news.unzip();
+    let app = App::open(flags, metrics, Outside { upstream: peers.upstream, traces, speaker })
         .await
         .map_err(|_| "the database cannot be opened: see the line above, and `--database-url`")?;
     app.start(config)?;
-    let listener = server::bind(listen).await?;
+    let listener = connections::bind(listen).await?;
     let address = listener.local_addr()?;
     // When nothing is left that could end the start: a password that is made up is told this once.
     let made_up = app
@@ -105,9 +106,9 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
 
     let housekeeping = tokio::spawn(keep_house(Arc::clone(&app)));
     let reloads = tokio::spawn(reload_on_hangup(Arc::clone(&app)));
-    let hearing = ears.map(|ears| {
+    let hearing = hearer.map(|hearer| {
         let app = Arc::clone(&app);
-        tokio::spawn(async move { ears.open(&app).await })
+        tokio::spawn(async move { hearer.open(&app).await })
     });
     let worker = has_upstream.then(|| tokio::spawn(outbox::work(Arc::clone(&app))));
     let drained = {
@@ -118,7 +119,8 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
             app.drain();
         }
     };
-    server::serve(listener, tls, &app, drained).await;
+    let server = Arc::new(Server { app: Arc::clone(&app), tls });
+    connections::serve(listener, &server, drained).await;
     housekeeping.abort();
     reloads.abort();
     if let Some(hearing) = hearing {
@@ -173,9 +175,7 @@ async fn keep_house(app: Arc<App>) {
     let mut ticks = interval(LEARN);
     for tick in (0..FORGET_EVERY).cycle() {
         ticks.tick().await;
-        if app.people.learn_revocations().await.is_err() {
-            warn!("sessions that ended elsewhere are not known for a moment");
-        }
+        app.learn_revocations().await;
         if tick == 0 {
             let forgotten = async {
                 app.db.forget_answers(now_ms() - DAY_MS).await?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::uri::Authority;
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -28,8 +29,6 @@ use crate::config::Config;
 use crate::db::Letter;
 use crate::shown;
 
-/// The name of its places, in events and metrics.
-const NAME: &str = "upstream";
 /// An answer is not read further, nor longer.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 const READ: Duration = Duration::from_secs(5);
@@ -38,6 +37,7 @@ const READ: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Address {
     polls: Uri,
+    authority: Authority,
     key: Option<HeaderValue>,
     client: Client<HttpsConnector<HttpConnector>, ReplayBody<Full<Bytes>>>,
 }
@@ -69,9 +69,8 @@ impl Address {
             ConfigError::new("--upstream-url", url, breach, "write one such as `https://polls.example/api`")
         };
         let polls: Uri = format!("{}/polls", url.trim_end_matches('/')).parse().map_err(|_| refuse("is no URL"))?;
-        let Some(authority) = polls.authority().filter(|_| matches!(polls.scheme_str(), Some("http" | "https"))) else {
-            return Err(refuse("is no http or https URL"));
-        };
+        let authority = polls.authority().filter(|_| matches!(polls.scheme_str(), Some("http" | "https"))).cloned();
+        let Some(authority) = authority else { return Err(refuse("is no http or https URL")) };
         if authority.as_str().contains('@') {
             // Nor is it shown.
             const MEND: &str = "say who you are by `--upstream-key`";
@@ -97,12 +96,12 @@ impl Address {
             HttpsConnectorBuilder::new().with_tls_config(tls)
         };
         let connector = connector.https_or_http().enable_http1().build();
-        Ok(Self { polls, key, client: Client::builder(TokioExecutor::new()).build(connector) })
+        Ok(Self { polls, authority, key, client: Client::builder(TokioExecutor::new()).build(connector) })
     }
 
     /// What it is called where its state is shown.
     fn name(&self) -> &str {
-        self.polls.authority().map_or(NAME, http::uri::Authority::as_str)
+        self.authority.as_str()
     }
 }
 

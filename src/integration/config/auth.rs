@@ -291,10 +291,7 @@ fn client_for(url: &str, given: Option<&HttpClient>) -> Result<HttpClient, Confi
 
 impl ApiKeyTable {
     fn to_key(&self) -> Result<ApiKey, ConfigError> {
-        let name = |error: ConfigError| {
-            let setting = format!("auth.api_key.{}", error.setting());
-            error.for_setting(setting)
-        };
+        let name = |error: ConfigError| error.within("auth.api_key");
         let key = ApiKey::new(&self.id, &self.sha256).map_err(name)?;
         let key = key.roles(self.roles.iter().map(String::as_str)).scopes(self.scopes.iter().map(String::as_str));
         let Some(expires) = &self.expires else { return Ok(key) };
@@ -341,5 +338,5 @@ fn algorithms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Algorith
 
 fn duration_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = Spanned::<String>::deserialize(deserializer)?;
-    duration::parse("duration", text.get_ref()).map(Some).map_err(|error| carry_from(text.span(), &error))
+    duration::parse_duration("duration", text.get_ref()).map(Some).map_err(|error| carry_from(text.span(), &error))
 }

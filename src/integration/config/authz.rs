@@ -6,7 +6,7 @@ use http::Method;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use super::authz_condition::{Block, Claims, Condition, Time, predicates};
+use super::authz_condition::{Asked, Block, Claims, Condition, Time};
 use super::parse::carry_from;
 use crate::layers::authz::{AuthzLayer, PolicyTable, Rule};
 use crate::spine::config::ConfigError;
@@ -139,10 +139,7 @@ impl AuthzConfig {
             table = table.role_permissions(role.as_str(), permissions.iter().map(String::as_str));
         }
         let table = rules.iter().fold(table, |table, RuleConfig(rule)| table.add_rule(rule.clone()));
-        table.build().map_err(|error| {
-            let setting = format!("authz, {}", error.setting());
-            error.for_setting(setting)
-        })
+        table.build().map_err(|error| error.within("authz"))
     }
 
     /// The claim that lists a caller's roles.
@@ -160,15 +157,16 @@ impl<'de> Deserialize<'de> for RuleConfig {
             carry_from(place, &ConfigError::new(setting, value, breach, mend))
         };
         let asks_caller = !(table.roles.is_empty() && table.scopes.is_empty());
-        let predicates = predicates(
-            table.permissions,
-            table.claims,
-            table.client,
-            table.certificate,
-            table.time,
-            table.any,
-            table.not,
-        );
+        let predicates = Asked {
+            permissions: table.permissions,
+            claims: table.claims,
+            client: table.client,
+            certificate: table.certificate,
+            time: table.time,
+            any: table.any,
+            not: table.not,
+        }
+        .into_predicates();
         let asks = asks_caller || !predicates.is_empty();
         let rule = match (table.deny, table.allow) {
             (true, None) if !asks_caller => Rule::deny(id, path),

@@ -67,30 +67,35 @@ enum Compared {
     List(Vec<String>),
 }
 
-/// What the keys ask for that all tables have.
-pub(super) fn predicates(
-    permissions: Vec<String>,
-    claims: Claims,
-    client: Vec<Block>,
-    certificate: Vec<String>,
-    time: Option<Time>,
-    any: Vec<Condition>,
-    not: Option<Condition>,
-) -> Vec<Predicate> {
-    let mut all: Vec<_> = permissions.into_iter().map(Predicate::permission).collect();
-    all.extend(claims.0);
-    if !client.is_empty() {
-        all.push(Predicate::client_in(client.into_iter().map(|Block(block)| block)));
+/// The keys that rules and conditions both have.
+pub(super) struct Asked {
+    pub(super) permissions: Vec<String>,
+    pub(super) claims: Claims,
+    pub(super) client: Vec<Block>,
+    pub(super) certificate: Vec<String>,
+    pub(super) time: Option<Time>,
+    pub(super) any: Vec<Condition>,
+    pub(super) not: Option<Condition>,
+}
+
+impl Asked {
+    /// What they ask for, all of which must hold.
+    pub(super) fn into_predicates(self) -> Vec<Predicate> {
+        let mut all: Vec<_> = self.permissions.into_iter().map(Predicate::permission).collect();
+        all.extend(self.claims.0);
+        if !self.client.is_empty() {
+            all.push(Predicate::client_in(self.client.into_iter().map(|Block(block)| block)));
+        }
+        if !self.certificate.is_empty() {
+            all.push(Predicate::any(self.certificate.into_iter().map(Predicate::certificate)));
+        }
+        all.extend(self.time.map(|Time(window)| Predicate::during(window)));
+        if !self.any.is_empty() {
+            all.push(Predicate::any(self.any.into_iter().map(|Condition(predicate)| predicate)));
+        }
+        all.extend(self.not.map(|Condition(predicate)| Predicate::not(predicate)));
+        all
     }
-    if !certificate.is_empty() {
-        all.push(Predicate::any(certificate.into_iter().map(Predicate::certificate)));
-    }
-    all.extend(time.map(|Time(window)| Predicate::during(window)));
-    if !any.is_empty() {
-        all.push(Predicate::any(any.into_iter().map(|Condition(predicate)| predicate)));
-    }
-    all.extend(not.map(|Condition(predicate)| Predicate::not(predicate)));
-    all
 }
 
 impl<'de> Deserialize<'de> for Condition {
@@ -100,7 +105,7 @@ impl<'de> Deserialize<'de> for Condition {
         let ConditionTable { roles, scopes, permissions, claims, client, certificate, time, any, not } =
             table.into_inner();
         let not = not.map(|condition| *condition);
-        let mut all = predicates(permissions, claims, client, certificate, time, any, not);
+        let mut all = Asked { permissions, claims, client, certificate, time, any, not }.into_predicates();
         if !roles.is_empty() {
             all.push(Predicate::any(roles.into_iter().map(Predicate::role)));
         }

@@ -1,13 +1,11 @@
 //! `[bulkhead]`.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use super::duration;
-use super::parse::carry_from;
+use super::located::{self, Located};
 use crate::layers::bulkhead::{Bulkhead, BulkheadLayer};
 use crate::spine::config::ConfigError;
 
@@ -56,23 +54,22 @@ impl Default for BulkheadConfig {
 
 impl<'de> Deserialize<'de> for BulkheadConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::check(&Table::deserialize(deserializer)?).map_err(|(place, error)| carry_from(place, &error))
+        located::deserialized(deserializer, Self::check)
     }
 }
 
 impl BulkheadConfig {
-    fn check(table: &Table) -> Result<Self, (Range<usize>, ConfigError)> {
+    fn check(table: &Table) -> Result<Self, Located> {
         let default = Self::default();
-        let number = |written: &Option<Spanned<usize>>, default| written.as_ref().map_or(default, |it| *it.get_ref());
         let config = Self {
-            max_concurrent: number(&table.max_concurrent, default.max_concurrent),
-            max_queued: number(&table.max_queued, default.max_queued),
-            max_wait: duration::written("max_wait", table.max_wait.as_ref(), default.max_wait)?,
+            max_concurrent: located::value(table.max_concurrent.as_ref()).unwrap_or(default.max_concurrent),
+            max_queued: located::value(table.max_queued.as_ref()).unwrap_or(default.max_queued),
+            max_wait: located::duration_or(default.max_wait, "max_wait", table.max_wait.as_ref())?,
         };
         // Found here, where the line is known.
         let place = |setting: &str| {
             let written = if setting == "max_queued" { &table.max_queued } else { &table.max_concurrent };
-            written.as_ref().map_or(0..0, Spanned::span)
+            located::place(written.as_ref()).unwrap_or_default()
         };
         config.to_layer("trial").map(|_| config).map_err(|error| (place(error.setting()), error))
     }

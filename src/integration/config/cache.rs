@@ -85,10 +85,7 @@ impl CacheConfig {
     ///
     /// `bytes` that have no room for `entry_bytes`.
     pub fn to_cache(&self) -> Result<Cache, ConfigError> {
-        self.to_builder().build().map_err(|error| {
-            let setting = format!("cache.{}", error.setting());
-            error.for_setting(setting)
-        })
+        self.to_builder().build().map_err(|error| error.within("cache"))
     }
 
     /// The same, to be told more in code.
@@ -136,9 +133,9 @@ fn variants<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Erro
 }
 
 fn wait<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    duration::parse("wait", &String::deserialize(deserializer)?).map_err(|error| carry(&error))
+    duration::parse_duration("wait", &String::deserialize(deserializer)?).map_err(|error| carry(&error))
 }
 
 fn max_stale<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    duration::parse("max_stale", &String::deserialize(deserializer)?).map_err(|error| carry(&error))
+    duration::parse_duration("max_stale", &String::deserialize(deserializer)?).map_err(|error| carry(&error))
 }

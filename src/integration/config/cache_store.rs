@@ -89,7 +89,9 @@ impl CacheStoreConfig {
         let fill_lease = match &table.fill_lease {
             None => DEFAULT_LEASE,
             Some(text) if text.get_ref() == "0s" => Duration::ZERO,
-            Some(text) => duration::parse("fill_lease", text.get_ref()).map_err(|error| (Some(text.span()), error))?,
+            Some(text) => {
+                duration::parse_duration("fill_lease", text.get_ref()).map_err(|error| (Some(text.span()), error))?
+            }
         };
         if let Some(text) = table.fill_lease.as_ref().filter(|_| fill_lease > MAX_LEASE) {
             let error = ConfigError::new("fill_lease", text.get_ref(), "is too long", "write a minute at most");

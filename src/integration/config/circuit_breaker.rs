@@ -6,10 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use super::duration;
-use super::parse::carry_from;
+use super::located::{self, Located, place, value};
 use crate::layers::circuit_breaker::{CircuitBreaker, Mode, Window};
-use crate::spine::config::ConfigError;
 
 /// The `[circuit_breaker]` table.
 ///
@@ -116,35 +114,30 @@ impl Default for CircuitBreakerConfig {
     }
 }
 
-/// An error, and where it stands in the file.
-type Fault = (Range<usize>, ConfigError);
-
 impl<'de> Deserialize<'de> for CircuitBreakerConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::check(&Table::deserialize(deserializer)?).map_err(|(place, error)| carry_from(place, &error))
+        located::deserialized(deserializer, Self::check)
     }
 }
 
 impl CircuitBreakerConfig {
-    fn check(table: &Table) -> Result<Self, Fault> {
+    fn check(table: &Table) -> Result<Self, Located> {
         let default = Self::default();
         let time = |setting, written: &Option<Spanned<String>>, default| {
-            written.as_ref().map_or(Ok(default), |text| {
-                duration::parse(setting, text.get_ref()).map_err(|error| (text.span(), error))
-            })
+            located::duration_or(default, setting, written.as_ref())
         };
         let config = Self {
             window: table.window.as_ref().map_or(Ok(default.window), window)?,
-            failure_rate: value(&table.failure_rate).unwrap_or(default.failure_rate),
-            min_calls: value(&table.min_calls),
-            consecutive_failures: value(&table.consecutive_failures),
+            failure_rate: value(table.failure_rate.as_ref()).unwrap_or(default.failure_rate),
+            min_calls: value(table.min_calls.as_ref()),
+            consecutive_failures: value(table.consecutive_failures.as_ref()),
             slow_call: time("slow_call", &table.slow_call, default.slow_call)?,
-            slow_rate: value(&table.slow_rate).unwrap_or(default.slow_rate),
+            slow_rate: value(table.slow_rate.as_ref()).unwrap_or(default.slow_rate),
             open_for: time("open_for", &table.open_for, default.open_for)?,
             max_open: time("max_open", &table.max_open, default.max_open)?,
-            jitter: value(&table.jitter).unwrap_or(default.jitter),
-            probes: value(&table.probes).unwrap_or(default.probes),
-            probes_needed: value(&table.probes_needed),
+            jitter: value(table.jitter.as_ref()).unwrap_or(default.jitter),
+            probes: value(table.probes.as_ref()).unwrap_or(default.probes),
+            probes_needed: value(table.probes_needed.as_ref()),
             probe_lease: time("probe_lease", &table.probe_lease, default.probe_lease)?,
             ramp_up: time("ramp_up", &table.ramp_up, default.ramp_up)?,
             mode: match table.mode {
@@ -155,7 +148,7 @@ impl CircuitBreakerConfig {
         // What the settings are together is found here, where the line is known.
         match config.to_builder("trial").check() {
             Ok(()) => Ok(config),
-            Err(error) => Err((place(table, error.setting()), error)),
+            Err(error) => Err((place_of(table, error.setting()), error)),
         }
     }
 
@@ -184,39 +177,32 @@ impl CircuitBreakerConfig {
     }
 }
 
-fn value<T: Copy>(written: &Option<Spanned<T>>) -> Option<T> {
-    written.as_ref().map(|value| *value.get_ref())
-}
-
-fn window(written: &Spanned<Written>) -> Result<Window, Fault> {
+fn window(written: &Spanned<Written>) -> Result<Window, Located> {
     match written.get_ref() {
         Written::Calls(calls) => Ok(Window::calls(*calls)),
         Written::Time(text) => {
-            let time = duration::parse("window", text).map_err(|error| (written.span(), error))?;
-            Ok(Window::time(time))
+            let text = Spanned::new(written.span(), text.clone());
+            located::duration("window", &text).map(Window::time)
         }
     }
 }
 
 /// Where a setting stands in the file; where it was left out, whatever it does not go with.
-fn place(table: &Table, setting: &str) -> Range<usize> {
-    fn span<T>(value: &Option<Spanned<T>>) -> Option<Range<usize>> {
-        value.as_ref().map(Spanned::span)
-    }
+fn place_of(table: &Table, setting: &str) -> Range<usize> {
     let places = [
-        ("window", span(&table.window)),
-        ("failure_rate", span(&table.failure_rate)),
-        ("min_calls", span(&table.min_calls)),
-        ("consecutive_failures", span(&table.consecutive_failures)),
-        ("slow_call", span(&table.slow_call)),
-        ("slow_rate", span(&table.slow_rate)),
-        ("max_open", span(&table.max_open).or_else(|| span(&table.open_for))),
-        ("open_for", span(&table.open_for)),
-        ("jitter", span(&table.jitter)),
-        ("probes_needed", span(&table.probes_needed).or_else(|| span(&table.probes))),
-        ("probes", span(&table.probes)),
-        ("probe_lease", span(&table.probe_lease)),
-        ("ramp_up", span(&table.ramp_up)),
+        ("window", place(table.window.as_ref())),
+        ("failure_rate", place(table.failure_rate.as_ref())),
+        ("min_calls", place(table.min_calls.as_ref())),
+        ("consecutive_failures", place(table.consecutive_failures.as_ref())),
+        ("slow_call", place(table.slow_call.as_ref())),
+        ("slow_rate", place(table.slow_rate.as_ref())),
+        ("max_open", place(table.max_open.as_ref()).or_else(|| place(table.open_for.as_ref()))),
+        ("open_for", place(table.open_for.as_ref())),
+        ("jitter", place(table.jitter.as_ref())),
+        ("probes_needed", place(table.probes_needed.as_ref()).or_else(|| place(table.probes.as_ref()))),
+        ("probes", place(table.probes.as_ref())),
+        ("probe_lease", place(table.probe_lease.as_ref())),
+        ("ramp_up", place(table.ramp_up.as_ref())),
     ];
-    places.into_iter().find(|(name, _)| *name == setting).and_then(|(_, place)| place).unwrap_or(0..0)
+    places.into_iter().find(|(name, _)| *name == setting).and_then(|(_, place)| place).unwrap_or_default()
 }

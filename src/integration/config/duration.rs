@@ -1,11 +1,6 @@
 //! Durations as people write them: `900ms`, `15m`, `2y`.
 
-#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-use std::ops::Range;
 use std::time::Duration;
-
-#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-use toml::Spanned;
 
 use crate::spine::config::ConfigError;
 
@@ -20,8 +15,21 @@ const UNITS: [(&str, u64); 7] = [
     ("y", 365 * 86_400_000),
 ];
 
-/// Reads a whole number and a unit.
-pub(super) fn parse(setting: &'static str, text: &str) -> Result<Duration, ConfigError> {
+/// Reads a duration as the tables write them: a whole number and a unit, for `Deserialize` implementations of your own.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_rampart::config;
+///
+/// assert_eq!(config::parse_duration("idle", "15m")?, Duration::from_secs(900));
+/// assert!(config::parse_duration("idle", "a while").is_err());
+/// # Ok::<(), tower_rampart::ConfigError>(())
+/// ```
+///
+/// # Errors
+///
+/// A text that is none, under the name of its setting.
+pub fn parse_duration(setting: &'static str, text: &str) -> Result<Duration, ConfigError> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let millis = UNITS.iter().find(|(name, _)| *name == unit).and_then(|(_, millis)| {
@@ -32,14 +40,4 @@ pub(super) fn parse(setting: &'static str, text: &str) -> Result<Duration, Confi
         let mend = "write a whole number and one of `ms s m h d w y`, such as `900ms` or `15m`";
         ConfigError::new(setting, text, "is no duration", mend)
     })
-}
-
-/// The same for a key of a table that may be left out; an error comes with its place.
-#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-pub(super) fn written(
-    setting: &'static str,
-    text: Option<&Spanned<String>>,
-    default: Duration,
-) -> Result<Duration, (Range<usize>, ConfigError)> {
-    text.map_or(Ok(default), |text| parse(setting, text.get_ref()).map_err(|error| (text.span(), error)))
 }

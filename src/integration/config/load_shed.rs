@@ -6,8 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use super::duration;
-use super::parse::carry_from;
+use super::located::{self, Located};
 use crate::layers::load_shed::{LoadShed, LoadShedLayer};
 use crate::spine::config::ConfigError;
 use crate::spine::path::PathPattern;
@@ -83,30 +82,26 @@ impl Default for LoadShedConfig {
     }
 }
 
-/// An error, and where it stands in the file.
-type Fault = (Range<usize>, ConfigError);
-
 impl<'de> Deserialize<'de> for LoadShedConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::check(&Table::deserialize(deserializer)?).map_err(|(place, error)| carry_from(place, &error))
+        located::deserialized(deserializer, Self::check)
     }
 }
 
 impl LoadShedConfig {
-    fn check(table: &Table) -> Result<Self, Fault> {
+    fn check(table: &Table) -> Result<Self, Located> {
         let default = Self::default();
         if let (Algorithm::Gradient2, Some(limit)) = (table.algorithm, &table.latency_limit) {
             const MEND: &str = "write `algorithm = \"aimd\"`, or leave it out";
             let error = ConfigError::new("latency_limit", limit.get_ref(), "says nothing to `gradient2`", MEND);
             return Err((limit.span(), error));
         }
-        let number = |written: &Option<Spanned<usize>>| written.as_ref().map(|it| *it.get_ref());
         let config = Self {
             algorithm: table.algorithm,
-            min_limit: number(&table.min_limit),
-            initial_limit: number(&table.initial_limit),
-            max_limit: number(&table.max_limit),
-            latency_limit: duration::written("latency_limit", table.latency_limit.as_ref(), default.latency_limit)?,
+            min_limit: located::value(table.min_limit.as_ref()),
+            initial_limit: located::value(table.initial_limit.as_ref()),
+            max_limit: located::value(table.max_limit.as_ref()),
+            latency_limit: located::duration_or(default.latency_limit, "latency_limit", table.latency_limit.as_ref())?,
             until_head: table.until_head,
             never_shed: match &table.never_shed {
                 Some(paths) => paths.iter().map(path).collect::<Result<_, _>>()?,
@@ -141,7 +136,7 @@ impl LoadShedConfig {
 }
 
 /// A pattern, which is checked where it stands.
-fn path(written: &Spanned<String>) -> Result<String, Fault> {
+fn path(written: &Spanned<String>) -> Result<String, Located> {
     let checked = written.get_ref().parse::<PathPattern>();
     checked.map(|_| written.get_ref().clone()).map_err(|error| (written.span(), error))
 }
@@ -153,7 +148,7 @@ fn place(table: &Table, setting: &str) -> Range<usize> {
         "min_limit" => &table.min_limit,
         "max_limit" => &table.max_limit,
         "initial_limit" => &table.initial_limit,
-        _ => return table.latency_limit.as_ref().map_or(0..0, Spanned::span),
+        _ => return located::place(table.latency_limit.as_ref()).unwrap_or_default(),
     };
-    [named].into_iter().chain(limits).flatten().next().map_or(0..0, Spanned::span)
+    located::place([named].into_iter().chain(limits).flatten().next()).unwrap_or_default()
 }

@@ -38,12 +38,13 @@ mod cache_store;
 mod circuit_breaker;
 mod client_ip;
 mod configured;
-#[cfg(any(feature = "_sleep", feature = "load-shed"))]
 mod duration;
 #[cfg(feature = "rate-limit")]
 mod key_part;
 #[cfg(feature = "load-shed")]
 mod load_shed;
+#[cfg(any(feature = "bulkhead", feature = "circuit-breaker", feature = "load-shed", feature = "rate-limit"))]
+mod located;
 mod parse;
 #[cfg(feature = "rate-limit")]
 mod rate_limit;
@@ -81,6 +82,7 @@ pub use self::cache_store::CacheStoreConfig;
 pub use self::circuit_breaker::CircuitBreakerConfig;
 pub use self::client_ip::ClientIpConfig;
 pub use self::configured::StackLayers;
+pub use self::duration::parse_duration;
 #[cfg(feature = "load-shed")]
 pub use self::load_shed::LoadShedConfig;
 pub use self::parse::{carry, locate, parse};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use super::duration;
 use super::key_part::Part;
+use super::located::{self, Located};
 use super::parse::carry_from;
 use crate::layers::rate_limit::{HeaderStyle, Mode, OnMissingKey, Policy, Quota, RateLimit, ThrottleLayer};
 use crate::spine::config::ConfigError;
@@ -147,9 +147,6 @@ const MAX_TABLES: usize = 16;
 /// Requests that wait at a time where a table does not say.
 const DEFAULT_MAX_WAITING: usize = 1024;
 
-/// An error, and where it stands in the file.
-type Fault = (Range<usize>, ConfigError);
-
 impl<'de> Deserialize<'de> for RateLimitConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let tables = Vec::<Table>::deserialize(deserializer)?;
@@ -219,10 +216,10 @@ impl RateLimitConfig {
 }
 
 impl PolicyConfig {
-    fn check(table: Table) -> Result<Self, Fault> {
+    fn check(table: Table) -> Result<Self, Located> {
         let places = Places::of(&table);
         let (limit, place) = (limit_of(&table)?, places.of_setting("name"));
-        let max_wait = table.max_wait.map_or(Ok(Duration::ZERO), |wait| duration_at("max_wait", &wait))?;
+        let max_wait = located::duration_or(Duration::ZERO, "max_wait", table.max_wait.as_ref())?;
         let max_waiting = match table.max_waiting {
             Some(waiting) if *waiting.get_ref() == 0 => {
                 const MEND: &str = "write 1 or more, or leave `max_wait` out";
@@ -243,7 +240,7 @@ impl PolicyConfig {
             paths: paths.collect::<Result<_, _>>()?,
             count_status: table.count_status.into_iter().map(Spanned::into_inner).collect(),
             mode: table.mode,
-            max_keys: table.max_keys.map(Spanned::into_inner),
+            max_keys: located::value(table.max_keys.as_ref()),
             max_wait,
             max_waiting,
             headers: table.headers,
@@ -308,7 +305,7 @@ impl PolicyConfig {
     }
 }
 
-fn parts_of(parts: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<Part>, Fault> {
+fn parts_of(parts: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<Part>, Located> {
     if parts.get_ref().is_empty() {
         const MEND: &str = "leave it out for `client-ip`, or write `[\"global\"]` to count all together";
         return Err((parts.span(), ConfigError::new("key", "[]", "counts by nothing", MEND)));
@@ -316,7 +313,7 @@ fn parts_of(parts: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<Part>, Fault> {
     parts.get_ref().iter().map(|part| part.get_ref().parse().map_err(|error| (part.span(), error))).collect()
 }
 
-fn limit_of(table: &Table) -> Result<Limit, Fault> {
+fn limit_of(table: &Table) -> Result<Limit, Located> {
     let quota = *table.quota.get_ref();
     let window = table.window.as_ref();
     if table.kind == Kind::Concurrent {
@@ -335,7 +332,7 @@ fn limit_of(table: &Table) -> Result<Limit, Fault> {
         const MEND: &str = "write `window = \"1m\"`, say";
         return Err((table.quota.span(), ConfigError::new("window", quota, "stands without a window", MEND)));
     };
-    let mut builder = Quota::new(quota).per(duration_at("window", window)?);
+    let mut builder = Quota::new(quota).per(located::duration("window", window)?);
     if let Some(burst) = &table.burst {
         builder = builder.burst(*burst.get_ref());
     }
@@ -357,17 +354,13 @@ fn limit_of(table: &Table) -> Result<Limit, Fault> {
     })
 }
 
-fn duration_at(setting: &'static str, text: &Spanned<String>) -> Result<Duration, Fault> {
-    duration::parse(setting, text.get_ref()).map_err(|error| (text.span(), error))
-}
-
 /// Where the settings stand in the file.
 struct Places(Vec<(&'static str, Range<usize>)>);
 
 impl Places {
     fn of(table: &Table) -> Self {
         fn place<T>(name: &'static str, value: Option<&Spanned<T>>) -> Option<(&'static str, Range<usize>)> {
-            Some((name, value?.span()))
+            Some((name, located::place(value)?))
         }
         let places = [
             place("quota", Some(&table.quota)),
@@ -382,7 +375,8 @@ impl Places {
 
     /// The place of a setting, as a policy names it; that of the quota, which is always there, for any other.
     fn of_setting(&self, setting: &str) -> Range<usize> {
-        let named = self.0.iter().find(|(name, _)| setting == *name || setting.ends_with(&format!(", {name}")));
+        let setting = setting.rsplit('.').next().unwrap_or(setting);
+        let named = self.0.iter().find(|(name, _)| *name == setting);
         named.or_else(|| self.0.first()).map_or(0..0, |(_, place)| place.clone())
     }
 }

@@ -45,7 +45,7 @@ impl RedisServer {
     /// Reads the keys, and asks the builder whether they can be used.
     pub(super) fn read(written: Written<'_>, default_timeout: Duration) -> Result<Self, Fault> {
         let timeout = written.timeout.as_ref().map_or(Ok(default_timeout), |text| {
-            duration::parse("timeout", text.get_ref()).map_err(|error| (Some(text.span()), error))
+            duration::parse_duration("timeout", text.get_ref()).map_err(|error| (Some(text.span()), error))
         })?;
         let secret = written
             .secret_env

@@ -231,10 +231,6 @@ impl StackConfig {
             Some(store) => store.share(builder)?,
             None => builder,
         };
-        let cache = builder.build().map_err(|error| {
-            let setting = format!("cache.{}", error.setting());
-            error.for_setting(setting)
-        })?;
-        Ok(Some(cache))
+        builder.build().map(Some).map_err(|error| error.within("cache"))
     }
 }

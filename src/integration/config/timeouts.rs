@@ -77,7 +77,7 @@ impl TimeoutsConfig {
 
 fn positive<'de, D: Deserializer<'de>>(setting: &'static str, deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let duration = duration::parse(setting, &text).map_err(|error| carry(&error))?;
+    let duration = duration::parse_duration(setting, &text).map_err(|error| carry(&error))?;
     if duration.is_zero() {
         const MEND: &str = "write a time such as `5s`, or leave `[timeouts]` out";
         return Err(carry(&ConfigError::new(setting, text, "lets nothing through", MEND)));

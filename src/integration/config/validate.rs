@@ -203,10 +203,7 @@ impl ValidateConfig {
     }
 
     fn layer(&self, base: &Path, has_auth: bool) -> Result<ValidateLayer, ConfigError> {
-        self.builder(base, has_auth)?.build().map_err(|error| {
-            let setting = format!("validate, {}", error.setting());
-            error.for_setting(setting)
-        })
+        self.builder(base, has_auth)?.build().map_err(|error| error.within("validate"))
     }
 
     fn builder(&self, base: &Path, has_auth: bool) -> Result<Validate, ConfigError> {
@@ -340,7 +337,7 @@ impl<'de> Deserialize<'de> for Size {
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Spanned::<String>::deserialize(deserializer)?;
-        duration::parse("duration", text.get_ref()).map(Self).map_err(|error| carry_from(text.span(), &error))
+        duration::parse_duration("duration", text.get_ref()).map(Self).map_err(|error| carry_from(text.span(), &error))
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use crate::spine::config::ConfigError;
+use crate::spine::field::hex;
 use crate::spine::identity::Identity;
 
 /// The issuer of callers that are known by an API key.
@@ -117,15 +118,6 @@ impl ApiKeys {
             return None;
         }
         Some(Identity::new(ISSUER, id).with_roles(key.roles.iter().cloned()).with_scopes(key.scopes.iter().cloned()))
-    }
-}
-
-const fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
     }
 }
 

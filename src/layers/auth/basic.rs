@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::known::Known;
-use super::room::{Place, Room};
 use crate::spine::identity::Identity;
+use crate::spine::slots::{Slot, Slots};
 
 /// A name and a password, as somebody sent them.
 #[derive(Clone)]
@@ -72,7 +72,7 @@ pub struct Basic {
     verifier: Arc<dyn VerifyPassword>,
     known: Arc<Known<(f64, Identity)>>,
     remember_for: Duration,
-    room: Room,
+    slots: Slots,
 }
 
 /// Longer ones are refused unread.
@@ -116,7 +116,7 @@ impl Basic {
             verifier: Arc::new(verifier),
             known: Arc::new(Known::with_room_for(MAX_KNOWN)),
             remember_for: DEFAULT_REMEMBER_FOR,
-            room: Room::for_at_most(MAX_RUNNING),
+            slots: Slots::for_at_most(MAX_RUNNING),
         }
     }
 
@@ -139,9 +139,9 @@ impl Basic {
         }
     }
 
-    /// A place among the logins that are looked at.
-    pub(super) fn enter(&self) -> Option<Place> {
-        self.room.enter()
+    /// A slot among the logins that are looked at.
+    pub(super) fn enter(&self) -> Option<Slot> {
+        self.slots.take()
     }
 
     pub(super) fn verify(&self, login: Login) -> LoginFuture {

@@ -3,6 +3,8 @@
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 
+use crate::spine::cookie;
+use crate::spine::field;
 use crate::spine::request::RequestView;
 
 /// What a request carries.
@@ -63,7 +65,7 @@ impl Places {
             found = found.and(Credential::ApiKey(key.as_bytes()));
         }
         if let Some(name) = &self.cookie {
-            let held = cookie_pairs(headers).filter_map(cookie);
+            let held = cookie::pairs(headers).filter_map(cookie::name_and_value);
             for (_, token) in held.filter(|(held, _)| *held == name.as_bytes()) {
                 let is_ours = is_safe(request) || is_same_origin(headers);
                 found =
@@ -88,8 +90,8 @@ impl Places {
         request.headers_mut().remove(header::AUTHORIZATION);
         request.headers_mut().remove(API_KEY);
         if let Some(name) = &self.cookie {
-            let is_other = |pair: &&[u8]| cookie(pair).is_none_or(|(held, _)| held != name.as_bytes());
-            let left: Vec<_> = cookie_pairs(request.headers()).filter(is_other).collect();
+            let is_other = |pair: &&[u8]| cookie::name_and_value(pair).is_none_or(|(held, _)| held != name.as_bytes());
+            let left: Vec<_> = cookie::pairs(request.headers()).filter(is_other).collect();
             let left = left.join(&b"; "[..]);
             replace(request.headers_mut(), header::COOKIE, &left);
         }
@@ -121,24 +123,9 @@ fn authorization(field: &HeaderValue) -> Credential<'_> {
     }
 }
 
-/// The cookies of a request, in all of its fields (RFC 6265 section 4.2.1, RFC 9113 section 8.2.3), as they are written.
-fn cookie_pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let fields = headers.get_all(header::COOKIE).iter();
-    let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
-    pairs.map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
-}
-
-/// A cookie's name and value; `None` where it has no name.
-fn cookie(pair: &[u8]) -> Option<(&[u8], &[u8])> {
-    let equals = pair.iter().position(|byte| *byte == b'=')?;
-    let (name, value) = pair.split_at(equals);
-    Some((name.trim_ascii(), value.get(1..).unwrap_or_default()))
-}
-
 /// The protocols that a WebSocket client offers (RFC 6455 section 11.3.4).
 fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let fields = headers.get_all(PROTOCOL).iter();
-    fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+    field::list(headers, &PROTOCOL)
 }
 
 fn parameters(uri: &Uri) -> impl Iterator<Item = &str> {

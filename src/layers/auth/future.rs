@@ -13,6 +13,7 @@ use super::judge::Judgement;
 use super::layer::Auth;
 use super::service::{Verdict, act};
 use crate::spine::body::ResponseBody;
+use crate::spine::field;
 use crate::spine::rejection::Rejection;
 use crate::spine::request::RequestFacts;
 
@@ -115,9 +116,8 @@ where
 
 /// Whether an answer says that no shared cache may keep it.
 fn is_for_one(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(header::CACHE_CONTROL).iter();
-    let mut directives = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
-    directives.any(|held| [&b"private"[..], b"no-store"].iter().any(|ours| held.eq_ignore_ascii_case(ours)))
+    field::list(headers, &header::CACHE_CONTROL)
+        .any(|held| [&b"private"[..], b"no-store"].iter().any(|ours| held.eq_ignore_ascii_case(ours)))
 }
 
 impl<S, ReqB> fmt::Debug for ResponseFuture<S, ReqB>

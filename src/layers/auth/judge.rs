@@ -113,7 +113,7 @@ impl Auth {
     fn judge_token(&self, token: &[u8], place: Place, now: SystemTime) -> Judgement {
         #[cfg(feature = "introspection")]
         if let Some(server) = self.introspection.as_ref().filter(|_| self.jwt.is_none() || !token.contains(&b'.')) {
-            if !is_token(token, self.max_opaque_bytes()) {
+            if !is_b64_token(token, self.max_opaque_bytes()) {
                 return self.refuse(Reason::InvalidToken);
             }
             return match server.recall(token, seconds(now)) {
@@ -168,7 +168,7 @@ fn cross_site() -> Judgement {
 
 /// RFC 6750 section 2.1: what a bearer token is made of.
 #[cfg(feature = "introspection")]
-fn is_token(token: &[u8], max_bytes: usize) -> bool {
+fn is_b64_token(token: &[u8], max_bytes: usize) -> bool {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
     (1..=max_bytes).contains(&token.len()) && token.iter().all(is_plain)
 }

@@ -18,6 +18,7 @@ use crate::spine::certificate::ClientCertificate;
 use crate::spine::challenge::Challenge;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
+use crate::spine::field;
 use crate::spine::identity::Identity;
 use crate::spine::rejection::{Refuser, RenderRejection};
 
@@ -50,30 +51,6 @@ type KnowCertificate = Arc<dyn Fn(&ClientCertificate) -> Option<Identity> + Send
 const CERTIFICATE_ISSUER: &str = "client-certificate";
 
 impl Auth {
-    /// Whether nobody can be known.
-    pub(super) fn is_empty(&self) -> bool {
-        let nobody =
-            self.jwt.is_none() && self.api_keys.is_none() && self.basic.is_none() && self.certificates.is_none();
-        #[cfg(feature = "introspection")]
-        let nobody = nobody && self.introspection.is_none();
-        nobody
-    }
-
-    /// Whether a bearer token can open the door.
-    fn takes_tokens(&self) -> bool {
-        let tokens = self.jwt.is_some();
-        #[cfg(feature = "introspection")]
-        let tokens = tokens || self.introspection.is_some();
-        tokens
-    }
-
-    /// The longest opaque token.
-    #[cfg(feature = "introspection")]
-    pub(super) fn max_opaque_bytes(&self) -> usize {
-        const DEFAULT: usize = 4096;
-        self.jwt.as_ref().map_or(DEFAULT, JwtVerifier::token_bytes)
-    }
-
     /// No credential is known yet.
     pub fn new() -> Self {
         Self::default()
@@ -198,10 +175,9 @@ impl Auth {
         let Places { cookie, websocket, query } = &self.places;
         for (setting, name) in [("cookie", cookie), ("websocket_protocol", websocket), ("query_parameter", query)] {
             let Some(name) = name else { continue };
-            // RFC 9110 section 5.6.2.
-            let is_token = !name.is_empty()
-                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
-            if !is_token || (setting == "query_parameter" && name.contains(['%', '&', '#', '+'])) {
+            if !field::is_token(name.as_bytes())
+                || (setting == "query_parameter" && name.contains(['%', '&', '#', '+']))
+            {
                 return Err(ConfigError::new(
                     setting,
                     name,
@@ -219,6 +195,30 @@ impl Auth {
         }
         Ok(AuthLayer { auth: Arc::new(self) })
     }
+
+    /// Whether nobody can be known.
+    pub(super) fn is_empty(&self) -> bool {
+        let nobody =
+            self.jwt.is_none() && self.api_keys.is_none() && self.basic.is_none() && self.certificates.is_none();
+        #[cfg(feature = "introspection")]
+        let nobody = nobody && self.introspection.is_none();
+        nobody
+    }
+
+    /// Whether a bearer token can open the door.
+    fn takes_tokens(&self) -> bool {
+        let tokens = self.jwt.is_some();
+        #[cfg(feature = "introspection")]
+        let tokens = tokens || self.introspection.is_some();
+        tokens
+    }
+
+    /// The longest opaque token.
+    #[cfg(feature = "introspection")]
+    pub(super) fn max_opaque_bytes(&self) -> usize {
+        const DEFAULT: usize = 4096;
+        self.jwt.as_ref().map_or(DEFAULT, JwtVerifier::token_bytes)
+    }
 }
 
 /// Establishes who sent a request. See the [module](super) for the manual.
@@ -235,9 +235,7 @@ impl AuthLayer {
     pub fn empty() -> Self {
         Self { auth: Arc::new(Auth::new()) }
     }
-}
 
-impl AuthLayer {
     /// Begins to fetch keys that are remote, and keeps them fresh: to be called where a runtime is there, when the layer
     /// was made where there was none. Without it the first token begins.
     pub fn start(&self) {

@@ -148,7 +148,6 @@ mod known;
 mod layer;
 mod metadata;
 mod provider;
-mod room;
 mod service;
 mod task;
 #[cfg(feature = "auth-test-kit")]

@@ -21,7 +21,7 @@ pub(super) async fn settle(auth: Arc<Auth>, pending: Pending) -> Judgement {
         }
         Pending::Login { login, credential } => {
             let Some(basic) = &auth.basic else { return auth.refuse(Reason::InvalidLogin) };
-            let Some(_place) = basic.enter() else { return cannot_judge_now() };
+            let Some(_slot) = basic.enter() else { return cannot_judge_now() };
             match basic.verify(login).await {
                 Ok(Some(identity)) => {
                     basic.remember(&credential, seconds(auth.clock.wall()), identity.clone());

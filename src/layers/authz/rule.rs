@@ -115,10 +115,7 @@ impl Rule {
     /// The rule's template, when all of it can be.
     pub(super) fn check(&self) -> Result<Template, ConfigError> {
         let id = &self.id;
-        let name = |error: ConfigError| {
-            let setting = format!("rule `{id}`, {}", error.setting());
-            error.for_setting(setting)
-        };
+        let name = |error: ConfigError| error.within(format_args!("rule \"{id}\""));
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
         if id.is_empty() || id.len() > 64 || !id.bytes().all(is_plain) {
             return Err(ConfigError::new("id", id, "is no id for a rule", "write 1 to 64 of `A-Z a-z 0-9 - _ . :`"));

@@ -15,7 +15,7 @@ use super::rule::{Effect, Rule};
 use crate::spine::config::ConfigError;
 use crate::spine::identity::Identity;
 use crate::spine::path::PathReadings;
-use crate::spine::route::{Node, Template};
+use crate::spine::route::{Leaf, Node, Template};
 
 /// What may be done by whom: deny unless a rule allows.
 ///
@@ -54,7 +54,7 @@ pub struct PolicyTable {
     allowing: Node,
     denying: Node,
     /// By the framework's route instead: the rules of each template, as it is written.
-    by_route: Option<HashMap<Box<str>, Vec<usize>>>,
+    by_route: Option<HashMap<Box<str>, Leaves>>,
     roles: Roles,
     rules: Vec<Compiled>,
     /// The ids of rules whose decisions are reported: it is asked about each request.
@@ -62,11 +62,13 @@ pub struct PolicyTable {
     asks_time: bool,
 }
 
+/// The rules of one template: those that allow, and those that deny.
+type Leaves = (Leaf, Leaf);
+
 /// A rule, ready to decide.
 struct Compiled {
     id: Box<str>,
     effect: Effect,
-    methods: Vec<Method>,
     template: Template,
     /// As they were written.
     asked_roles: Vec<Box<str>>,
@@ -146,19 +148,12 @@ impl PolicyTable {
             ),
             Some(routes) => {
                 let Some(route) = context.route() else { return Found::NoRoute };
-                let here = routes.get(route).map_or(&[][..], Vec::as_slice);
-                let of = |denying: bool, accepts: &dyn Fn(usize) -> bool| {
-                    let is_kind = |rule: &Compiled| (rule.effect == Effect::Deny) == denying;
-                    let speaks = |method: &Method, index: &usize| {
-                        let speaks = |rule: &Compiled| {
-                            is_kind(rule) && (rule.methods.is_empty() || rule.methods.contains(method))
-                        };
-                        self.rules.get(*index).is_some_and(speaks) && accepts(*index)
-                    };
-                    let by = |method: &Method| here.iter().copied().find(|index| speaks(method, index));
-                    by(context.method()).or_else(|| by(&Method::GET).filter(|_| *context.method() == Method::HEAD))
-                };
-                (of(true, &denies), of(false, &|_| true))
+                match routes.get(route) {
+                    Some((allowing, denying)) => {
+                        (denying.rule(context.method(), &denies), allowing.rule(context.method(), &|_| true))
+                    }
+                    None => (None, None),
+                }
             }
         };
         let rule = |index: Option<usize>| index.and_then(|index| self.rules.get(index));
@@ -289,8 +284,8 @@ impl PolicyTableBuilder {
     ///
     /// # Errors
     ///
-    /// A role that inherits itself, more than 1,000 that inherit others, two rules of one id, two that allow the same method on the same template, more than
-    /// 10,000 rules, and whatever is wrong with one.
+    /// A role that inherits itself, more than 1,000 that inherit others, two rules of one id, two that allow the same
+    /// method on the same template, more than 10,000 rules, and whatever is wrong with one.
     pub fn build(self) -> Result<PolicyTable, ConfigError> {
         if self.rules.len() > MAX_RULES {
             return Err(ConfigError::new("rules", self.rules.len(), "are too many", "write at most 10000"));
@@ -315,20 +310,20 @@ impl PolicyTableBuilder {
 impl PolicyTable {
     fn add(&mut self, rule: Rule, template: Template) -> Result<(), ConfigError> {
         let index = self.rules.len();
-        let tree = if rule.effect == Effect::Deny { &mut self.denying } else { &mut self.allowing };
+        let denies = rule.effect == Effect::Deny;
+        let tree = if denies { &mut self.denying } else { &mut self.allowing };
         let leaf = tree.leaf(&template.segments);
         let overlapping = leaf.0.iter().find(|(method, _)| overlaps(method.as_ref(), &rule.methods));
-        let before = overlapping.filter(|_| rule.effect != Effect::Deny).and_then(|(_, index)| self.rules.get(*index));
+        let before = overlapping.filter(|_| !denies).and_then(|(_, index)| self.rules.get(*index));
         if let Some(before) = before {
             let breach = format!("allows what `{}` allows: the same method on the same template", before.id);
-            return Err(ConfigError::new(format!("rule `{}`", rule.id), &template, breach, "put them together"));
+            return Err(ConfigError::new(format!("rule \"{}\"", rule.id), &template, breach, "put them together"));
         }
-        match &*rule.methods {
-            [] => leaf.0.push((None, index)),
-            methods => leaf.0.extend(methods.iter().map(|method| (Some(method.clone()), index))),
-        }
+        leaf.add(&rule.methods, index);
         if let Some(routes) = &mut self.by_route {
-            routes.entry(template.to_string().into()).or_default().push(index);
+            let (allowing, denying) = routes.entry(template.to_string().into()).or_default();
+            let leaf = if denies { denying } else { allowing };
+            leaf.add(&rule.methods, index);
         }
         let predicates: Box<[_]> = rule.predicates.iter().map(|predicate| predicate.widened(&self.roles)).collect();
         self.asks_time |= predicates.iter().any(Predicate::asks_time);
@@ -338,7 +333,6 @@ impl PolicyTable {
         self.rules.push(Compiled {
             id: rule.id,
             effect: rule.effect,
-            methods: rule.methods,
             template,
             roles: if rule.roles.is_empty() { BTreeSet::new() } else { self.roles.that_have(&rule.roles) },
             asked_roles: rule.roles,

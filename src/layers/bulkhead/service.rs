@@ -115,8 +115,8 @@ fn key_of(core: &Core, places: &Places, request: RequestView<'_>) -> Option<u64>
 
 #[cold]
 fn report_missing(core: &Core, missing: &MissingKey) {
-    let mend = format!("{missing}; until then such requests share one compartment");
-    event::fault_once(&core.said_missing, Origin::Bulkhead, "key_missing", &mend);
+    let mend = || format!("{missing}; until then such requests share one compartment");
+    event::fault_once_with(&core.said_missing, Origin::Bulkhead, "key_missing", mend);
 }
 
 impl<S: Clone, F> Clone for BulkheadService<S, F> {

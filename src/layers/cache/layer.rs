@@ -299,7 +299,7 @@ impl CacheBuilder {
             const MEND: &str = "write how long it may take, or leave the store out";
             return Err(ConfigError::new("store_timeout", "0s", "lets the store say nothing", MEND));
         }
-        if let Some(name) = self.name.as_deref().filter(|name| !is_token(name)) {
+        if let Some(name) = self.name.as_deref().filter(|name| !is_sf_token(name)) {
             const MEND: &str = "begin with a letter and go on with letters, digits, `_`, `-` or `.`";
             return Err(ConfigError::new("status_name", name, "is no name for `Cache-Status`", MEND));
         }
@@ -313,7 +313,7 @@ impl CacheBuilder {
 }
 
 /// RFC 9651 section 3.3.4, of what everybody can read.
-fn is_token(name: &str) -> bool {
+fn is_sf_token(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(plain)
 }

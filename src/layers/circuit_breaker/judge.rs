@@ -6,6 +6,7 @@ use http::HeaderMap;
 
 use super::machine::Outcome;
 use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, asked_wait, classify_end};
+use crate::spine::grpc;
 
 /// What an exchange came to, and how long the other side wants to be left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,10 +29,11 @@ impl Judgement {
         }
     }
 
-    /// With the wait that an answer asks for which is no success, where it is not known yet.
-    fn or_asked(mut self, fields: &HeaderMap, wall: impl Fn() -> SystemTime) -> Self {
-        if self.asked.is_none() && matches!(self.outcome, Outcome::Failure | Outcome::Overload) {
-            self.asked = asked_wait(fields, wall);
+    /// With the wait that an answer asks for which is no success. The verdict may know of one; with the time at hand a
+    /// line that is a date counts too, and of all of them the longest.
+    fn and_asked(mut self, fields: &HeaderMap, wall: impl Fn() -> SystemTime) -> Self {
+        if matches!(self.outcome, Outcome::Failure | Outcome::Overload) {
+            self.asked = self.asked.max(asked_wait(fields, wall));
         }
         self
     }
@@ -51,7 +53,7 @@ pub(super) fn of_head(
         HeadVerdict::Settled(Verdict::Success) => {
             (late && says_cancelled(fields)).then_some(Judgement::of(Outcome::Failure))
         }
-        HeadVerdict::Settled(verdict) => Some(Judgement::of_verdict(verdict).or_asked(fields, wall)),
+        HeadVerdict::Settled(verdict) => Some(Judgement::of_verdict(verdict).and_asked(fields, wall)),
     }
 }
 
@@ -61,12 +63,12 @@ pub(super) fn of_end(head: HeadVerdict, end: BodyEnd<'_>, late: bool, wall: impl
     let judgement = Judgement::of_verdict(classify_end(head, end));
     match end {
         BodyEnd::Complete(Some(trailers)) if late && says_cancelled(trailers) => Judgement::of(Outcome::Failure),
-        BodyEnd::Complete(Some(trailers)) => judgement.or_asked(trailers, wall),
+        BodyEnd::Complete(Some(trailers)) => judgement.and_asked(trailers, wall),
         _ => judgement,
     }
 }
 
 /// gRPC's CANCELLED, which tonic's server says of its own timeout too.
 fn says_cancelled(fields: &HeaderMap) -> bool {
-    fields.get("grpc-status").is_some_and(|status| status.as_bytes() == b"1")
+    grpc::status(fields) == Some(b"1")
 }

@@ -97,7 +97,7 @@
 //! | what happened | verdict |
 //! |---|---|
 //! | 2xx, 3xx, 4xx, 501, 505 | success, once the body has ended or been left |
-//! | 408, 425, other 5xx | failure |
+//! | 408, 425, other 5xx | failure; with `Retry-After` too, which also makes the time open longer |
 //! | 429; gRPC 8 | overload: counts in the rate and fails probes, but not in a row |
 //! | gRPC 2, 4, 13, 14, 15, in headers or trailers; no gRPC status at all | failure |
 //! | gRPC-web, whose status is in its body | success, but for a status in its head |

@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::future::Limit;
+use crate::spine::grpc;
 use crate::spine::problem::ProblemKind;
 use crate::spine::request::Protocol;
 
@@ -90,11 +91,10 @@ where
 }
 
 fn grpc_trailers() -> HeaderMap {
-    let kind = ProblemKind::DeadlineExceeded;
-    HeaderMap::from_iter([
-        (HeaderName::from_static("grpc-status"), HeaderValue::from(u16::from(kind.grpc_code().get()))),
-        (HeaderName::from_static("grpc-message"), HeaderValue::from_static(kind.title())),
-    ])
+    const LATE: ProblemKind = ProblemKind::DeadlineExceeded;
+    let mut trailers = HeaderMap::new();
+    grpc::write(&mut trailers, LATE, HeaderValue::from_static(LATE.title()));
+    trailers
 }
 
 impl<B> fmt::Debug for DeadlineBody<B> {

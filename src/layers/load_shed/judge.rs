@@ -1,9 +1,10 @@
 //! What a response says about load.
 
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use super::sample::Outcome;
 use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_end, classify_head};
+use crate::spine::grpc;
 use crate::spine::problem::ProblemKind;
 use crate::spine::rejection::Rejection;
 
@@ -41,7 +42,7 @@ impl Judge {
                 let failure = match response.status() {
                     StatusCode::SERVICE_UNAVAILABLE => Some(Outcome::Overloaded),
                     StatusCode::GATEWAY_TIMEOUT => Some(Outcome::CutOff),
-                    StatusCode::OK => response.headers().get(GRPC_STATUS).and_then(grpc_failure),
+                    StatusCode::OK => grpc::status(response.headers()).and_then(grpc_failure),
                     _ => None,
                 };
                 Judgement::Settled(self.outcome(verdict, failure))
@@ -52,7 +53,7 @@ impl Judge {
     /// Judges a gRPC answer by its trailers.
     pub(super) fn end(self, end: BodyEnd<'_>) -> Option<Outcome> {
         let failure = match end {
-            BodyEnd::Complete(Some(trailers)) => trailers.get(GRPC_STATUS).and_then(grpc_failure),
+            BodyEnd::Complete(Some(trailers)) => grpc::status(trailers).and_then(grpc_failure),
             BodyEnd::Complete(None) | BodyEnd::Broken | BodyEnd::Abandoned => None,
         };
         self.outcome(classify_end(HeadVerdict::AwaitsTrailers, end), failure)
@@ -70,11 +71,9 @@ impl Judge {
     }
 }
 
-const GRPC_STATUS: &str = "grpc-status";
-
 /// DEADLINE_EXCEEDED and UNAVAILABLE: what the statuses 504 and 503 say elsewhere.
-fn grpc_failure(status: &HeaderValue) -> Option<Outcome> {
-    match status.as_bytes() {
+const fn grpc_failure(status: &[u8]) -> Option<Outcome> {
+    match status {
         b"4" => Some(Outcome::CutOff),
         b"14" => Some(Outcome::Overloaded),
         _ => None,

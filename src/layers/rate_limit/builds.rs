@@ -26,13 +26,17 @@ static BUILT: Mutex<Vec<Built>> = Mutex::new(Vec::new());
 pub(super) fn note(rules: &[Rule]) {
     let limiter = fingerprint(rules);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(known) = built.iter_mut().find(|known| known.limiter == limiter) else {
-        built.push(Built { limiter, times: 1, said: false });
-        return built.truncate(WATCHED);
-    };
+    let at = built.iter().position(|known| known.limiter == limiter);
+    let mut known = at.map_or(Built { limiter, times: 0, said: false }, |at| built.remove(at));
     known.times = known.times.saturating_add(1);
-    if known.times >= SUSPICIOUS && !std::mem::replace(&mut known.said, true) {
-        drop(built);
+    let is_news = known.times >= SUSPICIOUS && !std::mem::replace(&mut known.said, true);
+    // Those that were built last are watched: many that are built once hide none that is built often.
+    if built.len() >= WATCHED {
+        built.remove(0);
+    }
+    built.push(known);
+    drop(built);
+    if is_news {
         event::fault_once(&AtomicBool::new(false), Origin::RateLimit, "limiter_built_often", MEND);
     }
 }
@@ -46,8 +50,13 @@ pub(super) fn forget(rules: &[Rule]) {
     }
 }
 
+/// What makes it the same limiter: one for each tenant, say, differs in its quota, and in nothing else perhaps.
 fn fingerprint(rules: &[Rule]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    rules.iter().for_each(|rule| rule.policy.name.hash(&mut hasher));
+    for rule in rules {
+        let policy = &rule.policy;
+        (&policy.name, policy.limit, policy.max_keys, policy.block_for, policy.max_wait).hash(&mut hasher);
+        policy.paths.iter().for_each(|path| path.as_str().hash(&mut hasher));
+    }
     hasher.finish()
 }

@@ -65,7 +65,7 @@ impl RateLimitHandle {
     /// How many requests wait at the moment.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.core.waiting.load(Ordering::Relaxed)
+        self.core.waiting.taken()
     }
 
     /// Changes a policy's quota. What a key has left stays as it is, as far as the new quota has room for it: nobody

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
 
 use tower_layer::Layer;
 
@@ -22,6 +22,7 @@ use crate::spine::event::{self, PolicyEvent};
 use crate::spine::key::{ClientIp, TrustedProxies};
 use crate::spine::path::PathPattern;
 use crate::spine::rejection::{Refuser, RenderRejection};
+use crate::spine::slots::Slots;
 
 /// Makes a [`RateLimitLayer`] or a [`ThrottleLayer`]. See the [module](super) for the manual.
 ///
@@ -169,13 +170,13 @@ impl RateLimit {
     pub fn build(self) -> Result<RateLimitLayer, ConfigError> {
         if self.store.is_some() {
             const BREACH: &str = "needs a layer that can wait for it";
-            return Err(ConfigError::new("rate limit, store", "", BREACH, "finish with `.build_throttle()`"));
+            return Err(ConfigError::new("rate limit.store", "", BREACH, "finish with `.build_throttle()`"));
         }
         if let Some(policy) = self.policies.iter().find(|policy| !policy.max_wait.is_zero()) {
-            let setting = format!("rate limit `{}`, max_wait", policy.name);
             const BREACH: &str = "needs a layer that can wait";
             let shown = format!("{}s", policy.max_wait.as_secs_f64());
-            return Err(ConfigError::new(setting, shown, BREACH, "finish with `.build_throttle()`"));
+            let error = ConfigError::new("max_wait", shown, BREACH, "finish with `.build_throttle()`");
+            return Err(error.within(policy.named()));
         }
         Ok(RateLimitLayer { core: self.core()? })
     }
@@ -225,8 +226,7 @@ impl RateLimit {
             limiter: Limiter::new(rules, self.exemptions, self.style),
             clock: self.clock,
             refuser: self.refuser,
-            max_waiting: self.max_waiting,
-            waiting: AtomicUsize::new(0),
+            waiting: Slots::for_at_most(self.max_waiting),
             said: Said::default(),
         })
     }
@@ -254,8 +254,8 @@ pub(super) struct Core {
     pub(super) shared: Option<Shared>,
     pub(super) clock: Clock,
     pub(super) refuser: Refuser,
-    pub(super) max_waiting: usize,
-    pub(super) waiting: AtomicUsize,
+    /// Requests that wait for their turn.
+    pub(super) waiting: Slots,
     pub(super) said: Said,
 }
 

@@ -66,7 +66,7 @@ pub(super) type QuotaBy = Arc<dyn Fn(RequestView<'_>) -> Option<Quota> + Send + 
 pub(super) type CostBy = Arc<dyn Fn(RequestView<'_>) -> u32 + Send + Sync>;
 
 /// What a policy counts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub(super) enum Limit {
     Rate(Quota),
     Concurrent(NonZeroU32),
@@ -308,6 +308,11 @@ impl Policy {
         }
     }
 
+    /// What its settings are called by in errors.
+    pub(super) fn named(&self) -> impl fmt::Display {
+        format!("rate limit \"{}\"", self.name)
+    }
+
     /// What cannot be, with the policy's name before it.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let name = &self.name;
@@ -316,10 +321,7 @@ impl Policy {
             const MEND: &str = "write 1 to 64 of `A-Z a-z 0-9 - _ . : /`: clients see it";
             return Err(ConfigError::new("name", name, "is no name for a policy", MEND));
         }
-        let blame = |error: ConfigError| {
-            let setting = format!("rate limit `{name}`, {}", error.setting());
-            error.for_setting(setting)
-        };
+        let blame = |error: ConfigError| error.within(self.named());
         if let Some(fault) = &self.fault {
             return Err(blame(fault.clone()));
         }

@@ -24,7 +24,7 @@ use crate::spine::config::ConfigError;
 /// let window = Quota::new(100).per(15 * a_minute).fixed_window().build()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Quota {
     limit: NonZeroU32,
     window: Duration,
@@ -33,7 +33,7 @@ pub struct Quota {
 }
 
 /// How a quota comes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum QuotaKind {
     TokenBucket,
     FixedWindow,

@@ -2,13 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, StatusCode};
 
+use crate::spine::grpc::{self, Pushback};
 use crate::spine::request::Protocol;
-use crate::spine::retry_after::{is_digits, retry_after};
-
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+use crate::spine::retry_after::retry_after;
 
 /// The answers after which a call is tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,14 +56,14 @@ impl Signs {
     /// The same by the fields that hold gRPC's status: those of a head (trailers-only), or trailers.
     pub(super) fn judge_grpc(&self, fields: &HeaderMap) -> Option<Asked> {
         let pushback = pushback(fields)?;
-        let code = fields.get(GRPC_STATUS)?.to_str().ok()?;
-        let is_sign = self.grpc_codes.iter().any(|sign| sign.to_string() == code);
+        let code = grpc::status(fields)?;
+        let is_sign = self.grpc_codes.iter().any(|sign| sign.to_string().as_bytes() == code);
         is_sign.then(|| pushback.map_or(Asked::Freely, Asked::Exactly))
     }
 
     /// Whether a head leaves it to the trailers.
     pub(super) fn awaits_trailers(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        !self.grpc_codes.is_empty() && is_grpc(status, headers) && !headers.contains_key(GRPC_STATUS)
+        !self.grpc_codes.is_empty() && is_grpc(status, headers) && grpc::status(headers).is_none()
     }
 }
 
@@ -73,18 +71,12 @@ fn is_grpc(status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::OK && Protocol::of_headers(headers) == Protocol::Grpc
 }
 
-/// gRPC's pushback (A6): what is negative or cannot be understood asks for no further try, which is the outer `None`.
+/// The wait that gRPC's pushback asks for; the outer `None` is no further try.
 pub(super) fn pushback(headers: &HeaderMap) -> Option<Option<Duration>> {
-    let mut lines = headers.get_all(GRPC_PUSHBACK).iter();
-    match (lines.next(), lines.next()) {
-        (None, _) => Some(None),
-        (Some(line), None) => {
-            let text = line.to_str().ok().filter(|text| is_digits(text))?;
-            // An `int32` of milliseconds.
-            let millis: i32 = text.parse().ok()?;
-            Some(Some(Duration::from_millis(millis.unsigned_abs().into())))
-        }
-        (Some(_), Some(_)) => None,
+    match grpc::pushback(headers) {
+        Pushback::None => Some(None),
+        Pushback::After(wait) => Some(Some(wait)),
+        Pushback::Never => None,
     }
 }
 

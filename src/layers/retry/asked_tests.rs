@@ -1,6 +1,6 @@
 use std::time::UNIX_EPOCH;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use proptest::prelude::*;
 
 use super::*;

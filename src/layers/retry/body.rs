@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::room::Kept;
+use crate::spine::body;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -285,12 +286,7 @@ where
             None => shared.body.size_hint(),
             Some(_) => SizeHint::with_exact(0),
         };
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower().saturating_add(ahead));
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper.saturating_add(ahead));
-        }
-        hint
+        body::after(ahead, &rest)
     }
 }
 

@@ -14,7 +14,7 @@ use tower_service::Service;
 use super::body::ReplayBody;
 use super::errors::ViewError;
 use super::peek::{Peek, PeekedBody};
-use super::service::RetryPolicy;
+use super::policy::RetryPolicy;
 use crate::spine::clock::Sleep;
 
 /// The wait before another try.

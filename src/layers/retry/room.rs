@@ -1,35 +1,33 @@
 //! Bytes that all calls together may keep for another try.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::spine::byte_pool::{BytePool, HeldBytes};
 
-/// What is left of a number of bytes. Clones share it.
+/// Room for them. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Room(Arc<AtomicUsize>);
+pub(super) struct Room(BytePool);
 
 /// Bytes that are kept, and the room they take.
 #[derive(Debug)]
 pub(super) struct Kept {
-    room: Room,
     bytes: Vec<u8>,
     /// How much of the room it has: what is allocated, and not what is in it.
-    taken: usize,
+    taken: HeldBytes,
     most: usize,
 }
 
 impl Room {
     pub(super) fn of(bytes: usize) -> Self {
-        Self(Arc::new(AtomicUsize::new(bytes)))
+        Self(BytePool::of(bytes))
     }
 
     /// Keeps nothing yet, and so many bytes at most.
     pub(super) fn keep(&self, most: usize) -> Kept {
-        Kept { room: self.clone(), bytes: Vec::new(), taken: 0, most }
+        Kept { bytes: Vec::new(), taken: self.0.hold(), most }
     }
 
     #[cfg(test)]
     fn left(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.0.left()
     }
 }
 
@@ -41,8 +39,8 @@ impl Kept {
         }
         let needed = self.bytes.len() + data.len();
         // Twice as much each time, so that small pieces are not copied over and over; or what is needed, where that is too much.
-        let doubled = self.taken.saturating_mul(2).clamp(needed, self.most);
-        let has_room = needed <= self.taken || self.grow(doubled) || self.grow(needed);
+        let doubled = self.taken.bytes().saturating_mul(2).clamp(needed, self.most);
+        let has_room = needed <= self.taken.bytes() || self.grow(doubled) || self.grow(needed);
         if has_room {
             self.bytes.extend_from_slice(data);
         }
@@ -50,13 +48,11 @@ impl Kept {
     }
 
     fn grow(&mut self, to: usize) -> bool {
-        let more = to - self.taken;
-        let taken = self.room.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(more));
-        if taken.is_ok() {
-            self.taken = to;
+        let has_grown = self.taken.take(to - self.taken.bytes());
+        if has_grown {
             self.bytes.reserve_exact(to - self.bytes.len());
         }
-        taken.is_ok()
+        has_grown
     }
 
     pub(super) fn len(&self) -> usize {
@@ -66,12 +62,6 @@ impl Kept {
     /// What is kept from there on.
     pub(super) fn from(&self, at: usize) -> &[u8] {
         self.bytes.get(at..).unwrap_or_default()
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.room.0.fetch_add(self.taken, Ordering::AcqRel);
     }
 }
 

@@ -10,9 +10,10 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::budget::Held;
 use super::end::{Cut, End};
 use super::inside::Inside;
+use super::read_body::ReadBody;
+use crate::spine::byte_pool::HeldBytes;
 use crate::spine::clock::{Clock, Sleep};
 
 pin_project! {
@@ -30,10 +31,8 @@ pin_project! {
 pin_project! {
     #[project = KindProjection]
     enum Kind<B> {
-        Passed { #[pin] body: B },
+        Unwatched { #[pin] body: ReadBody<B> },
         Watched { #[pin] body: B, watch: Watch },
-        Held { data: Option<Bytes>, trailers: Option<HeaderMap>, held: Option<Held> },
-        Resumed { read: Option<Bytes>, body: Pin<Box<B>> },
     }
 }
 
@@ -57,21 +56,20 @@ pub(super) struct Watch {
 
 impl<B> CheckedBody<B> {
     pub(super) const fn passed(body: B) -> Self {
-        Self { kind: Kind::Passed { body } }
+        Self { kind: Kind::Unwatched { body: ReadBody::passed(body) } }
     }
 
     pub(super) const fn watched(body: B, watch: Watch) -> Self {
         Self { kind: Kind::Watched { body, watch } }
     }
 
-    pub(super) fn held(data: Bytes, trailers: Option<HeaderMap>, held: Held) -> Self {
-        let data = (!data.is_empty()).then_some(data);
-        Self { kind: Kind::Held { data, trailers, held: Some(held) } }
+    pub(super) fn held(data: Bytes, trailers: Option<HeaderMap>, held: HeldBytes) -> Self {
+        Self { kind: Kind::Unwatched { body: ReadBody::held(data, trailers, held) } }
     }
 
     /// A body of which a part was read, and no more is.
     pub(super) fn resumed(read: Bytes, body: Pin<Box<B>>) -> Self {
-        Self { kind: Kind::Resumed { read: (!read.is_empty()).then_some(read), body } }
+        Self { kind: Kind::Unwatched { body: ReadBody::resumed(read, body) } }
     }
 }
 
@@ -134,7 +132,7 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.project().kind.project() {
-            KindProjection::Passed { body } => body.poll_frame(cx).map_err(Into::into),
+            KindProjection::Unwatched { body } => body.poll_frame(cx).map_err(Into::into),
             KindProjection::Watched { mut body, watch } => {
                 if watch.is_cut {
                     return Poll::Ready(None);
@@ -154,46 +152,23 @@ where
                 watch.is_cut = admitted.is_err();
                 Poll::Ready(admitted.unwrap_or_else(|cut| Some(Err(cut.into()))))
             }
-            KindProjection::Held { data, trailers, held } => {
-                if let Some(data) = data.take() {
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
-                }
-                // Whoever has the data answers for it from here on.
-                *held = None;
-                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
-            }
-            KindProjection::Resumed { read, body } => match read.take() {
-                Some(read) => Poll::Ready(Some(Ok(Frame::data(read)))),
-                None => body.as_mut().poll_frame(cx).map_err(Into::into),
-            },
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Passed { body } => body.is_end_stream(),
+            Kind::Unwatched { body } => body.is_end_stream(),
             Kind::Watched { body, watch } => {
                 let is_whole = watch.inside.as_ref().is_none_or(|inside| inside.finish().is_ok());
                 watch.is_cut || (body.is_end_stream() && is_whole)
             }
-            Kind::Held { data, trailers, .. } => data.is_none() && trailers.is_none(),
-            Kind::Resumed { read, body } => read.is_none() && body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Passed { body } | Kind::Watched { body, .. } => body.size_hint(),
-            Kind::Held { data, .. } => SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64)),
-            Kind::Resumed { read, body } => {
-                let (read, rest) = (read.as_ref().map_or(0, |read| read.len() as u64), body.size_hint());
-                let mut hint = SizeHint::new();
-                hint.set_lower(rest.lower().saturating_add(read));
-                if let Some(upper) = rest.upper() {
-                    hint.set_upper(upper.saturating_add(read));
-                }
-                hint
-            }
+            Kind::Unwatched { body } => body.size_hint(),
+            Kind::Watched { body, .. } => body.size_hint(),
         }
     }
 }

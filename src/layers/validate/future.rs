@@ -13,13 +13,13 @@ use tower_service::Service;
 
 use super::body::CheckedBody;
 use super::breach::Breach;
-use super::budget::Held;
 use super::end::{Cut, End};
 use super::judge::{Wanted, bad_message, bad_part, broken_off, no_room, too_long, too_slow};
 use super::layer::Shared;
 #[cfg(feature = "json-schema")]
 use super::parsed::ParsedJson;
 use crate::spine::body::ResponseBody;
+use crate::spine::byte_pool::HeldBytes;
 use crate::spine::clock::Sleep;
 use crate::spine::rejection::Rejection;
 use crate::spine::request::{RequestFacts, RequestView};
@@ -65,7 +65,7 @@ pub(super) struct Reading<S, ReqB> {
     max_bytes: usize,
     read: Read,
     trailers: Option<HeaderMap>,
-    held: Held,
+    held: HeldBytes,
     sleep: Option<Sleep>,
 }
 
@@ -134,7 +134,7 @@ impl<S, ReqB> Reading<S, ReqB> {
             service,
             parts,
             body: Box::pin(body),
-            held: shared.budget.hold(),
+            held: shared.buffers.hold(),
             sleep: shared.clock.sleep(shared.limits.body_timeout),
             shared,
             wanted,

@@ -201,7 +201,7 @@ impl Shared {
     pub(super) fn judge_body(&self, wanted: Wanted, body: &[u8], handed: &mut Extensions) -> Result<(), Refusal> {
         let Some(coding) = wanted.coding else { return self.judge_plain(wanted, body, handed) };
         // What comes out is held as long as it is looked at.
-        let mut held = self.budget.hold();
+        let mut held = self.buffers.hold();
         let max_bytes = self.limits.decoded_bytes;
         let breach = match wiring::decode(coding, body, max_bytes, &mut |bytes| held.take(bytes)) {
             Ok(decoded) => return self.judge_plain(wanted, &decoded, handed),

@@ -8,7 +8,6 @@ use http::Method;
 use tower_layer::Layer;
 
 use super::breach::Check;
-use super::budget::Budget;
 use super::end::Places;
 use super::inspect::Inspect;
 use super::limits::Limits;
@@ -17,6 +16,7 @@ use super::media::MediaType;
 use super::openapi::OpenApi;
 use super::route::{Route, Routes};
 use super::service::ValidateService;
+use crate::spine::byte_pool::BytePool;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 #[cfg(feature = "openapi")]
@@ -81,7 +81,7 @@ pub(super) struct Shared {
     pub(super) schema_errors: ProblemKind,
     pub(super) reported: HashSet<Check>,
     pub(super) inspect: Hook,
-    pub(super) budget: Budget,
+    pub(super) buffers: BytePool,
     pub(super) places: Arc<Places>,
     pub(super) clock: Clock,
     pub(super) refuser: Refuser,
@@ -237,7 +237,7 @@ impl Validate {
 
     fn share(self, routes: Routes, bodies: Bodies, is_empty: bool) -> ValidateLayer {
         let shared = Shared {
-            budget: Budget::of(self.limits.buffer_bytes),
+            buffers: BytePool::of(self.limits.buffer_bytes),
             places: Arc::default(),
             limits: self.limits,
             methods: self.methods,

@@ -8,6 +8,7 @@ use http::{HeaderMap, header};
 use super::breach::{Breach, Check};
 use crate::spine::coding::Coding;
 use crate::spine::config::ConfigError;
+use crate::spine::field;
 use crate::spine::problem::ProblemKind;
 use crate::spine::request::Protocol;
 
@@ -64,14 +65,8 @@ impl fmt::Display for MediaType {
     }
 }
 
-/// RFC 9110 section 5.6.2.
 pub(super) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token_byte)
-}
-
-const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+    field::is_token(text.as_bytes())
 }
 
 /// What kind of body it is, as far as this layer reads it.

@@ -192,7 +192,6 @@
 
 mod body;
 mod breach;
-mod budget;
 mod content;
 mod describe;
 #[cfg(feature = "openapi")]
@@ -213,6 +212,7 @@ mod openapi;
 #[cfg(feature = "json-schema")]
 pub(crate) mod parsed;
 mod part_head;
+mod read_body;
 #[cfg(feature = "openapi")]
 mod responses;
 mod route;

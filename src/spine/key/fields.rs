@@ -1,9 +1,11 @@
 //! Keys made of what the client sends along.
 
-use http::{HeaderName, header};
+use http::HeaderName;
 
 use super::{KeyExtractor, KeyWriter, MissingKey};
 use crate::spine::config::ConfigError;
+use crate::spine::cookie;
+use crate::spine::field;
 use crate::spine::problem::ProblemKind;
 use crate::spine::request::RequestView;
 
@@ -55,17 +57,10 @@ impl CookieKey {
     ///
     /// A name must be a token (RFC 6265 section 4.1.1).
     pub fn new(name: &str) -> Result<Self, ConfigError> {
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(is_token) {
+        if !field::is_token(name.as_bytes()) {
             return Err(ConfigError::new("cookie", name, "is no cookie name", "write one such as `session`"));
         }
         Ok(Self(name.into()))
-    }
-
-    /// The values of this cookie in one line of the `Cookie` field.
-    fn values<'a>(&self, line: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        line.split(|byte| *byte == b';')
-            .filter_map(|pair| pair.trim_ascii().strip_prefix(self.0.as_bytes())?.strip_prefix(b"="))
     }
 }
 
@@ -75,11 +70,10 @@ impl KeyExtractor for CookieKey {
             MissingKey::new("cookie of that name", "set it before this layer counts, or key by something else")
                 .refused_as(ProblemKind::BadRequest);
         let mut found = false;
-        for line in request.headers().get_all(header::COOKIE) {
-            for value in self.values(line.as_bytes()) {
-                key.part(value);
-                found = true;
-            }
+        let cookies = cookie::pairs(request.headers()).filter_map(cookie::name_and_value);
+        for (_, value) in cookies.filter(|(name, _)| *name == self.0.as_bytes()) {
+            key.part(value);
+            found = true;
         }
         if found { Ok(()) } else { Err(NO_COOKIE) }
     }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::spine::field::hex;
+
 use super::PathPattern;
 
 /// The longest path whose readings are looked at one by one. A longer one with something suspicious in it is matched
@@ -244,15 +246,6 @@ pub(super) fn decode(path: &[u8], escapes: Escapes) -> Option<Vec<u8>> {
         }
     }
     Some(decoded)
-}
-
-const fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
 }
 
 fn normalise(path: Vec<u8>, escapes: Escapes) -> Vec<u8> {

@@ -5,6 +5,7 @@ use http::{HeaderValue, Response, header};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use super::cut;
+use crate::spine::grpc;
 use crate::spine::rejection::Rejection;
 use crate::spine::request::RequestFacts;
 
@@ -24,12 +25,11 @@ pub(super) fn trailers_only(rejection: &Rejection, facts: &RequestFacts) -> Resp
     let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, content_type(facts.grpc_content_type()));
-    headers.insert("grpc-status", HeaderValue::from(u16::from(problem.kind().grpc_code().get())));
-    headers.insert("grpc-message", message(problem.detail_text().unwrap_or_else(|| problem.kind().title())));
+    let text = problem.detail_text().unwrap_or_else(|| problem.kind().title());
+    grpc::write(headers, problem.kind(), message(text));
     if let Some(wait) = rejection.retry_after_wait() {
-        // What gRPC clients understand instead of `Retry-After` (gRPC A6), rounded up as that is.
-        let wait_ms = wait.as_nanos().div_ceil(1_000_000).clamp(1, i32::MAX as u128);
-        headers.insert("grpc-retry-pushback-ms", HeaderValue::from(wait_ms as u32));
+        // What gRPC clients understand instead of `Retry-After`, rounded up as that is.
+        grpc::write_pushback(headers, wait);
     }
     response
 }

@@ -7,6 +7,8 @@ mod tree;
 #[cfg(feature = "validate")]
 pub(crate) use self::template::Segment;
 pub(crate) use self::template::Template;
+#[cfg(feature = "_auth")]
+pub(crate) use self::tree::Leaf;
 pub(crate) use self::tree::Node;
 
 /// The path, decoded, when servers agree about it. It begins with a slash.

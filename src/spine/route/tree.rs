@@ -56,7 +56,16 @@ fn split_segment(path: &str) -> (&str, Option<&str>) {
 }
 
 impl Leaf {
-    fn rule(&self, method: &Method, accepts: Accepts<'_>) -> Option<usize> {
+    /// A rule for these methods; for none in particular, and it is for all.
+    #[cfg(feature = "_auth")]
+    pub(crate) fn add(&mut self, methods: &[Method], rule: usize) {
+        match methods {
+            [] => self.0.push((None, rule)),
+            methods => self.0.extend(methods.iter().map(|method| (Some(method.clone()), rule))),
+        }
+    }
+
+    pub(crate) fn rule(&self, method: &Method, accepts: Accepts<'_>) -> Option<usize> {
         let of = |method: &Method| {
             let speaks = |held: &Option<Method>| held.as_ref().is_none_or(|held| held == method);
             self.0.iter().find(|(held, rule)| speaks(held) && accepts(*rule)).map(|(_, rule)| *rule)

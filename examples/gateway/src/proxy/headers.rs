@@ -155,7 +155,8 @@ fn keeps_proto(headers: &HeaderMap) -> bool {
         && words.all(|word| word.eq_ignore_ascii_case(b"http") || word.eq_ignore_ascii_case(b"https"))
 }
 
-fn has_token(headers: &HeaderMap, name: &HeaderName, wanted: &[u8]) -> bool {
+/// Whether a list has this entry, whatever parameters it has.
+pub fn has_token(headers: &HeaderMap, name: &HeaderName, wanted: &[u8]) -> bool {
     // `trailers;q=1` asks for trailers as well.
     let names = tokens(headers, name).filter_map(|token| token.split(|&byte| byte == b';').next());
     names.into_iter().any(|token| token.trim_ascii().eq_ignore_ascii_case(wanted))

@@ -5,6 +5,8 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Request, Version};
 use tower_rampart::problem::{Problem, ProblemKind};
 
+use super::headers::has_token;
+
 /// The host that the request is for, which the upstream gets to see unchanged.
 ///
 /// RFC 9112 section 3.2: a missing, repeated or invalid `Host` is answered 400; an absolute target overrules it
@@ -51,13 +53,7 @@ fn host_field(headers: &HeaderMap) -> Result<Option<Authority>, Problem> {
 
 /// Other upgrades (`h2c`, say) are optional for the client, and ignored as RFC 9110 section 7.8 allows.
 fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    let holds = |name, wanted: &[u8]| {
-        let lines = headers.get_all(name).iter();
-        lines
-            .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
-            .any(|token| token.trim_ascii().eq_ignore_ascii_case(wanted))
-    };
-    holds(UPGRADE, b"websocket") && holds(CONNECTION, b"upgrade")
+    has_token(headers, &UPGRADE, b"websocket") && has_token(headers, &CONNECTION, b"upgrade")
 }
 
 fn bad(detail: &'static str) -> Problem {

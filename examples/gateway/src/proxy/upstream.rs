@@ -174,18 +174,20 @@ async fn ready(
     impl Service<Request<ReplayBody<Sent>>, Response = Response<Incoming>, Error = hyper::Error, Future = Answer>,
     Failure,
 > {
-    let opened = connection.ready().await.map_err(|error| Failure::of(&error))?.call(()).await;
-    let held = opened.map_err(|error| Failure::of(&error))?;
-    match held.ready_oneshot().await {
+    match held(&mut connection).await?.ready_oneshot().await {
         Ok(held) => Ok(held),
-        Err(_) => {
-            // Finding it closed has emptied the singleton.
-            let opened = connection.ready().await.map_err(|error| Failure::of(&error))?.call(()).await;
-            let held = opened.map_err(|error| Failure::of(&error))?;
-            held.ready_oneshot().await.map_err(|error| Failure::of(&error))
-        }
+        // Finding it closed has emptied the singleton.
+        Err(_) => held(&mut connection).await?.ready_oneshot().await.map_err(|error| Failure::of(&error)),
     }
 }
+
+/// The connection that the singleton holds, or a new one where it holds none.
+async fn held(connection: &mut Singleton<Connect, ()>) -> Result<Held, Failure> {
+    let opened = connection.ready().await.map_err(|error| Failure::of(&error))?.call(()).await;
+    opened.map_err(|error| Failure::of(&error))
+}
+
+type Held = <Singleton<Connect, ()> as Service<()>>::Response;
 
 /// Opens an HTTP/2 connection.
 #[derive(Clone)]

@@ -345,7 +345,7 @@ async fn rules_that_cannot_be_are_named() {
         (rule("where = { \"x\" = \"path:y\" }\n"), "`x` is no claim"),
         (
             format!("{}{}", rule("allow = \"public\"\n"), rule("allow = \"public\"\n")),
-            "authz, id: `a` is the id of two rules",
+            "authz.id: `a` is the id of two rules",
         ),
         (
             "[[authz.rule]]\nid = \"a\"\nmethods = [\"get\"]\npath = \"/a\"\ndeny = true\n".to_owned(),
@@ -355,7 +355,7 @@ async fn rules_that_cannot_be_are_named() {
             "[[authz.rule]]\nid = \"a\"\nmethods = [\"*\"]\npath = \"a\"\ndeny = true\n".to_owned(),
             "gateway.toml:4: authz.rule.path: `a` does not begin with `/`",
         ),
-        ("[authz.roles]\na = [\"b\"]\nb = [\"a\"]\n".to_owned(), "authz, roles: `a` inherits itself"),
+        ("[authz.roles]\na = [\"b\"]\nb = [\"a\"]\n".to_owned(), "authz.roles: `a` inherits itself"),
     ] {
         let said = refused(&tables).await;
         assert!(said.contains(expected), "{said}\n  has no\n{expected}");

@@ -19,7 +19,7 @@ async fn errors_name_file_line_key_value_and_mend() {
         (
             "listen = \"127.0.0.1:0\"\nupstraem = \"http://127.0.0.1:1\"\n",
             "error: gateway.toml:2: upstraem: `upstraem` is no known key; use one of `listen`, `admin_listen`, \
-             `upstream`, `upstream_http2`, `tls`, `client_ip`, `security_headers`, `rate_limit`, `rate_limit_store`, \
+             `upstream`, `upstream_http2`, `tls`, `connections`, `client_ip`, `security_headers`, `rate_limit`, `rate_limit_store`, \
              `auth`, `authz`, `validate`, `cache`, `cache_store`, `timeouts`, `retry`, `bulkhead`, `load_shed`, `circuit_breaker`\n",
         ),
         (
@@ -74,6 +74,15 @@ async fn errors_name_file_line_key_value_and_mend() {
             "[security_headers]\ncontent_security_policy = \"script-src self\"\n",
             "error: gateway.toml:2: security_headers.content_security_policy: `self` lacks its quotes; \
              write it in single quotes, as `'self'`\n",
+        ),
+        (
+            "[connections]\nhead = \"0s\"\n",
+            "error: gateway.toml:2: connections.head: `0s` is too short or too long; write 1ms to 1h\n",
+        ),
+        (
+            "[connections]\ndrain = \"half an hour\"\n",
+            "error: gateway.toml:2: connections.drain: `half an hour` is no duration; write a whole number and one of \
+             `ms s m h d w y`, such as `900ms` or `15m`\n",
         ),
         (
             "[bulkhead]\nmax_concurrent = 0\n",

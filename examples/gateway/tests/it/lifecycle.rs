@@ -5,6 +5,7 @@ use http::{Request, Response};
 use http_body_util::Empty;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
@@ -111,6 +112,33 @@ async fn a_stop_lets_requests_in_flight_finish() {
     assert_eq!(answer(response).await.body, "late");
     let status = patiently(gateway.child.wait()).await.unwrap();
     assert_eq!(status.code(), Some(0));
+}
+
+/// Whoever sends requests here learns of the stop by `/-/readyz`, and until it has there is still an answer.
+#[tokio::test]
+async fn at_a_stop_the_gateway_is_unready_before_it_accepts_nobody() {
+    let (address, _) = hello().await;
+    let tables = "admin_listen = \"127.0.0.1:0\"\n[connections]\nunready_for = \"1h\"\n";
+    let gateway = gateway(&toml(address, tables)).await;
+    gateway.signal("-TERM");
+    patiently(async { while gateway.admin("/-/readyz").await.status != 503 {} }).await;
+    let uri = format!("http://{}/", gateway.address).parse().unwrap();
+    // A client of its own, and so a connection of its own.
+    let response = patiently(client().get(uri)).await.unwrap();
+    assert_eq!(answer(response).await.body, "hello");
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_is_waited_for_as_long_as_is_configured() {
+    let (address, _) = hello().await;
+    let gateway = gateway(&toml(address, "[connections]\nhead = \"50ms\"\n")).await;
+    for said in ["", "GET / HTTP/1.1\r\nhost: a.example\r\n", "GET / HTTP/1.1\r\nhost: a.example\r\n\r\n"] {
+        let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+        stream.write_all(said.as_bytes()).await.unwrap();
+        // The gateway ends it: before a head, within one, and behind an answer. Whoever is cut off may see a reset.
+        let mut read = Vec::new();
+        let _ = patiently(stream.read_to_end(&mut read)).await;
+    }
 }
 
 #[tokio::test]

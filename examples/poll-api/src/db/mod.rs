@@ -32,7 +32,7 @@ use tower_rampart::ConfigError;
 
 pub use self::outbox::Letter;
 pub use self::polls::{NewPoll, Page, Poll};
-pub use self::sessions::Refreshed;
+pub use self::sessions::Rotated;
 pub use self::users::User;
 pub use self::votes::{Results, Tally, Voted};
 use crate::clock::now_ms;

@@ -7,16 +7,16 @@ use crate::clock::now_ms;
 
 /// A login, for as long as it lasts.
 #[derive(Debug, Clone)]
-pub struct Session {
+pub struct OpenSession {
     pub id: String,
     pub user: User,
 }
 
 /// What became of a refresh token.
 #[derive(Debug)]
-pub enum Refreshed {
+pub enum Rotated {
     /// It was good, and is used now.
-    Session(Session),
+    Session(OpenSession),
     /// It was used before: somebody has a copy, so nobody is to be trusted with what came of it.
     Reused { session_id: String },
     /// It is none, or has ended.
@@ -53,7 +53,7 @@ impl Db {
     }
 
     /// Takes a refresh token and gives the next one of its family. One that was taken before ends the family.
-    pub async fn rotate(&self, token_hash: &str, next_hash: &str) -> Result<Refreshed> {
+    pub async fn rotate(&self, token_hash: &str, next_hash: &str) -> Result<Rotated> {
         let now = now_ms();
         let mut transaction = self.begin().await?;
         let token: Option<Token> = query_as(
@@ -63,9 +63,9 @@ impl Db {
         .bind(token_hash)
         .fetch_optional(&mut *transaction)
         .await?;
-        let Some(token) = token else { return Ok(Refreshed::Unknown) };
+        let Some(token) = token else { return Ok(Rotated::Unknown) };
         if token.revoked_at.is_some() || token.expires_at <= now {
-            return Ok(Refreshed::Unknown);
+            return Ok(Rotated::Unknown);
         }
         // Of two that come at one instant, one finds it unused.
         let taken = query("UPDATE refresh_tokens SET used_at = $1 WHERE hash = $2 AND used_at IS NULL")
@@ -76,7 +76,7 @@ impl Db {
         if token.used_at.is_some() || taken.rows_affected() == 0 {
             revoke(&mut transaction, &token.session_id, now).await?;
             self.commit(transaction).await?;
-            return Ok(Refreshed::Reused { session_id: token.session_id });
+            return Ok(Rotated::Reused { session_id: token.session_id });
         }
         add_token(&mut transaction, &token.session_id, next_hash, now).await?;
         query("UPDATE sessions SET expires_at = $1 WHERE id = $2")
@@ -89,7 +89,7 @@ impl Db {
             .fetch_one(&mut *transaction)
             .await?;
         self.commit(transaction).await?;
-        Ok(Refreshed::Session(Session { id: token.session_id, user }))
+        Ok(Rotated::Session(OpenSession { id: token.session_id, user }))
     }
 
     /// Ends a session.

@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde_json::Value;
 use tower_rampart::problem::{Problem, ProblemKind};
-use tower_rampart::{Refuser, Rejection, RequestFacts, RequestView};
+use tower_rampart::{Rejection, RequestFacts, RequestView};
 
 use crate::ORIGIN;
 use crate::app::App;
@@ -32,5 +32,5 @@ pub async fn reload(State(app): State<Arc<App>>, request: axum::extract::Request
     // The file is the operator's own, and so is the error about it.
     let problem = Problem::new(ProblemKind::UnprocessableContent).detail(error.to_string());
     let facts = RequestFacts::of(RequestView::of(&request));
-    Refuser::new().refuse::<Body>(Rejection::new(ORIGIN, problem), &facts).map(Body::new)
+    app.refuser.refuse::<Body>(Rejection::new(ORIGIN, problem), &facts).map(Body::new)
 }

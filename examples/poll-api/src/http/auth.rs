@@ -14,8 +14,10 @@ use utoipa::ToSchema;
 
 use super::extract::Content;
 use crate::app::App;
+use crate::digest::digest;
 use crate::fault::{Fault, Result};
-use crate::people::{LIFETIME_SECONDS, Pair, Session, digest};
+use crate::marks;
+use crate::people::{LIFETIME_SECONDS, Pair, SessionClaims};
 
 /// Somebody who wants to take part.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -93,7 +95,7 @@ pub async fn refresh(State(app): State<Arc<App>>, asked: Content<Refresh>) -> Re
 /// Ends the session: its access tokens and its refresh token are no good from now on.
 #[utoipa::path(post, path = "/v1/auth/logout", tag = "people", security(("token" = [])),
     responses((status = 204), (status = 401), (status = 429)))]
-pub async fn log_out(State(app): State<Arc<App>>, session: Claims<Session>) -> Result<StatusCode> {
+pub async fn log_out(State(app): State<Arc<App>>, session: Claims<SessionClaims>) -> Result<StatusCode> {
     app.people.log_out(&session.sid).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -120,8 +122,6 @@ fn pair(pair: Pair) -> Response {
     ([NO_STORE], axum::Json(view)).into_response()
 }
 
-/// Where the limit on failed logins finds whose they are.
-pub const LOGIN_NAME: HeaderName = HeaderName::from_static("x-poll-login");
 /// Longer logins are none.
 const MAX_LOGIN_BYTES: usize = 4 << 10;
 
@@ -135,11 +135,11 @@ pub async fn name_login(request: Request, next: Next) -> Response {
     let Ok(bytes) = to_bytes(body, MAX_LOGIN_BYTES).await else {
         return Fault::Malformed("The content is too long for a login, or did not arrive.").into_response();
     };
-    parts.headers.remove(LOGIN_NAME);
+    parts.headers.remove(marks::LOGIN);
     if let Ok(Name { username }) = serde_json::from_slice(&bytes)
         && let Ok(name) = HeaderValue::from_str(&digest(username.to_ascii_lowercase().as_bytes()))
     {
-        parts.headers.insert(LOGIN_NAME, name);
+        parts.headers.insert(marks::LOGIN, name);
     }
     next.run(Request::from_parts(parts, Body::from(bytes))).await
 }

@@ -126,13 +126,12 @@ pub async fn index(state: State<Arc<App>>) -> Result<Response> {
 }
 
 pub async fn file(_: State<Arc<App>>, Path(file): Path<String>) -> Result<Response> {
-    let found = utoipa_swagger_ui::serve(&file, Arc::clone(&UI)).map_err(|_| Fault::Internal)?;
+    const UNUSABLE: &str = "the page of the description cannot be shown";
+    let found = utoipa_swagger_ui::serve(&file, Arc::clone(&UI)).map_err(|error| Fault::internal(UNUSABLE, error))?;
     let found = found.ok_or(Fault::NotFound("There is no such file."))?;
-    let policy = POLICY.as_ref().map_err(|_| Fault::Internal)?.clone();
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_str(&found.content_type).map_err(|_| Fault::Internal)?),
-        (CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
-    ];
+    let policy = POLICY.as_ref().map_err(|error| Fault::internal(UNUSABLE, error))?.clone();
+    let content_type = HeaderValue::from_str(&found.content_type).map_err(|error| Fault::internal(UNUSABLE, error))?;
+    let headers = [(CONTENT_TYPE, content_type), (CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"))];
     let overrides = HeaderOverrides::new().content_security_policy(policy);
     Ok((Extension(overrides), headers, found.bytes.into_owned()).into_response())
 }

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::sse::{Event, Sse};
@@ -10,64 +9,35 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderValue};
-use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{Interval, interval};
 
 use super::extract::PollId;
-use crate::app::{App, drained};
+use crate::app::App;
 use crate::db::Results;
-use crate::fault::{Fault, Result};
-use crate::polls::{Refreshed, Watching};
-
-/// So often a line that says nothing, so that proxies keep the connection and a lost client is noticed.
-const STILL_HERE: Duration = Duration::from_secs(15);
+use crate::fault::Result;
+use crate::watcher::Told;
 
 /// How a poll stands, now and after every change.
 #[utoipa::path(get, path = "/v1/polls/{id}/events", tag = "polls", params(("id" = String, Path),
     ("Last-Event-ID" = Option<String>, Header, description = "What the client has seen last")),
     responses((status = 200, content_type = "text/event-stream"), (status = 400), (status = 404), (status = 503)))]
 pub async fn events(State(app): State<Arc<App>>, PollId(id): PollId, headers: HeaderMap) -> Result<Response> {
-    let place = app.watcher().ok_or(Fault::Unavailable("Too many people are watching. Try again later."))?;
-    let mut watching = app.polls.watch(&id).await?;
+    let mut watcher = app.watch(&id).await?;
     if let Some(seen) = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok()) {
-        watching.seen(seen);
+        watcher.seen(seen);
     }
-    let mut ticks = interval(STILL_HERE);
-    // The first tick comes at once.
-    ticks.reset();
-    let listener = Listener { watching, ticks, draining: app.draining(), _place: place };
-    let events = stream::unfold(listener, |mut listener| async move {
-        let event = listener.next().await?;
-        Some((Ok::<_, Infallible>(event), listener))
+    let events = stream::unfold(watcher, |mut watcher| async move {
+        let event = match watcher.next().await? {
+            Told::Results(results) => event(&results),
+            // So that proxies keep the connection and a lost client is noticed.
+            Told::StillHere => Event::default().comment("still here"),
+        };
+        Some((Ok::<_, Infallible>(event), watcher))
     });
     let mut response = Sse::new(events).into_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Some proxies hold back what is small.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
-}
-
-/// A client that listens.
-struct Listener {
-    watching: Watching,
-    ticks: Interval,
-    draining: watch::Receiver<bool>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Listener {
-    async fn next(&mut self) -> Option<Event> {
-        tokio::select! {
-            biased;
-            () = drained(&mut self.draining) => None,
-            results = self.watching.next() => Some(event(&results?)),
-            _ = self.ticks.tick() => match self.watching.refresh().await {
-                Refreshed::Changed(results) => Some(event(&results)),
-                Refreshed::Same => Some(Event::default().comment("still here")),
-                Refreshed::Gone => None,
-            },
-        }
-    }
 }
 
 fn event(results: &Results) -> Event {

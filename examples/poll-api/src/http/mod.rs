@@ -6,6 +6,7 @@ mod auth;
 mod docs;
 mod events;
 mod extract;
+mod host;
 mod ops;
 mod page;
 mod polls;
@@ -19,7 +20,7 @@ use axum::routing::{get, post};
 use tower_rampart::rate_limit::ThrottleLayer;
 
 pub use self::docs::description;
-pub use self::refusals::refusals;
+pub use self::refusals::told;
 use crate::app::App;
 use crate::fault::Fault;
 

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use tower_rampart::Identity;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -20,8 +20,8 @@ use super::extract::{Asked, Content, PollId, idempotency_key};
 use super::view::{self, Expand, Fields, POLL_FIELDS, PollView, RESULTS_FIELDS};
 use crate::app::App;
 use crate::db::Results;
+use crate::digest::digest;
 use crate::fault::{Fault, Result};
-use crate::people::digest;
 use crate::polls::{Draft, Once, TAG_LISTED_RESULTS, TAG_LISTS, tag};
 
 /// Some polls, the newest first.
@@ -195,7 +195,7 @@ pub async fn results(
 ) -> Result<Response> {
     let fields = Fields::parse(asked.fields.as_deref(), &RESULTS_FIELDS)?;
     let results = app.polls.results(&id).await?;
-    let body: Value = serde_json::to_value(&results).map_err(|_| Fault::Internal)?;
+    let body = view::shown(&results)?;
     let until = results.closes_at_ms.filter(|_| !results.closed);
     Ok(cached(&headers, &fields.pick(body), until, &[&tag(&results.poll_id)]))
 }
@@ -210,7 +210,7 @@ fn json_text(status: StatusCode, body: String) -> Response {
 
 /// A cursor is the last id of its page, in a form that nobody takes apart.
 fn write_cursor(id: &str) -> Result<String> {
-    let id = Uuid::try_parse(id).map_err(|_| Fault::Internal)?;
+    let id = Uuid::try_parse(id).map_err(|error| Fault::internal("a stored poll has an id that is none", error))?;
     Ok(URL_SAFE_NO_PAD.encode(id.as_bytes()))
 }
 

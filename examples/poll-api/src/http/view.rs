@@ -98,16 +98,20 @@ impl Expand {
     }
 }
 
+/// What is shown, as JSON.
+pub fn shown(view: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(view).map_err(|error| Fault::internal("what is shown is no JSON", error))
+}
+
 /// A poll with what is embedded in it.
 pub fn poll(poll: &Poll, expand: Expand, results: &HashMap<String, Results>, fields: &Fields) -> Result<Value> {
-    let mut value = serde_json::to_value(PollView::from(poll)).map_err(|_| Fault::Internal)?;
+    let mut value = shown(&PollView::from(poll))?;
     if let Value::Object(members) = &mut value {
         if expand.author {
             members.insert("author".to_owned(), json!({ "id": poll.author_id, "username": poll.author }));
         }
         if let Some(results) = results.get(&poll.id) {
-            let results = serde_json::to_value(results).map_err(|_| Fault::Internal)?;
-            members.insert("results".to_owned(), results);
+            members.insert("results".to_owned(), shown(results)?);
         }
     }
     Ok(fields.pick(value))

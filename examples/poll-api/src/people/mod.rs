@@ -13,14 +13,13 @@ use uuid::Uuid;
 pub use self::keys::SigningKeys;
 use self::password::Passwords;
 pub use self::revoked::Revoked;
-pub use self::secret::digest;
 use self::secret::{hash_of, new_secret};
-pub use self::tokens::{AUDIENCE, ISSUER, LIFETIME_SECONDS, Session};
+pub use self::tokens::{AUDIENCE, ISSUER, LIFETIME_SECONDS, SessionClaims};
 use crate::clock::now_ms;
-use crate::db::{Db, Refreshed, User};
+use crate::completion::to_completion;
+use crate::db::{Db, Rotated, User};
 use crate::fault::{Breach, Fault, Result};
-use crate::others::{News, Others};
-use crate::whole::whole;
+use crate::news::{News, Speaker};
 
 /// Registers people, logs them in and out.
 #[derive(Debug)]
@@ -29,7 +28,7 @@ pub struct People {
     keys: SigningKeys,
     revoked: Revoked,
     passwords: Passwords,
-    others: Option<Others>,
+    speaker: Option<Speaker>,
 }
 
 /// What a login or a refresh gives.
@@ -44,9 +43,9 @@ const ENDED: Fault = Fault::Unauthenticated("The session has ended. Log in again
 
 impl People {
     /// Reads the keys, and makes the first where there is none.
-    pub async fn open(db: Arc<Db>, others: Option<Others>) -> Result<Self> {
+    pub async fn open(db: Arc<Db>, speaker: Option<Speaker>) -> Result<Self> {
         let keys = SigningKeys::load(&db).await?;
-        let people = Self { db, keys, revoked: Revoked::default(), others, passwords: Passwords::new().await? };
+        let people = Self { db, keys, revoked: Revoked::default(), speaker, passwords: Passwords::new().await? };
         people.learn_revocations().await?;
         Ok(people)
     }
@@ -73,7 +72,7 @@ impl People {
     }
 
     fn ends(&self) -> Ends {
-        Ends { revoked: self.revoked.clone(), others: self.others.clone() }
+        Ends { revoked: self.revoked.clone(), speaker: self.speaker.clone() }
     }
 
     /// Registers somebody.
@@ -128,26 +127,26 @@ impl People {
     pub async fn refresh(&self, refresh_token: &str) -> Result<Pair> {
         let next = new_secret();
         let (db, ends, hashes) = (Arc::clone(&self.db), self.ends(), (hash_of(refresh_token), hash_of(&next)));
-        let refreshed = whole(async move {
+        let refreshed = to_completion(async move {
             let refreshed = db.rotate(&hashes.0, &hashes.1).await?;
-            if let Refreshed::Reused { session_id } = &refreshed {
+            if let Rotated::Reused { session_id } = &refreshed {
                 tracing::warn!(session = session_id, "a refresh token was used twice; its session ends");
                 ends.end(session_id);
             }
             Ok(refreshed)
         });
         match refreshed.await? {
-            Refreshed::Session(session) => {
+            Rotated::Session(session) => {
                 Ok(Pair { access_token: self.keys.access_token(&session.id, &session.user)?, refresh_token: next })
             }
-            Refreshed::Reused { .. } | Refreshed::Unknown => Err(ENDED),
+            Rotated::Reused { .. } | Rotated::Unknown => Err(ENDED),
         }
     }
 
     /// Ends a session: its refresh token and its access tokens are no good from now on.
     pub async fn log_out(&self, session: &str) -> Result<()> {
         let (db, ends, session) = (Arc::clone(&self.db), self.ends(), session.to_owned());
-        whole(async move {
+        to_completion(async move {
             db.revoke_session(&session).await?;
             ends.end(&session);
             Ok(())
@@ -159,15 +158,15 @@ impl People {
 /// What ends sessions, here and elsewhere.
 struct Ends {
     revoked: Revoked,
-    others: Option<Others>,
+    speaker: Option<Speaker>,
 }
 
 impl Ends {
     /// A session's tokens are no good from now on.
     fn end(&self, session: &str) {
         self.revoked.add(session, now_ms() + tokens::LIFETIME_MS * 2);
-        if let Some(others) = &self.others {
-            others.tell(News::Ended(session.to_owned()));
+        if let Some(speaker) = &self.speaker {
+            speaker.tell(News::Ended(session.to_owned()));
         }
     }
 }

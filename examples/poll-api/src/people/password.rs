@@ -7,7 +7,6 @@ use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::password_hash::{self, try_generate_salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::Semaphore;
-use tracing::error;
 
 use crate::fault::{Fault, Result};
 
@@ -46,10 +45,7 @@ impl Passwords {
     pub async fn hash(&self, password: &str) -> Result<String> {
         let password = password.to_owned();
         self.blocking(move |memory| {
-            new_hash(&password, memory).map_err(|fault| {
-                error!(%fault, "a password cannot be hashed");
-                Fault::Internal
-            })
+            new_hash(&password, memory).map_err(|error| Fault::internal("a password cannot be hashed", error))
         })
         .await?
     }
@@ -59,10 +55,8 @@ impl Passwords {
         let (password, known) = (password.to_owned(), hash.is_some());
         let hash = hash.unwrap_or_else(|| self.nobodys.clone());
         self.blocking(move |memory| {
-            let is_of = is_of(&hash, &password, memory).map_err(|fault| {
-                error!(%fault, "a stored hash is none");
-                Fault::Internal
-            })?;
+            let is_of =
+                is_of(&hash, &password, memory).map_err(|error| Fault::internal("a stored hash is none", error))?;
             Ok(is_of && known)
         })
         .await?
@@ -82,10 +76,7 @@ impl Passwords {
             drop(running);
             done
         });
-        done.await.map_err(|fault| {
-            error!(%fault, "a password was not judged");
-            Fault::Internal
-        })
+        done.await.map_err(|error| Fault::internal("a password was not judged", error))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Secrets that nobody can guess, and what is stored of them.
 
-use aws_lc_rs::digest::SHA256;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::digest::digest;
 
 /// 256 random bits, as 43 characters.
 pub fn new_secret() -> String {
@@ -17,9 +18,4 @@ pub fn new_secret() -> String {
 /// What is stored of a secret: it has too many bits to be guessed from its hash.
 pub fn hash_of(secret: &str) -> String {
     digest(secret.as_bytes())
-}
-
-/// SHA-256, as 43 characters.
-pub fn digest(bytes: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(aws_lc_rs::digest::digest(&SHA256, bytes))
 }

@@ -17,7 +17,7 @@ pub const LIFETIME_MS: i64 = LIFETIME_SECONDS * 1000;
 
 /// Of the claims, which session the token belongs to: read by the authentication layer, for whoever ends it.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Session {
+pub struct SessionClaims {
     pub sid: String,
 }
 

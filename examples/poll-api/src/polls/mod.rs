@@ -16,10 +16,10 @@ pub use self::live::{Live, Refreshed, Watching};
 pub use self::new::Draft;
 use self::owner::Owners;
 use crate::clock::now_ms;
+use crate::completion::to_completion;
 use crate::db::{Db, NewPoll, Page, Poll, Results, Voted};
 use crate::fault::{Breach, Fault, Result};
-use crate::others::{News, Others};
-use crate::whole::whole;
+use crate::news::{News, Speaker};
 
 /// See the module.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Polls {
     running: Mutex<HashSet<(String, String)>>,
     /// Whether there is somebody to forward polls to, and how they are woken.
     outbox: Option<Arc<tokio::sync::Notify>>,
-    others: Option<Others>,
+    speaker: Option<Speaker>,
 }
 
 /// Tags of what is cached.
@@ -68,7 +68,7 @@ impl Polls {
     pub fn new(
         db: Arc<Db>,
         outbox: Option<Arc<tokio::sync::Notify>>,
-        others: Option<Others>,
+        speaker: Option<Speaker>,
     ) -> std::result::Result<Self, tower_rampart::ConfigError> {
         Ok(Self {
             db,
@@ -77,7 +77,7 @@ impl Polls {
             cache: ArcSwapOption::empty(),
             running: Mutex::default(),
             outbox,
-            others,
+            speaker,
         })
     }
 
@@ -95,7 +95,7 @@ impl Polls {
         answer: fn(&Poll) -> String,
     ) -> Result<Created> {
         let (polls, user) = (Arc::clone(self), author.subject().to_owned());
-        whole(async move { polls.create_whole(&user, &draft, once.as_ref(), answer).await }).await
+        to_completion(async move { polls.create_whole(&user, &draft, once.as_ref(), answer).await }).await
     }
 
     async fn create_whole(
@@ -122,8 +122,9 @@ impl Polls {
         };
         if !self.db.add_poll(&new).await? {
             // Another process did it meanwhile.
-            let once = once.ok_or(Fault::Internal)?;
-            return self.replay(user, once).await?.ok_or(Fault::Internal);
+            const GONE: &str = "a poll was not made, and its idempotency key is not there";
+            let once = once.ok_or_else(|| Fault::internal(GONE, "the request has none"))?;
+            return self.replay(user, once).await?.ok_or_else(|| Fault::internal(GONE, "it is forgotten"));
         }
         self.purge(&[TAG_LISTS]);
         self.tell(News::Changed, &poll.id);
@@ -139,8 +140,11 @@ impl Polls {
             let breach = Breach::new("#", "is another request than the one that this Idempotency-Key was used for");
             return Err(Fault::Invalid(vec![breach]));
         }
-        let told: serde_json::Value = serde_json::from_str(&remembered.body).map_err(|_| Fault::Internal)?;
-        let id = told.get("id").and_then(serde_json::Value::as_str).ok_or(Fault::Internal)?.to_owned();
+        const UNREADABLE: &str = "an answer that was remembered cannot be read";
+        let told: serde_json::Value =
+            serde_json::from_str(&remembered.body).map_err(|error| Fault::internal(UNREADABLE, error))?;
+        let id = told.get("id").and_then(serde_json::Value::as_str);
+        let id = id.ok_or_else(|| Fault::internal(UNREADABLE, "it names no poll"))?.to_owned();
         Ok(Some(Created { id, body: remembered.body, is_replay: true }))
     }
 
@@ -164,7 +168,7 @@ impl Polls {
     /// Counts a vote.
     pub async fn vote(self: &Arc<Self>, voter: &Identity, id: &str, option_id: i64) -> Result<()> {
         let (polls, id, voter) = (Arc::clone(self), parse_id(id)?, voter.subject().to_owned());
-        whole(async move { polls.vote_whole(&voter, &id, option_id).await }).await
+        to_completion(async move { polls.vote_whole(&voter, &id, option_id).await }).await
     }
 
     async fn vote_whole(&self, voter: &str, id: &str, option_id: i64) -> Result<()> {
@@ -189,7 +193,7 @@ impl Polls {
         let poll = self.get(id).await?;
         self.owners.check(caller, &poll.author_id)?;
         let polls = Arc::clone(self);
-        whole(async move {
+        to_completion(async move {
             let (poll, results) = polls.db.close_poll(&poll.id).await?.ok_or(NO_POLL)?;
             polls.purge(&[&tag(&poll.id), TAG_LISTS, TAG_LISTED_RESULTS]);
             polls.live.publish(results);
@@ -204,7 +208,7 @@ impl Polls {
         let poll = self.get(id).await?;
         self.owners.check(caller, &poll.author_id)?;
         let polls = Arc::clone(self);
-        whole(async move {
+        to_completion(async move {
             if !polls.db.delete_poll(&poll.id).await? {
                 return Err(NO_POLL);
             }
@@ -253,8 +257,8 @@ impl Polls {
     }
 
     fn tell(&self, news: fn(String) -> News, id: &str) {
-        if let Some(others) = &self.others {
-            others.tell(news(id.to_owned()));
+        if let Some(speaker) = &self.speaker {
+            speaker.tell(news(id.to_owned()));
         }
     }
 

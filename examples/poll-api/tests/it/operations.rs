@@ -2,6 +2,8 @@
 
 use http::Method;
 use rcgen::generate_simple_self_signed;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::support::{Service, command};
@@ -35,6 +37,28 @@ async fn the_banner_says_where_everything_is() {
         assert!(banner.contains(part), "{part}\n{banner}");
     }
     assert!(!banner.contains("password"), "a password that was given is not told");
+}
+
+/// RFC 9112 section 3.2.
+#[tokio::test]
+async fn a_request_without_its_host_is_refused() {
+    let service = Service::start().await;
+    let asked = async |head: &str| {
+        let mut connection = TcpStream::connect(service.address).await.unwrap();
+        connection
+            .write_all(format!("GET /healthz HTTP/1.1\r\n{head}connection: close\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    assert!(asked("host: polls.example\r\n").await.starts_with("HTTP/1.1 200 "));
+    for head in ["", "host: a.example\r\nhost: a.example\r\n", "host: a b\r\n"] {
+        let answer = asked(head).await;
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("application/problem+json"), "{answer}");
+        assert!(answer.contains("x-content-type-options: nosniff"), "{answer}");
+    }
 }
 
 #[tokio::test]

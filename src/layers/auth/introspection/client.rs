@@ -21,7 +21,7 @@ impl Introspection {
         token: &[u8],
         clock: &Clock,
     ) -> Result<Option<Identity>, CannotVerify> {
-        let _place = self.room.enter().ok_or(CannotVerify)?;
+        let _slot = self.slots.take().ok_or(CannotVerify)?;
         let form = format!("token={}&token_type_hint=access_token", percent_encode(token, NON_ALPHANUMERIC));
         let limits = Limits { max_bytes: MAX_ANSWER_BYTES, timeout: self.timeout };
         let asked = self.client.post_form(&self.endpoint, self.credential.clone(), Bytes::from(form), limits, clock);

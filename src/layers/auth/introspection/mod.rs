@@ -15,11 +15,11 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use self::answer::Rules;
 use super::http::HttpClient;
 use super::known::Known;
-use super::room::Room;
 use crate::spine::address::{is_trustworthy, without_login};
 use crate::spine::config::ConfigError;
 use crate::spine::event::Sampler;
 use crate::spine::identity::Identity;
+use crate::spine::slots::Slots;
 
 /// Asks an authorization server what opaque tokens mean.
 ///
@@ -48,7 +48,7 @@ pub struct Introspection {
     remember_for: Duration,
     timeout: Duration,
     known: Arc<Known<Known7662>>,
-    room: Room,
+    slots: Slots,
     sampler: Arc<Sampler>,
 }
 
@@ -119,7 +119,7 @@ impl Introspection {
             remember_for: DEFAULT_REMEMBER_FOR,
             timeout: DEFAULT_TIMEOUT,
             known: Arc::new(Known::with_room_for(MAX_KNOWN)),
-            room: Room::for_at_most(MAX_RUNNING),
+            slots: Slots::for_at_most(MAX_RUNNING),
             sampler: Arc::default(),
         })
     }

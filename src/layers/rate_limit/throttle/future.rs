@@ -3,7 +3,6 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use http::Response;
@@ -19,6 +18,7 @@ use super::service::admit;
 use crate::spine::body::ResponseBody;
 use crate::spine::clock::Sleep;
 use crate::spine::request::RequestFacts;
+use crate::spine::slots::Slot;
 
 pin_project! {
     /// The future of [`ThrottleService`](super::ThrottleService).
@@ -131,33 +131,14 @@ impl Asking {
     }
 }
 
-/// A wait, and its place among those that may wait.
+/// A wait, and its slot among those that may wait.
 pub(super) struct Wait {
     sleep: Sleep,
-    _place: Place,
+    _slot: Slot,
 }
-
-/// A place among those that may wait.
-pub(super) struct Place(Arc<Core>);
 
 impl Wait {
-    /// A place, if there is one.
-    pub(super) fn place(core: &Arc<Core>) -> Option<Place> {
-        let taken = core.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |waiting| {
-            (waiting < core.max_waiting).then_some(waiting + 1)
-        });
-        taken.is_ok().then(|| Place(Arc::clone(core)))
-    }
-}
-
-impl Place {
-    pub(super) const fn until(self, sleep: Sleep) -> Wait {
-        Wait { sleep, _place: self }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    pub(super) const fn new(sleep: Sleep, slot: Slot) -> Self {
+        Self { sleep, _slot: slot }
     }
 }

@@ -122,12 +122,12 @@ pub(super) fn admit(core: &Arc<Core>, outcome: Outcome) -> Result<(Option<Admiss
 }
 
 fn wait(core: &Arc<Core>, wait_nanos: u64) -> Option<Wait> {
-    let place = Wait::place(core)?;
+    let slot = core.waiting.take()?;
     let Some(sleep) = core.clock.sleep(Duration::from_nanos(wait_nanos)) else {
         const MEND: &str = "a request cannot wait outside of a tokio runtime, and is refused; \
              run the service on one, or take `max_wait` away";
         event::fault_once(&core.said.no_timer, Origin::RateLimit, "no_timer", MEND);
         return None;
     };
-    Some(place.until(sleep))
+    Some(Wait::new(sleep, slot))
 }

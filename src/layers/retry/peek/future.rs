@@ -9,7 +9,7 @@ use http::{HeaderMap, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::super::service::Core;
+use super::super::policy::Core;
 use super::body::{First, PeekedBody};
 use crate::spine::clock::Sleep;
 

@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::super::attempt::Attempt;
 use super::super::body::ReplayBody;
-use super::super::service::Core;
+use super::super::policy::Core;
 use super::body::PeekedBody;
 use super::future::PeekFuture;
 use crate::spine::request::{Protocol, RequestView};

@@ -145,11 +145,11 @@ pub(super) fn is_json(essence: &str) -> bool {
 fn range(name: &str) -> Option<Range> {
     let essence = name.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let (kind, subtype) = essence.split_once('/')?;
-    let is_token = |part: &str| !part.is_empty() && !part.contains(['/', '*', ' ', ',']);
+    let is_name = |part: &str| !part.is_empty() && !part.contains(['/', '*', ' ', ',']);
     match (kind, subtype) {
         ("*", "*") => Some(Range::Any),
-        (kind, "*") if is_token(kind) => Some(Range::Kind(format!("{kind}/").into())),
-        (kind, subtype) if is_token(kind) && is_token(subtype) => Some(Range::Exactly(essence.into())),
+        (kind, "*") if is_name(kind) => Some(Range::Kind(format!("{kind}/").into())),
+        (kind, subtype) if is_name(kind) && is_name(subtype) => Some(Range::Exactly(essence.into())),
         _ => None,
     }
 }

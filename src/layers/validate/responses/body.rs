@@ -9,38 +9,29 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::super::budget::Held;
+use super::super::read_body::ReadBody;
+use crate::spine::byte_pool::HeldBytes;
 
 pin_project! {
     /// A response's body behind this layer: exactly the bytes, trailers and errors of the inner one.
     pub struct JudgedBody<B> {
         #[pin]
-        kind: Kind<B>,
-    }
-}
-
-pin_project! {
-    #[project = KindProjection]
-    enum Kind<B> {
-        Passed { #[pin] body: B },
-        Held { data: Option<Bytes>, trailers: Option<HeaderMap>, held: Option<Held> },
-        Resumed { read: Option<Bytes>, body: Pin<Box<B>> },
+        body: ReadBody<B>,
     }
 }
 
 impl<B> JudgedBody<B> {
     pub(super) const fn passed(body: B) -> Self {
-        Self { kind: Kind::Passed { body } }
+        Self { body: ReadBody::passed(body) }
     }
 
-    pub(super) fn held(data: Bytes, trailers: Option<HeaderMap>, held: Held) -> Self {
-        let data = (!data.is_empty()).then_some(data);
-        Self { kind: Kind::Held { data, trailers, held: Some(held) } }
+    pub(super) fn held(data: Bytes, trailers: Option<HeaderMap>, held: HeldBytes) -> Self {
+        Self { body: ReadBody::held(data, trailers, held) }
     }
 
     /// A body of which a part was read, and no more is.
     pub(super) fn resumed(read: Bytes, body: Pin<Box<B>>) -> Self {
-        Self { kind: Kind::Resumed { read: (!read.is_empty()).then_some(read), body } }
+        Self { body: ReadBody::resumed(read, body) }
     }
 }
 
@@ -49,45 +40,15 @@ impl<B: Body<Data = Bytes>> Body for JudgedBody<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project().kind.project() {
-            KindProjection::Passed { body } => body.poll_frame(cx),
-            KindProjection::Held { data, trailers, held } => {
-                if let Some(data) = data.take() {
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
-                }
-                // Whoever has the data answers for it from here on.
-                *held = None;
-                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
-            }
-            KindProjection::Resumed { read, body } => match read.take() {
-                Some(read) => Poll::Ready(Some(Ok(Frame::data(read)))),
-                None => body.as_mut().poll_frame(cx),
-            },
-        }
+        self.project().body.poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.kind {
-            Kind::Passed { body } => body.is_end_stream(),
-            Kind::Held { data, trailers, .. } => data.is_none() && trailers.is_none(),
-            Kind::Resumed { read, body } => read.is_none() && body.is_end_stream(),
-        }
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.kind {
-            Kind::Passed { body } => body.size_hint(),
-            Kind::Held { data, .. } => SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64)),
-            Kind::Resumed { read, body } => {
-                let (read, rest) = (read.as_ref().map_or(0, |read| read.len() as u64), body.size_hint());
-                let mut hint = SizeHint::new();
-                hint.set_lower(rest.lower().saturating_add(read));
-                if let Some(upper) = rest.upper() {
-                    hint.set_upper(upper.saturating_add(read));
-                }
-                hint
-            }
-        }
+        self.body.size_hint()
     }
 }
 

@@ -12,11 +12,11 @@ use http::{HeaderMap, Response, StatusCode, response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::super::budget::Held;
 use super::super::openapi::{Described, check_body};
 use super::body::JudgedBody;
 use super::layer::Shared;
 use crate::spine::body::ResponseBody;
+use crate::spine::byte_pool::HeldBytes;
 use crate::spine::coding::DecodeFault;
 use crate::spine::event::{self, Origin};
 use crate::spine::problem::{Problem, ProblemKind};
@@ -49,7 +49,7 @@ struct Reading<B> {
     body: Pin<Box<B>>,
     read: BytesMut,
     trailers: Option<HeaderMap>,
-    held: Held,
+    held: HeldBytes,
 }
 
 type Answer<B> = Response<ResponseBody<JudgedBody<B>>>;
@@ -112,7 +112,7 @@ impl Asked {
             }
             Described::Json { .. } => {
                 let (parts, body) = response.into_parts();
-                let (read, held) = (BytesMut::new(), self.shared.budget.hold());
+                let (read, held) = (BytesMut::new(), self.shared.buffers.hold());
                 Err(Box::new(Reading { asked: self, parts, body: Box::pin(body), read, trailers: None, held }))
             }
         }
@@ -130,7 +130,7 @@ impl Asked {
             |body: &[u8]| check_body(schema, body, &limits).map(|(keyword, at)| Wrong::Breach(keyword.into(), at));
         let Some(coding) = coding else { return check(body) };
         // What comes out is held as long as it is looked at.
-        let mut held = shared.budget.hold();
+        let mut held = shared.buffers.hold();
         match wiring::decode(coding, body, shared.max_bytes, &mut |bytes| held.take(bytes)) {
             Ok(decoded) => check(&decoded),
             Err(DecodeFault::NoRoom) => Some(Wrong::NoRoom),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::super::budget::Budget;
 use super::super::openapi::{OpenApi, Responses};
 use super::super::route::Routes;
 use super::service::ValidateResponsesService;
+use crate::spine::byte_pool::BytePool;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 use crate::spine::describe::{Describe, bytes, count};
@@ -50,7 +50,7 @@ pub(super) struct Shared {
     pub(super) responses: Vec<Responses>,
     pub(super) is_reported: bool,
     pub(super) max_bytes: usize,
-    pub(super) budget: Budget,
+    pub(super) buffers: BytePool,
     pub(super) clock: Clock,
     pub(super) refuser: Refuser,
     pub(super) sampler: Sampler,
@@ -126,7 +126,7 @@ impl ValidateResponses {
             responses,
             is_reported: self.is_reported,
             max_bytes: self.max_bytes,
-            budget: Budget::of(self.buffer_bytes),
+            buffers: BytePool::of(self.buffer_bytes),
             clock: self.clock,
             refuser: self.refuser,
             sampler: Sampler::default(),

@@ -5,42 +5,53 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What is left of a number of bytes. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Budget {
+pub(crate) struct BytePool {
     left: Arc<AtomicUsize>,
 }
 
 /// Bytes that somebody holds; given back when they are dropped.
 #[derive(Debug)]
-pub(super) struct Held {
-    budget: Budget,
+pub(crate) struct HeldBytes {
+    pool: BytePool,
     bytes: usize,
 }
 
-impl Budget {
-    pub(super) fn of(bytes: usize) -> Self {
+impl BytePool {
+    pub(crate) fn of(bytes: usize) -> Self {
         Self { left: Arc::new(AtomicUsize::new(bytes)) }
     }
 
     /// Holds nothing yet.
-    pub(super) fn hold(&self) -> Held {
-        Held { budget: self.clone(), bytes: 0 }
+    pub(crate) fn hold(&self) -> HeldBytes {
+        HeldBytes { pool: self.clone(), bytes: 0 }
+    }
+
+    #[cfg(all(test, feature = "retry"))]
+    pub(crate) fn left(&self) -> usize {
+        self.left.load(Ordering::Relaxed)
     }
 }
 
-impl Held {
+impl HeldBytes {
     /// Holds so many bytes more, if that many are left.
-    pub(super) fn take(&mut self, bytes: usize) -> bool {
-        let left = &self.budget.left;
+    pub(crate) fn take(&mut self, bytes: usize) -> bool {
+        let left = &self.pool.left;
         let taken = left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(bytes)).is_ok();
         if taken {
             self.bytes += bytes;
         }
         taken
     }
+
+    /// How many it holds.
+    #[cfg(feature = "retry")]
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
-impl Drop for Held {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
-        self.budget.left.fetch_add(self.bytes, Ordering::AcqRel);
+        self.pool.left.fetch_add(self.bytes, Ordering::AcqRel);
     }
 }

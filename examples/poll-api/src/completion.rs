@@ -3,11 +3,8 @@
 use crate::fault::{Fault, Result};
 
 /// What came of it. Who is dropped on the way leaves the work going on.
-pub async fn whole<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    tokio::spawn(work).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a write was not done to its end");
-        Err(Fault::Internal)
-    })
+pub async fn to_completion<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(work).await.unwrap_or_else(|error| Err(Fault::internal("a write was not done to its end", error)))
 }
 
 #[cfg(test)]
@@ -22,7 +19,7 @@ mod tests {
     async fn it_goes_on_when_nobody_waits() {
         let (begin, began) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel();
-        let mut work = Box::pin(whole(async move {
+        let mut work = Box::pin(to_completion(async move {
             began.await.unwrap();
             end.send(7).unwrap();
             Ok(())
@@ -36,6 +33,6 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_a_fault_of_ours() {
-        assert_eq!(whole::<()>(async { panic!("at work") }).await, Err(Fault::Internal));
+        assert_eq!(to_completion::<()>(async { panic!("at work") }).await, Err(Fault::Internal));
     }
 }

@@ -29,13 +29,13 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// See the module. Clones speak with one voice.
 #[derive(Debug, Clone)]
-pub struct Others {
+pub struct Speaker {
     queue: mpsc::Sender<News>,
 }
 
 /// The other end: who tells, and who listens.
 #[derive(Debug)]
-pub struct Ears {
+pub struct Listener {
     client: Client,
     /// By which a process knows what it has told itself.
     name: String,
@@ -52,17 +52,17 @@ pub enum News {
 }
 
 /// Both ends, for a server by its URL.
-pub fn through(url: &str) -> Result<(Others, Ears), ConfigError> {
+pub fn through(url: &str) -> Result<(Speaker, Listener), ConfigError> {
     let client = Client::open(url).map_err(|_| {
         const MEND: &str = "write one such as `redis://127.0.0.1:6379`";
         // It may hold a password.
         ConfigError::new("--redis-url", "", "is no URL of a Redis server", MEND)
     })?;
     let (sender, queue) = mpsc::channel(QUEUE);
-    Ok((Others { queue: sender }, Ears { client, name: Uuid::now_v7().simple().to_string(), queue }))
+    Ok((Speaker { queue: sender }, Listener { client, name: Uuid::now_v7().simple().to_string(), queue }))
 }
 
-impl Others {
+impl Speaker {
     /// Tells them soon. Nobody waits for it.
     pub fn tell(&self, news: News) {
         if self.queue.try_send(news).is_err() {
@@ -96,7 +96,7 @@ impl News {
     }
 }
 
-impl Ears {
+impl Listener {
     /// Tells and listens until the service is gone.
     pub async fn open(self, app: &Arc<App>) {
         let Self { client, name, queue } = self;
