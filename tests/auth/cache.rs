@@ -99,7 +99,7 @@ fn a_revoked_token_is_no_good_though_it_is_known() {
             let changes = json!({ "jti": jti, "sub": subject });
             if format!("{verifier:?}").contains("EdDsa") { signed(changes) } else { token_with(changes) }
         };
-        let denylist = Denylist::with_room_for(10);
+        let denylist = Denylist::new(10);
         let verifier = verifier.clone().revocation(denylist.clone());
         let (one, two, bob) = (token("1", "alice"), token("2", "alice"), token("3", "bob"));
         let verify = |token: &str| verifier.verify(token.as_bytes(), now()).map(drop);
@@ -107,7 +107,7 @@ fn a_revoked_token_is_no_good_though_it_is_known() {
         denylist.revoke(ISSUER, "1", later(300), now()).unwrap();
         denylist.revoke("https://other.example/", "2", later(300), now()).unwrap();
         assert_eq!([verify(&one), verify(&two)], [Err(VerifyError::Refused(TokenFault::Revoked)), Ok(())]);
-        denylist.log_out(ISSUER, "alice", now(), later(300)).unwrap();
+        denylist.log_out(ISSUER, "alice", later(300), now()).unwrap();
         assert_eq!([verify(&two), verify(&bob)], [Err(VerifyError::Refused(TokenFault::Revoked)), Ok(())]);
         // What was issued afterwards is good.
         let new = claims_with(json!({ "jti": "9", "iat": NOW + 1 }));
@@ -118,7 +118,7 @@ fn a_revoked_token_is_no_good_though_it_is_known() {
 
 #[test]
 fn a_denylist_is_bounded_and_forgets_what_has_run_out() {
-    let denylist = Denylist::with_room_for(2);
+    let denylist = Denylist::new(2);
     let revoke = |id: &str, expires: u64, at: u64| denylist.revoke(ISSUER, id, later(expires), later(at));
     assert_eq!(
         [revoke("a", 10, 0), revoke("b", 20, 0), revoke("b", 30, 0), revoke("c", 30, 0)],
@@ -126,14 +126,14 @@ fn a_denylist_is_bounded_and_forgets_what_has_run_out() {
     );
     // An expired token may still be let in while clocks differ, by five minutes at most.
     assert_eq!([revoke("c", 400, 309), revoke("c", 400, 310)], [Err(DenylistFull), Ok(())]);
-    assert_eq!(denylist.log_out(ISSUER, "alice", now(), later(10)), Ok(()));
+    assert_eq!(denylist.log_out(ISSUER, "alice", later(10), now()), Ok(()));
     assert!(!format!("{denylist:?}").contains("alice"));
 }
 
 /// The leeway lets a token in after it has expired. One that was revoked is none of those.
 #[test]
 fn a_revoked_token_does_not_come_back_when_it_expires() {
-    let denylist = Denylist::with_room_for(1);
+    let denylist = Denylist::new(1);
     let verifier = remote(jwks()).revocation(denylist.clone());
     let token = signed(json!({}));
     denylist.revoke(ISSUER, "1", later(300), now()).unwrap();
@@ -147,18 +147,18 @@ fn a_revoked_token_does_not_come_back_when_it_expires() {
 /// A clock that went back, or two that log somebody out at once, give no token back.
 #[test]
 fn what_was_revoked_stays_so() {
-    let denylist = Denylist::with_room_for(1);
+    let denylist = Denylist::new(1);
     let verifier = remote(jwks()).revocation(denylist.clone());
     let token = signed(json!({ "exp": NOW + 2000, "iat": NOW }));
     let is_revoked = || verifier.verify(token.as_bytes(), later(1500)) == Err(TokenFault::Revoked.into());
     denylist.revoke(ISSUER, "1", later(2000), now()).unwrap();
     denylist.revoke(ISSUER, "1", later(100), now()).unwrap();
     assert!(is_revoked());
-    let denylist = Denylist::with_room_for(1);
+    let denylist = Denylist::new(1);
     let verifier = remote(jwks()).revocation(denylist.clone());
     let is_revoked = || verifier.verify(token.as_bytes(), later(1500)) == Err(TokenFault::Revoked.into());
-    denylist.log_out(ISSUER, "alice", later(10), later(2000)).unwrap();
-    denylist.log_out(ISSUER, "alice", now() - Duration::from_secs(10), later(100)).unwrap();
+    denylist.log_out(ISSUER, "alice", later(2000), later(10)).unwrap();
+    denylist.log_out(ISSUER, "alice", later(100), now() - Duration::from_secs(10)).unwrap();
     assert!(is_revoked());
 }
 

@@ -46,7 +46,7 @@ impl Instance {
 
     async fn log_out(&self, subject: &str) -> Result<(), RevocationError> {
         let now = SystemTime::now() + Duration::from_secs(1);
-        self.revocations.log_out(ISSUER, subject, now, now + HOUR).await
+        self.revocations.log_out(ISSUER, subject, now + HOUR, now).await
     }
 
     async fn refuses(&self, token: &str) {

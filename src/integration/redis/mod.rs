@@ -119,11 +119,11 @@ impl Redis {
         RedisCache::of(self.clone())
     }
 
-    /// Revoked tokens and logged-out callers, with room for so many of each. All instances have the same room.
+    /// Revoked tokens and logged-out callers, so many of each at most. All instances say the same.
     #[cfg(feature = "_auth")]
     #[must_use]
-    pub fn revocations(&self, room: usize) -> RedisRevocations {
-        RedisRevocations::new(self.clone(), room)
+    pub fn revocations(&self, max_entries: usize) -> RedisRevocations {
+        RedisRevocations::new(self.clone(), max_entries)
     }
 
     /// Whether the server answered when it was last asked.

@@ -36,7 +36,7 @@
 //! // With feature `https-client`: `HttpClient::https()?`.
 //! let keys = RemoteKeys::discover("https://idp.example/", client())?.cooldown(Duration::from_secs(30));
 //! let idp = Issuer::new("https://idp.example/").audience("api").algorithms([Algorithm::Rs256]).keys(keys);
-//! let revoked = Denylist::with_room_for(10_000);
+//! let revoked = Denylist::new(10_000);
 //! let layer = Auth::new()
 //!     .jwt(JwtVerifier::new([idp])?.revocation(revoked.clone()))
 //!     .basic(Basic::new(|login: Login| async move { Ok(None::<Identity>) }))

@@ -33,11 +33,11 @@ pub trait Revocation: Send + Sync + 'static {
 /// use std::time::{Duration, SystemTime};
 /// use tower_rampart::auth::Denylist;
 ///
-/// let denylist = Denylist::with_room_for(10_000);
+/// let denylist = Denylist::new(10_000);
 /// let now = SystemTime::now();
 /// // One token, until it would have expired anyway; and all that a caller was given before now.
 /// denylist.revoke("https://idp.example/", "token-17", now + Duration::from_secs(600), now)?;
-/// denylist.log_out("https://idp.example/", "alice", now, now + Duration::from_secs(600))?;
+/// denylist.log_out("https://idp.example/", "alice", now + Duration::from_secs(600), now)?;
 /// # Ok::<(), tower_rampart::auth::DenylistFull>(())
 /// ```
 #[derive(Clone)]
@@ -70,10 +70,10 @@ impl fmt::Display for DenylistFull {
 impl std::error::Error for DenylistFull {}
 
 impl Denylist {
-    /// A list with room for so many tokens and as many callers.
+    /// A list of so many tokens and as many callers at most.
     #[must_use]
-    pub fn with_room_for(entries: usize) -> Self {
-        Self { lists: Arc::default(), room: entries }
+    pub fn new(max_entries: usize) -> Self {
+        Self { lists: Arc::default(), room: max_entries }
     }
 
     /// Whether nothing is on it.
@@ -108,7 +108,7 @@ impl Denylist {
     /// # Errors
     ///
     /// The list is full of callers whose tokens still matter.
-    pub fn log_out(&self, issuer: &str, subject: &str, now: SystemTime, until: SystemTime) -> Result<(), DenylistFull> {
+    pub fn log_out(&self, issuer: &str, subject: &str, until: SystemTime, now: SystemTime) -> Result<(), DenylistFull> {
         let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
         if lists.subjects.len() >= self.room {
             lists.subjects.retain(|_, (_, until)| still_matters(*until, now));
