@@ -153,7 +153,7 @@ fn a_panic_at_any_point_counts_and_frees_its_slot() {
         assert_eq!((handle.snapshot().state, handle.snapshot().totals.failures), (State::Open, 1), "at {at}");
         hand.advance(ms(1000));
         assert!(panics(), "at {at}");
-        assert_eq!((handle.snapshot().state, handle.snapshot().attempts), (State::Open, 2), "at {at}");
+        assert_eq!((handle.snapshot().state, handle.snapshot().openings_in_a_row), (State::Open, 2), "at {at}");
     }
 }
 

@@ -346,7 +346,7 @@ impl Pair {
     fn compare(&self) {
         let (snapshot, model) = (self.breaker.snapshot(), &self.model);
         assert_eq!(snapshot.state, model.state());
-        assert_eq!(snapshot.attempts, model.attempts);
+        assert_eq!(snapshot.openings_in_a_row, model.attempts);
         let (calls, failures) = model.window();
         assert_eq!((snapshot.calls as usize, snapshot.failures as usize), (calls, failures));
         let open_for = match model.phase {
@@ -356,7 +356,7 @@ impl Pair {
             _ => None,
         };
         if !matches!(model.phase, Phase::HalfOpen { .. }) {
-            assert_eq!(snapshot.opens_in, open_for.map(Duration::from_millis));
+            assert_eq!(snapshot.open_for, open_for.map(Duration::from_millis));
         }
     }
 }

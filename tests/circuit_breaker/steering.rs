@@ -13,7 +13,7 @@ fn forced_open_for_a_time_then_probes_decide() {
     breaker.force_open(ms(5000));
     hand.advance(ms(4999));
     assert!(breaker.admit().is_err() && breaker.snapshot().state == State::ForcedOpen);
-    assert_eq!(breaker.snapshot().opens_in, Some(ms(1)));
+    assert_eq!(breaker.snapshot().open_for, Some(ms(1)));
     hand.advance(ms(1));
     breaker.admit().unwrap().success();
     breaker.admit().unwrap().success();

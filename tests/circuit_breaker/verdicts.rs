@@ -205,7 +205,7 @@ async fn retry_after_on_any_failure_makes_it_longer() {
         });
         layer.layer(inner).oneshot(request("/")).await.unwrap();
     }
-    let wait = layer.handle().snapshot().opens_in.unwrap();
+    let wait = layer.handle().snapshot().open_for.unwrap();
     assert!((Duration::from_secs(29)..=Duration::from_secs(30)).contains(&wait), "{wait:?}");
 }
 
@@ -231,7 +231,7 @@ async fn retry_after_may_be_a_date() {
                 });
                 layer.layer(inner).oneshot(request("/")).await.unwrap();
             }
-            let wait = layer.handle().snapshot().opens_in.unwrap();
+            let wait = layer.handle().snapshot().open_for.unwrap();
             assert!((Duration::from_secs(20)..=Duration::from_secs(30)).contains(&wait), "{status} {wait:?}");
         }
     }
@@ -307,7 +307,7 @@ async fn a_probe_that_was_slow_to_begin_has_failed_however_long_it_streams() {
     let _held = layer.layer(endless).oneshot(request("/")).await.unwrap();
     hand.advance(ms(5000));
     assert!(handle.admit().is_err());
-    assert_eq!(handle.snapshot().attempts, 2);
+    assert_eq!(handle.snapshot().openings_in_a_row, 2);
 }
 
 #[tokio::test]

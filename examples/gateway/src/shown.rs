@@ -53,8 +53,8 @@ pub fn circuit(circuit: Option<&CircuitBreakerHandle>) -> Value {
     let snapshot = circuit.snapshot();
     json!({ circuit.name(): {
         "state": snapshot.state.name(),
-        "opens_in_ms": snapshot.opens_in.map(|wait| wait.as_millis()),
-        "attempts": snapshot.attempts,
+        "opens_in_ms": snapshot.open_for.map(|wait| wait.as_millis()),
+        "attempts": snapshot.openings_in_a_row,
         "calls": snapshot.calls,
         "failures": snapshot.failures,
         "slow": snapshot.slow,

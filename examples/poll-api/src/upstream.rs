@@ -145,7 +145,7 @@ impl Upstream {
 
     /// How long nobody will be let through.
     pub fn is_shut_for(&self) -> Option<Duration> {
-        self.circuit().and_then(|circuit| circuit.snapshot().opens_in).filter(|wait| !wait.is_zero())
+        self.circuit().and_then(|circuit| circuit.snapshot().open_for).filter(|wait| !wait.is_zero())
     }
 
     pub async fn send(&self, letter: &Letter) -> Sent {

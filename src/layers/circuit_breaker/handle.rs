@@ -43,9 +43,9 @@ pub struct Snapshot {
     /// What a call of this moment would meet.
     pub state: State,
     /// How long it will yet be open; `None` when it is not, or nobody knows.
-    pub opens_in: Option<Duration>,
+    pub open_for: Option<Duration>,
     /// How often in a row it has opened.
-    pub attempts: u32,
+    pub openings_in_a_row: u32,
     /// The calls in its window.
     pub calls: u32,
     /// The failures among them, overload included.
@@ -189,8 +189,8 @@ fn snapshot(circuit: &Circuit) -> Snapshot {
     let shut = machine.would_refuse(|| now);
     Snapshot {
         state: machine.state(now),
-        opens_in: shut.and_then(|shut| shut.wait).map(Duration::from_millis),
-        attempts: machine.word().attempts(),
+        open_for: shut.and_then(|shut| shut.wait).map(Duration::from_millis),
+        openings_in_a_row: machine.word().attempts(),
         calls: totals.calls,
         failures: totals.failures,
         slow: totals.slow,
