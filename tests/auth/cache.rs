@@ -4,11 +4,13 @@
 #[allow(dead_code, reason = "not all of it is asked for here")]
 mod known;
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 use tower_rampart::auth::{
-    Algorithm, Denylist, DenylistFull, Issuer, JwtVerifier, KeySet, Keys, TokenFault, VerifyError,
+    Algorithm, Denylist, DenylistFull, Issuer, JwtVerifier, KeySet, Keys, Revocation, TokenFacts, TokenFault,
+    VerifyError,
 };
 
 use crate::support::{AUTHORITY, ISSUER, NOW, claims_with, issuer, jwks, now, sign_text, token_with};
@@ -59,7 +61,7 @@ fn a_known_token_goes_with_its_keys() {
 
 #[test]
 fn what_is_nearly_a_known_token_is_not_known() {
-    let verifier = remote(jwks()).cached_tokens(1);
+    let verifier = remote(jwks()).max_cached_tokens(1);
     let token = signed(json!({}));
     assert!(verifier.verify(token.as_bytes(), now()).is_ok());
     let (message, signature) = token.rsplit_once('.').unwrap();
@@ -77,7 +79,7 @@ fn what_is_nearly_a_known_token_is_not_known() {
 
 #[test]
 fn threads_share_what_is_known() {
-    let verifier = remote(jwks()).cached_tokens(16);
+    let verifier = remote(jwks()).max_cached_tokens(16);
     let tokens: Vec<_> = (0..32).map(|n| signed(json!({ "sub": n.to_string() }))).collect();
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -94,7 +96,7 @@ fn threads_share_what_is_known() {
 
 #[test]
 fn a_revoked_token_is_no_good_though_it_is_known() {
-    for verifier in [remote(jwks()), JwtVerifier::new([issuer()]).unwrap().cached_tokens(10)] {
+    for verifier in [remote(jwks()), JwtVerifier::new([issuer()]).unwrap().max_cached_tokens(10)] {
         let token = |jti: &str, subject: &str| {
             let changes = json!({ "jti": jti, "sub": subject });
             if format!("{verifier:?}").contains("EdDsa") { signed(changes) } else { token_with(changes) }
@@ -177,4 +179,21 @@ fn a_clock_that_goes_back_leaves_room_for_what_is_new() {
     // Else the oldest goes.
     known.put(known.key(b"newest"), 20.0, ());
     assert!(known.get(keys[8]).is_none() && keys[9..].iter().all(|key| known.get(*key).is_some()));
+}
+
+#[test]
+fn whose_a_token_is_stays_with_whoever_revokes() {
+    #[derive(Clone, Default)]
+    struct Seen(Arc<Mutex<String>>);
+    impl Revocation for Seen {
+        fn is_revoked(&self, token: TokenFacts<'_>, _: SystemTime) -> bool {
+            *self.0.lock().unwrap() = format!("{token:?}");
+            false
+        }
+    }
+    let seen = Seen::default();
+    let verifier = JwtVerifier::new([issuer()]).unwrap().revocation(seen.clone());
+    verifier.verify(token_with(json!({ "jti": "number-7" })).as_bytes(), now()).unwrap();
+    let shown = seen.0.lock().unwrap().clone();
+    assert!(shown.contains(ISSUER) && !shown.contains("alice") && !shown.contains("number-7"), "{shown}");
 }

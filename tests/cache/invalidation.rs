@@ -208,7 +208,7 @@ async fn purges() {
         ("all", |setup| setup.cache.purge_all()),
         ("soft", |setup| setup.cache.purge_tag_as("a", Purge::Soft)),
         ("soft uri", |setup| setup.cache.purge_uri_as(&"http://a/d/x?q".parse().unwrap(), Purge::Soft)),
-        ("expire", |setup| setup.cache.expire_all()),
+        ("expire", |setup| setup.cache.purge_all_as(Purge::Soft)),
     ];
     for (name, purge) in purge {
         let setup = tagged();

@@ -26,7 +26,7 @@ fn forced_closed_for_a_time_counts_nothing() {
     let breaker = breaker.build().unwrap().handle();
     let failures = |calls| (0..calls).for_each(|_| breaker.admit().unwrap().failure());
     failures(3);
-    breaker.force_closed(ms(5000));
+    breaker.disable_for(ms(5000));
     failures(100);
     assert_eq!(breaker.snapshot().state, State::Disabled);
     hand.advance(ms(5000));

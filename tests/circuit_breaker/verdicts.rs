@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_rampart::circuit_breaker::{CircuitBreaker, Counts, ErrorVerdict, RefusalsAside};
+use tower_rampart::circuit_breaker::{CircuitBreaker, Counts, ErrorsBy, RefusalsAside};
 use tower_rampart::classify::{HeadVerdict, Verdict};
 use tower_rampart::client::ClientError;
 use tower_rampart::problem::{Problem, ProblemKind};
@@ -147,7 +147,7 @@ async fn errors_and_errors_of_readiness() {
 
 #[tokio::test]
 async fn errors_that_are_no_fault_of_the_other_side() {
-    let errors = ErrorVerdict::new(|error: &&'static str| match *error {
+    let errors = ErrorsBy::new(|error: &&'static str| match *error {
         "mine" => Verdict::Neutral,
         _ => Verdict::Failure,
     });

@@ -99,7 +99,7 @@ fn who_asks_for_callers_needs_somebody_who_finds_out() {
     // What asks nobody needs nobody, and what is found out elsewhere is found out.
     let _ = empty().authz(AuthzLayer::empty()).build().unwrap();
     let _ = Stack::new().auth(auth()).authz(authz()).build().unwrap();
-    let layer = Stack::new().authz(AuthzLayer::new(PolicyTable::new().build().unwrap())).authenticated_outside();
+    let layer = Stack::new().authz(AuthzLayer::new(PolicyTable::builder().build().unwrap())).authenticated_outside();
     assert!(layer.build().unwrap().describe().starts_with("auth   outside of the stack\n"));
 
     #[derive(Clone)]

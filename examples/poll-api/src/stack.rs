@@ -69,7 +69,7 @@ impl Stack {
         let limiters = [limit(&outside)?, limit(&inside)?, limit(&config.login_failures)?];
         let auth = if config.has_auth { authentication(app)? } else { AuthLayer::empty() };
         let authz = match &config.authz {
-            Some(table) => table.to_layer()?.challenge(auth.challenge()).with_client_ip(client_ip.clone()),
+            Some(table) => table.to_layer()?.challenge(auth.challenge()).client_ip(client_ip.clone()),
             None => AuthzLayer::empty(),
         };
         let validate = match &config.validate {
@@ -77,7 +77,7 @@ impl Stack {
             // the page and gRPC, passes.
             Some(table) => {
                 let api = OpenApi::from_json(description())?.bound_security([TOKEN_SCHEME]);
-                let builder = table.to_builder_behind_auth(&config.base)?.openapi(api);
+                let builder = table.to_builder_behind_auth(&config.base)?.add_openapi(api);
                 builder.build().map_err(|error| under("validate", error))?
             }
             None => ValidateLayer::empty(),
@@ -187,7 +187,7 @@ type CacheTables = (Option<CacheConfig>, Option<CacheStoreConfig>);
 fn cache((table, store): &CacheTables) -> Result<Option<Cache>, ConfigError> {
     let Some(table) = table else { return Ok(None) };
     let builder = match store {
-        Some(store) => store.share(table.to_builder())?,
+        Some(store) => store.add_to(table.to_builder())?,
         None => table.to_builder(),
     };
     builder.build().map(Some).map_err(|error| under("cache", error))

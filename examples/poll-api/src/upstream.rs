@@ -187,7 +187,7 @@ impl Upstream {
 fn unasked(response: &Response<Body>) -> Option<Sent> {
     let rejection = response.extensions().get::<Rejection>()?;
     let is_ours = matches!(rejection.origin(), Origin::CircuitBreaker | Origin::Bulkhead);
-    is_ours.then(|| Sent::Unasked(rejection.retry_after_wait().unwrap_or(Duration::from_secs(1))))
+    is_ours.then(|| Sent::Unasked(rejection.retry_after().unwrap_or(Duration::from_secs(1))))
 }
 
 /// 2xx, and 409 which says that it was there already. What only a change of ours can mend is not sent again.

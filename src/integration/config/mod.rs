@@ -51,6 +51,7 @@ mod rate_limit;
 mod rate_limit_store;
 #[cfg(feature = "redis")]
 mod redis_server;
+mod renderer;
 #[cfg(feature = "retry")]
 mod retry;
 #[cfg(feature = "security-headers")]
@@ -58,6 +59,8 @@ mod security_headers;
 #[cfg(any(feature = "cache", feature = "validate"))]
 mod size;
 mod stack;
+#[cfg(feature = "rate-limit")]
+mod status;
 #[cfg(feature = "deadline")]
 mod timeouts;
 #[cfg(all(feature = "bulkhead", feature = "circuit-breaker", feature = "deadline", feature = "retry"))]

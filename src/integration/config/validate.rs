@@ -203,7 +203,11 @@ impl ValidateConfig {
     }
 
     fn layer(&self, base: &Path, has_auth: bool) -> Result<ValidateLayer, ConfigError> {
-        self.builder(base, has_auth)?.build().map_err(|error| {
+        Self::build(self.builder(base, has_auth)?)
+    }
+
+    pub(super) fn build(validate: Validate) -> Result<ValidateLayer, ConfigError> {
+        validate.build().map_err(|error| {
             let setting = format!("validate, {}", error.setting());
             error.for_setting(setting)
         })

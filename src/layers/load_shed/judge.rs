@@ -6,6 +6,7 @@ use super::sample::Outcome;
 use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_end, classify_head};
 use crate::spine::problem::ProblemKind;
 use crate::spine::rejection::Rejection;
+use crate::spine::response::ResponseView;
 
 /// Which verdicts count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Judge {
             let late = rejection.problem().kind() == ProblemKind::DeadlineExceeded && !self.latency_only;
             return Judgement::Settled(late.then_some(Outcome::CutOff));
         }
-        match classify_head(response) {
+        match classify_head(ResponseView::of(response)) {
             HeadVerdict::AwaitsTrailers => Judgement::AwaitsTrailers,
             HeadVerdict::Settled(verdict) => {
                 let failure = match response.status() {

@@ -54,6 +54,7 @@ pub(super) struct Core {
 /// [`keep`](Self::keep) first.
 ///
 /// `V` looks into errors: [`Typed`], or [`Boxed`] for boxed ones.
+#[must_use = "a policy does nothing until it is put around a service"]
 pub struct RetryPolicy<V = Typed> {
     core: Arc<Core>,
     /// Tries of this call that were made and have failed.

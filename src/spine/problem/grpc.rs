@@ -25,8 +25,8 @@ pub(super) fn trailers_only(rejection: &Rejection, facts: &RequestFacts) -> Resp
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, content_type(facts.grpc_content_type()));
     headers.insert("grpc-status", HeaderValue::from(u16::from(problem.kind().grpc_code().get())));
-    headers.insert("grpc-message", message(problem.detail_text().unwrap_or_else(|| problem.kind().title())));
-    if let Some(wait) = rejection.retry_after_wait() {
+    headers.insert("grpc-message", message(problem.detail().unwrap_or_else(|| problem.kind().title())));
+    if let Some(wait) = rejection.retry_after() {
         // What gRPC clients understand instead of `Retry-After` (gRPC A6), rounded up as that is.
         let wait_ms = wait.as_nanos().div_ceil(1_000_000).clamp(1, i32::MAX as u128);
         headers.insert("grpc-retry-pushback-ms", HeaderValue::from(wait_ms as u32));

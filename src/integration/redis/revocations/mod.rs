@@ -88,12 +88,19 @@ impl fmt::Display for RevocationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => DenylistFull.fmt(f),
-            Self::NotShared(cause) => write!(f, "it is revoked here alone, since {cause}"),
+            Self::NotShared(_) => f.write_str("it is revoked here alone: the server did not take it"),
         }
     }
 }
 
-impl std::error::Error for RevocationError {}
+impl std::error::Error for RevocationError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Full => None,
+            Self::NotShared(cause) => Some(&**cause),
+        }
+    }
+}
 
 impl RedisRevocations {
     /// Hears of others at once where there is a runtime, else when it is first used in one.

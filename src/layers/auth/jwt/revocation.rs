@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::issuer::MAX_LEEWAY;
 
 /// A token that is good otherwise, as a [`Revocation`] is asked about it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct TokenFacts<'a> {
     /// Who issued it.
@@ -21,10 +21,44 @@ pub struct TokenFacts<'a> {
     pub issued: Option<SystemTime>,
 }
 
+impl<'a> TokenFacts<'a> {
+    /// Of a token that has no name, and does not say when it was issued.
+    #[must_use]
+    pub const fn new(issuer: &'a str, subject: &'a str) -> Self {
+        Self { issuer, subject, id: None, issued: None }
+    }
+}
+
+impl fmt::Debug for TokenFacts<'_> {
+    /// Without whose it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenFacts").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
 /// Knows which tokens were revoked. It is asked on every request, so it answers from memory.
+///
+/// A closure of the same shape will do.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use tower_rampart::auth::{Revocation, TokenFacts};
+///
+/// let gone = |token: TokenFacts<'_>, _: SystemTime| token.subject == "mallory";
+/// assert!(gone.is_revoked(TokenFacts::new("https://idp.example/", "mallory"), SystemTime::now()));
+/// ```
 pub trait Revocation: Send + Sync + 'static {
     /// Whether this token is no good any more.
     fn is_revoked(&self, token: TokenFacts<'_>, now: SystemTime) -> bool;
+}
+
+impl<F> Revocation for F
+where
+    F: Fn(TokenFacts<'_>, SystemTime) -> bool + Send + Sync + 'static,
+{
+    fn is_revoked(&self, token: TokenFacts<'_>, now: SystemTime) -> bool {
+        self(token, now)
+    }
 }
 
 /// Revoked tokens and logged-out callers, in memory and bounded. Clones are the same list.

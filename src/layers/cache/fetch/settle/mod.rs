@@ -158,7 +158,7 @@ fn confirmed<B, C>(
         // RFC 9111 section 4.3.4: nothing that is stored is what it speaks of. The next request asks for all of it.
         forget(core, stale);
         let problem = crate::spine::problem::Problem::new(crate::spine::problem::ProblemKind::BadGateway)
-            .detail("The origin confirmed another response than it was asked about.");
+            .with_detail("The origin confirmed another response than it was asked about.");
         return core.refuser.refuse(Rejection::new(crate::spine::event::Origin::Cache, problem), &facts);
     }
     let told = storable::Answer {
