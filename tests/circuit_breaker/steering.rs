@@ -13,6 +13,7 @@ fn forced_open_for_a_time_then_probes_decide() {
     breaker.force_open(ms(5000));
     hand.advance(ms(4999));
     assert!(breaker.admit().is_err() && breaker.snapshot().state == State::ForcedOpen);
+    assert!(!breaker.snapshot().state.is_passing());
     assert_eq!(breaker.snapshot().open_for, Some(ms(1)));
     hand.advance(ms(1));
     breaker.admit().unwrap().success();
@@ -21,7 +22,7 @@ fn forced_open_for_a_time_then_probes_decide() {
 }
 
 #[test]
-fn forced_closed_for_a_time_counts_nothing() {
+fn disabled_for_a_time_counts_nothing() {
     let (breaker, hand) = manual(small());
     let breaker = breaker.build().unwrap().handle();
     let failures = |calls| (0..calls).for_each(|_| breaker.admit().unwrap().failure());
@@ -29,6 +30,7 @@ fn forced_closed_for_a_time_counts_nothing() {
     breaker.disable_for(ms(5000));
     failures(100);
     assert_eq!(breaker.snapshot().state, State::Disabled);
+    assert!(breaker.snapshot().state.is_passing());
     hand.advance(ms(5000));
     failures(3);
     assert_eq!(breaker.snapshot().state, State::Closed, "it has begun anew");

@@ -182,7 +182,7 @@ fn two_count_as_one_and_ask_once_for_each_that_is_admitted() {
 #[test]
 fn a_layer_that_cannot_wait_takes_no_store() {
     let error = RateLimit::new().add_policy(policy(1, 1)).shared_counts(Shared::new().counts()).build().unwrap_err();
-    assert_eq!(error.setting(), "rate limit, store");
+    assert_eq!(error.setting(), "rate limit, shared_counts");
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl StackConfig {
     ///
     /// What a layer's own table finds; and rules that ask for callers, where there is no `[auth]`.
     pub fn load(&self, base: &Path) -> Result<StackLayers, ConfigError> {
-        let _ = base;
+        let _ = (base, &self.renderer);
         let client_ip = self.client_ip.to_client_ip();
         Ok(StackLayers {
             config: self.clone(),

@@ -172,7 +172,7 @@ impl RateLimit {
     pub fn build(self) -> Result<RateLimitLayer, ConfigError> {
         if self.store.is_some() {
             const BREACH: &str = "needs a layer that can wait for it";
-            return Err(ConfigError::new("rate limit, store", "", BREACH, "finish with `.build_throttle()`"));
+            return Err(ConfigError::new("rate limit, shared_counts", "", BREACH, "finish with `.build_throttle()`"));
         }
         if let Some(policy) = self.policies.iter().find(|policy| !policy.max_wait.is_zero()) {
             let setting = format!("rate limit `{}`, max_wait", policy.name);

@@ -80,7 +80,6 @@ impl RetryPolicy {
     }
 
     /// The same policy for services whose errors are boxed.
-    #[must_use]
     pub fn boxed_errors(self) -> RetryPolicy<Boxed> {
         RetryPolicy { core: self.core, failed: self.failed, view: PhantomData }
     }
