@@ -54,10 +54,10 @@ fn tokens(c: &mut Criterion) {
     let mut group = c.benchmark_group("auth/token");
     let (verifier, token) = secret();
     group.bench_function("HS256", |bencher| bencher.iter(|| verifier.verify(black_box(token.as_bytes()), now())));
-    let known = verifier.cached_tokens(100);
+    let known = verifier.max_cached_tokens(100);
     group.bench_function("HS256, known", |bencher| bencher.iter(|| known.verify(black_box(token.as_bytes()), now())));
     let (known, token) = ed25519();
-    let anew = known.clone().cached_tokens(0);
+    let anew = known.clone().max_cached_tokens(0);
     group.bench_function("Ed25519", |bencher| bencher.iter(|| anew.verify(black_box(token.as_bytes()), now())));
     group.bench_function("Ed25519, known", |bencher| bencher.iter(|| known.verify(black_box(token.as_bytes()), now())));
     let unknown_key = token.replacen("ey", "eX", 1);
@@ -75,7 +75,7 @@ fn tokens(c: &mut Criterion) {
 /// What does a decision cost among 200 routes?
 fn decisions(c: &mut Criterion) {
     let methods = || [Method::GET, Method::POST];
-    let table = (0..100).fold(PolicyTable::new(), |table, n| {
+    let table = (0..100).fold(PolicyTable::builder(), |table, n| {
         table
             .add_rule(Rule::allow(format!("list-{n}"), format!("/v1/things{n}")).methods(methods()).roles(["reader"]))
             .add_rule(

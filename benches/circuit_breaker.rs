@@ -38,7 +38,7 @@ fn closed(c: &mut Criterion) {
         ("100,000 calls", breaker().window(Window::calls(100_000)).build().unwrap()),
         ("10 s", time().build().unwrap()),
         ("10 s, slow calls", time().slow_call(Duration::from_secs(2)).build().unwrap()),
-        ("by key", breaker().per(AuthorityKey, 1000).build().unwrap()),
+        ("by key", breaker().per_key(AuthorityKey, 1000).build().unwrap()),
     ] {
         measure(c, "circuit_breaker/closed", name, &layer);
     }

@@ -41,7 +41,7 @@ fn with(name: &'static str, value: &'static str) -> impl Fn() -> Request<()> {
 fn deadlines(c: &mut Criterion) {
     let field = TimeoutField::seconds(HeaderName::from_static("x-timeout"));
     measure(c, "empty", DeadlineLayer::empty(), plain);
-    measure(c, "unbounded", Deadlines::new().without_max().build().unwrap(), plain);
+    measure(c, "unbounded", Deadlines::new().max_time(None).build().unwrap(), plain);
     measure(c, "maximum", Deadlines::new().build().unwrap(), plain);
     measure(c, "grpc-timeout", Deadlines::new().build().unwrap(), with("grpc-timeout", "250m"));
     measure(c, "a field", Deadlines::new().add_field(field).build().unwrap(), with("x-timeout", "0.25"));

@@ -52,7 +52,10 @@ fn settings(c: &mut Criterion) {
         ("silent", none(one())),
         ("ietf", one().build().unwrap()),
         ("x-ratelimit", one().headers(HeaderStyle::XRateLimit).build().unwrap()),
-        ("settled by status", none(RateLimit::new().add_policy(ample("a").count_status([401])))),
+        (
+            "settled by status",
+            none(RateLimit::new().add_policy(ample("a").count_statuses([http::StatusCode::UNAUTHORIZED]))),
+        ),
         ("with paths", none(RateLimit::new().add_policy(ample("a").paths(["/v1/**"])))),
         ("three policies", none(one().add_policy(ample("b")).add_policy(ample("c")))),
         ("three policies, ietf", one().add_policy(ample("b")).add_policy(ample("c")).build().unwrap()),

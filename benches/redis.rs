@@ -6,7 +6,6 @@ use std::convert::Infallible;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -75,8 +74,8 @@ fn shared(c: &mut Criterion) {
     };
     let runtime = Runtime::new().unwrap();
     let redis = Redis::builder(format!("redis://{}", server.1)).build().unwrap();
-    let counts = || SharedCounts::new(Arc::new(redis.limits()));
-    let layer = |policy, counts| RateLimit::new().add_policy(policy).with_store(counts).build_throttle().unwrap();
+    let counts = || SharedCounts::new(redis.limits());
+    let layer = |policy, counts| RateLimit::new().add_policy(policy).shared_counts(counts).build_throttle().unwrap();
     let rows = [
         ("local", RateLimit::new().add_policy(policy("local", 100_000_000)).build_throttle().unwrap()),
         ("refused", layer(policy("refused", 1), counts())),
@@ -95,8 +94,9 @@ fn shared(c: &mut Criterion) {
 /// What requests wait while the server is stopped, 20 at a time.
 fn outage(server: &Server, runtime: &Runtime) {
     let redis = Redis::builder(format!("redis://{}", server.1)).build().unwrap();
-    let counts = SharedCounts::new(Arc::new(redis.limits()));
-    let layer = RateLimit::new().add_policy(policy("outage", 10_000_000)).with_store(counts).build_throttle().unwrap();
+    let counts = SharedCounts::new(redis.limits());
+    let layer =
+        RateLimit::new().add_policy(policy("outage", 10_000_000)).shared_counts(counts).build_throttle().unwrap();
     runtime.block_on(async {
         assert_eq!(send(&layer).await, 200);
         server.signal("-STOP");
@@ -121,7 +121,7 @@ fn outage(server: &Server, runtime: &Runtime) {
         }
         server.signal("-CONT");
         let begun = Instant::now();
-        while !redis.is_well() {
+        while !redis.is_healthy() {
             send(&layer).await;
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

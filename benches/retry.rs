@@ -30,7 +30,8 @@ fn calls(c: &mut Criterion) {
         ("without a body", 3, Method::GET, empty),
         ("with a body", 3, Method::PUT, hello),
     ] {
-        let mut client = RetryLayer::new(Retries::new().attempts(attempts).build().unwrap()).layer(service_fn(answer));
+        let mut client =
+            RetryLayer::new(Retries::new().max_attempts(attempts).build().unwrap()).layer(service_fn(answer));
         c.benchmark_group("retry/call").bench_function(name, |bencher| {
             bencher.iter_batched(
                 || request(method.clone(), body.clone()),

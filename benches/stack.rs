@@ -24,11 +24,11 @@ type Six = (SecurityHeadersLayer, LoadShedLayer, DeadlineLayer, RateLimitLayer, 
 fn six() -> Six {
     let quota = Quota::new(1_000_000_000).per(Duration::from_secs(3600));
     let limit = RateLimit::new().add_policy(Policy::new("all", quota).key(GlobalKey)).headers(HeaderStyle::None);
-    let table = PolicyTable::new().add_rule(Rule::public("all", "/v1/polls")).build().unwrap();
+    let table = PolicyTable::builder().add_rule(Rule::public("all", "/v1/polls")).build().unwrap();
     (
         SecurityHeadersLayer::api(),
         LoadShed::gradient2().build().unwrap(),
-        Deadlines::new().without_max().build().unwrap(),
+        Deadlines::new().max_time(None).build().unwrap(),
         limit.build().unwrap(),
         Auth::new().api_keys(ApiKeys::default()).optional(true).build().unwrap(),
         AuthzLayer::new(table),

@@ -31,7 +31,7 @@ async fn slow() -> &'static str {
 }
 
 async fn votes(State(app): State<App>) -> impl IntoResponse {
-    let hint = CacheHint::new().ttl(Duration::from_secs(60)).tag("votes");
+    let hint = CacheHint::new().ttl(Duration::from_secs(60)).add_tag("votes");
     (Extension(hint), format!("{} votes\n", app.votes.load(Ordering::Relaxed)))
 }
 
@@ -44,7 +44,7 @@ async fn vote(State(app): State<App>) {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cache = Cache::builder()
-        .add_route("/slow", Route::new().cache_control("max-age=10, stale-while-revalidate=60")?)
+        .add_route("/slow", Route::new().cache_control("max-age=10, stale-while-revalidate=60".parse()?))
         .build()?;
     let app = App { votes: Arc::default(), cache: cache.clone() };
     let app = Router::new()

@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 println!("{call}: {status}, {bytes:?} bytes");
             }
             Err(ClientError::Refused(rejection)) => {
-                println!("{call}: not even tried, come back in {:?}", rejection.retry_after_wait());
+                println!("{call}: not even tried, come back in {:?}", rejection.retry_after());
             }
             Err(ClientError::Inner(error)) => println!("{call}: {error}"),
         }

@@ -57,11 +57,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn simulate(instances: usize, leased: bool) -> Result<(u32, u64), Box<dyn Error>> {
     let (clock, hand) = Clock::manual();
-    let store = Arc::new(Counted(MemoryStore::with_clock(clock.clone()), AtomicU64::new(0)));
+    let store = Arc::new(Counted(MemoryStore::new().with_clock(clock.clone()), AtomicU64::new(0)));
     let layers = (0..instances).map(|_| {
         RateLimit::new()
             .add_policy(Policy::new("default", Quota::new(QUOTA).per(MINUTE)).key(GlobalKey).max_keys(64))
-            .with_store(SharedCounts::new(store.clone()).leased(leased))
+            .shared_counts(SharedCounts::new(store.clone()).leased(leased))
             .with_clock(clock.clone())
             .build_throttle()
     });

@@ -64,8 +64,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!(
         "the server's limit is {}, the client is throttled by {:.2}",
-        serving.snapshot().limit(),
-        throttling.probability()
+        serving.snapshot().limit,
+        throttling.snapshot().probability
     );
     Ok(())
 }

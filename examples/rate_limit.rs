@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             Policy::new("failed-logins", Quota::new(3).per(60 * minute))
                 .key(client_ip.clone())
                 .paths(["/login"])
-                .count_status([401]),
+                .count_statuses([http::StatusCode::UNAUTHORIZED]),
         )
         .exempt_paths(["/healthz"])
         .build()?;

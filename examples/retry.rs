@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tower::{BoxError, ServiceBuilder, ServiceExt};
+use tower_rampart::ResponseView;
 use tower_rampart::deadline::{Deadlines, PropagateDeadlineLayer, TryTimeoutLayer};
 use tower_rampart::retry::{Attempt, ReplayBody, Retries, RetryLayer};
 
@@ -17,10 +18,10 @@ use tower_rampart::retry::{Attempt, ReplayBody, Retries, RetryLayer};
 async fn main() -> Result<(), BoxError> {
     let uri: Uri = std::env::args().nth(1).as_deref().unwrap_or("http://127.0.0.1:3000/").parse()?;
 
-    let policy = Retries::new().attempts(4).backoff(Duration::from_millis(100), Duration::from_secs(1)).build()?;
+    let policy = Retries::new().max_attempts(4).backoff(Duration::from_millis(100), Duration::from_secs(1)).build()?;
     let client = ServiceBuilder::new()
         // Five seconds for the call, with all its tries.
-        .layer(Deadlines::new().max(Duration::from_secs(5)).build()?)
+        .layer(Deadlines::new().max_time(Duration::from_secs(5)).build()?)
         .layer(RetryLayer::new(policy.clone()))
         // One second for each of them.
         .layer(TryTimeoutLayer::new(Duration::from_secs(1))?)
@@ -30,7 +31,7 @@ async fn main() -> Result<(), BoxError> {
     let answer = client.oneshot(Request::get(uri).body(Full::<Bytes>::default())?).await;
     println!("retries in the last ten seconds: {}", policy.budget().retries);
     let response = answer?;
-    println!("{} at try {}", response.status(), Attempt::of_response(response.extensions()).get());
+    println!("{} at try {}", response.status(), Attempt::of_response(ResponseView::of(&response)).get());
     println!("{}", String::from_utf8_lossy(&response.into_body().collect().await?.to_bytes()));
     Ok(())
 }

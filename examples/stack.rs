@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let callers = callers.on_missing_key(tower_rampart::rate_limit::OnMissingKey::fallback(ClientIp::new()));
     let demo = ApiKey::new("demo", SECRET)?.roles(["reader"]);
     let rules =
-        PolicyTable::new().add_rule(Rule::allow("read", "/polls/{id}").methods([Method::GET]).roles(["reader"]));
+        PolicyTable::builder().add_rule(Rule::allow("read", "/polls/{id}").methods([Method::GET]).roles(["reader"]));
 
     // In whatever order.
     let layer = Stack::new()
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .authz(AuthzLayer::new(rules.build()?))
         .cache(Cache::builder().build()?.layer())
         .catch_panic(CatchPanicLayer::new())
-        .deadline(Deadlines::new().max(Duration::from_secs(10)).build()?)
+        .deadline(Deadlines::new().max_time(Duration::from_secs(10)).build()?)
         .load_shed(LoadShed::gradient2().never_shed(["/healthz"]).build()?)
         .rate_limit_by_address(strangers)
         .rate_limit_by_identity(RateLimit::new().add_policy(callers).build()?)

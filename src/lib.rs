@@ -43,8 +43,6 @@ pub use self::spine::{key, problem};
 
 /// What counts as failure, overload, or nothing.
 pub mod classify {
-    #[cfg(any(feature = "circuit-breaker", feature = "retry"))]
-    pub use crate::spine::classify::asked_wait;
     pub use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_end, classify_head};
     pub use crate::spine::outcome::{ObserveEnd, ObservedBody};
 }
@@ -52,7 +50,7 @@ pub mod classify {
 /// What layers have for the client's side.
 pub mod client {
     pub use crate::spine::client_error::ClientError;
-    #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+    #[cfg(any(feature = "bulkhead", feature = "deadline", feature = "load-shed"))]
     pub use crate::spine::form::{AsError, AsResponse, Form};
 }
 

@@ -18,10 +18,10 @@ use crate::spine::event::AuthzOutcome;
 #[cfg(feature = "circuit-breaker")]
 use crate::spine::event::CircuitEvent;
 use crate::spine::event::Origin;
-#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-use crate::spine::event::PressureEvent;
 #[cfg(feature = "retry")]
 use crate::spine::event::RetryEvent;
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+use crate::spine::event::{Label, PressureEvent};
 #[cfg(feature = "rate-limit")]
 use crate::spine::event::{PolicyEvent, StoreEvent};
 use crate::spine::problem::ProblemKind;
@@ -163,7 +163,7 @@ pub(crate) fn count_authorization(outcome: AuthzOutcome) {
 /// Counts what happens under pressure, when metrics are compiled in.
 #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
 #[cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nothing counts without metrics"))]
-pub(crate) fn count_pressure(event: PressureEvent, label: &'static str) {
+pub(crate) fn count_pressure(event: PressureEvent, label: Label<'_>) {
     #[cfg(feature = "metrics")]
     crate::integration::metrics::count_pressure(event, label);
 }

@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod library;
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -43,31 +45,42 @@ fn indent(line: &str) -> usize {
 
 /// Without comments and tests.
 fn code(text: &str) -> Vec<&str> {
-    let library = text.split("\n#[cfg(test)]\n").next().unwrap_or_default();
     let is_code = |line: &&str| !line.trim_start().starts_with("//") && !line.trim().is_empty();
-    library.lines().filter(is_code).collect()
+    library::without_tests(text).into_iter().filter(is_code).collect()
 }
 
 /// Whether something is given to a macro here: `names! {`, or `origins! { $` where its arms need a dollar.
 fn is_macro(line: &str) -> bool {
-    indent(line) == 0 && line.contains("! {") && !line.starts_with("macro_rules!")
+    let is_more = ["macro_rules!", "pub type "].iter().any(|start| line.starts_with(start));
+    indent(line) == 0 && line.contains("! {") && !is_more
 }
 
 /// What is said from a line on until a body, the end of a field or of an attribute, or a semicolon; and how many lines that
 /// is.
 fn statement(lines: &[&str]) -> (String, usize) {
-    let is_attribute = lines.first().is_some_and(|line| line.trim_start().starts_with('#'));
+    let starts =
+        |kinds: &[&str]| lines.first().is_some_and(|line| kinds.iter().any(|kind| line.trim().starts_with(kind)));
+    let is_attribute = starts(&["#"]);
+    // Braces of these hold names, or what is given to a macro, and no body.
+    let is_list = starts(&["pub use ", "pub type "]);
     if let Some(line) = lines.first().filter(|line| is_macro(line)) {
         return (format!("{} {{", line.split('!').next().unwrap_or_default()), 1);
     }
     let mut said = String::new();
     let mut depth = 0_i32;
+    let mut is_bounds = false;
     for (number, line) in lines.iter().enumerate() {
         let text = line.trim();
         said.push_str(if said.is_empty() || said.ends_with('(') { "" } else { " " });
         said.push_str(text);
         depth += text.matches(['(', '[']).count() as i32 - text.matches([')', ']']).count() as i32;
-        if depth <= 0 && (is_attribute || text.ends_with(['{', ';', ',', '}'])) {
+        is_bounds |= text == "where";
+        let ends: &[char] = match (is_list, is_bounds) {
+            (true, _) => &[';'],
+            (_, true) => &['{', ';', '}'],
+            (false, false) => &['{', ';', ',', '}'],
+        };
+        if depth <= 0 && (is_attribute || text.ends_with(ends)) {
             return (said, number + 1);
         }
     }
@@ -83,12 +96,12 @@ fn block_len(lines: &[&str]) -> usize {
 
 /// Without the body's brace, a constant's value, and the private fields of a tuple.
 fn tidy(said: &str) -> String {
-    let said = said.trim_end_matches(['{', ';', ',']).trim();
+    let said = said.trim_end_matches(['{', ';', ',']).trim().trim_end_matches(',');
     let is_value = said.contains("const ") && !said.contains("fn ");
     let said = if is_value { said.split(" = ").next().unwrap_or_default() } else { said };
     match said.strip_prefix("pub struct ").and_then(|rest| rest.split_once('(')) {
         Some((name, fields)) if !fields.contains("pub ") => format!("pub struct {name}(..)"),
-        _ => said.replace(", )", ")"),
+        _ => said.replace(", )", ")").replace("{ ", "{").replace(", }", "}").replace(" }", "}"),
     }
 }
 
@@ -228,6 +241,35 @@ pub trait Way {
 fn private() {
     pub_fn();
 }
+#[cfg(test)]
+mod kind_tests;
+pub use self::many::{
+    First, Second,
+    Third,
+};
+pub type Empty = places! {
+    None None
+};
+impl<S> Way for Thing<S>
+where
+    S: Send,
+    S::Out: Sync,
+{
+    type Out = S::Out;
+}
+impl Thing<'_> {
+    #[cfg(test)]
+    pub fn tried(&self) {
+        self.go();
+    }
+    pub fn bound<T>(&self, of: T)
+    where
+        T: Send,
+        T: Sync,
+    {
+        drop(of);
+    }
+}
 names! { $
     A = \"a\";
 }
@@ -236,6 +278,8 @@ names! { $
 mod tests {
     pub fn none() {}
 }
+
+pub struct Last;
 ";
     let mut found = BTreeSet::new();
     declarations(&code(text), "", false, &mut found);
@@ -243,16 +287,21 @@ mod tests {
         "#[derive(Debug, Clone)] pub struct Thing<'a>",
         "#[non_exhaustive] pub enum Kind",
         "impl Thing<'_> :: pub const MOST: u8",
+        "impl Thing<'_> :: pub fn bound<T>(&self, of: T) where T: Send, T: Sync",
         "impl Thing<'_> :: pub fn long(&self, first: u8) -> u8",
+        "impl<S> Way for Thing<S> where S: Send, S::Out: Sync",
         "names! :: A = \"a\";",
         "pub enum Kind :: A",
-        "pub enum Kind :: B { inside: u8 }",
+        "pub enum Kind :: B {inside: u8}",
+        "pub struct Last",
         "pub struct Number(..)",
         "pub struct Thing :: pub open: u8",
         "pub trait Way",
         "pub trait Way :: fn go(&self) -> bool",
         "pub trait Way :: type Out",
+        "pub type Empty = places! {None None}",
         "pub use self::inner::Thing",
+        "pub use self::many::{First, Second, Third}",
     ];
     assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod library;
+
 struct Source {
     path: String,
     /// Without comments, and without tests, which may do what the library may not.
@@ -13,8 +15,8 @@ struct Source {
 
 fn source(path: &str, text: &str) -> Source {
     let is_comment = |line: &&str| line.trim_start().starts_with("//");
-    let library = text.split("\n#[cfg(test)]\n").next().unwrap_or_default();
-    let code = library.lines().filter(|line| !is_comment(line)).map(|line| format!("{line}\n")).collect();
+    let library = library::without_tests(text).into_iter();
+    let code = library.filter(|line| !is_comment(line)).map(|line| format!("{line}\n")).collect();
     Source { path: path.to_owned(), code, lines: text.lines().count() }
 }
 
@@ -327,6 +329,8 @@ fn nothing_in_the_library_panics() {
     for code in ["x.unwrap();", "x.expect(\"y\");", "panic!(\"x\");", "todo!()", "unimplemented!()"] {
         assert!(can_panic(&source("src/a.rs", code)).is_some(), "{code}");
     }
+    assert!(can_panic(&source("src/a.rs", "#[cfg(test)]\nmod a_tests;\nfn a() {\n    x.unwrap();\n}\n")).is_some());
+    assert!(can_panic(&source("src/a.rs", "#[cfg(test)]\nmod tests {\n    x.unwrap();\n}\n")).is_none());
     assert!(can_panic(&source("src/a.rs", "/// x.unwrap();\n#[expect(dead_code)]\nx.unwrap_or(1);")).is_none());
 }
 

@@ -46,7 +46,7 @@ fuzz_target!(|input: (&str, &str, Vec<(u8, Vec<u8>)>)| {
             request.headers_mut().append(NAMES[usize::from(name) % NAMES.len()], value);
         }
     }
-    let table = PolicyTable::new().add_rule(Rule::allow("x", "/{a}/**").claim_equals_path("b", "a")).build();
+    let table = PolicyTable::builder().add_rule(Rule::allow("x", "/{a}/**").claim_equals_path("b", "a")).build();
     let auth = Auth::new()
         .basic(Basic::new(|_: Login| ready(Ok(None))))
         .api_keys(ApiKeys::default())

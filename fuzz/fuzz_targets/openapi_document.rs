@@ -8,7 +8,7 @@ fuzz_target!(|input: (bool, &str)| {
     let (is_yaml, text) = input;
     let read = if is_yaml { OpenApi::from_yaml(text) } else { OpenApi::from_json(text) };
     if let Ok(api) = read {
-        let _ = Validate::new().openapi(api.clone()).build();
+        let _ = Validate::new().add_openapi(api.clone()).build();
         let _ = ValidateResponses::new(api).build();
     }
 });

@@ -57,7 +57,7 @@ static LAYER: LazyLock<ValidateLayer> = LazyLock::new(|| {
     }
     let document = serde_json::json!({ "openapi": "3.1.0", "paths": paths });
     let api = OpenApi::from_json(document.to_string()).expect("sound");
-    Validate::new().openapi(api).report_all().build().expect("sound")
+    Validate::new().add_openapi(api).report_all().build().expect("sound")
 });
 
 fn judge(target: &Uri, field: &HeaderValue, body: &Bytes) -> u16 {

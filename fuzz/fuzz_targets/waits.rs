@@ -79,7 +79,7 @@ fuzz_target!(|input: (Vec<(u8, Vec<u8>)>, u16)| {
         }
     }
     let deadlines = Deadlines::new()
-        .max(MAX)
+        .max_time(MAX)
         .add_field(TimeoutField::milliseconds(HeaderName::from_static("x-millis")))
         .add_field(TimeoutField::seconds(HeaderName::from_static("x-seconds")))
         .with_clock(clock.clone());
@@ -91,7 +91,7 @@ fuzz_target!(|input: (Vec<(u8, Vec<u8>)>, u16)| {
 
     const SAID: [&str; 5] = ["retry-after", "date", "grpc-retry-pushback-ms", "grpc-status", "content-type"];
     let said = fields.iter().filter_map(|field| Some((name(&SAID, field.0), value(field)?))).collect();
-    let policy = Retries::new().attempts(2).max_wait(MAX).with_clock(clock).build().expect("sound");
+    let policy = Retries::new().max_attempts(2).max_wait(MAX).with_clock(clock).build().expect("sound");
     let mut service = RetryLayer::new(policy).layer(Busy(100 + status % 500, said));
     let mut call = pin!(service.call(Request::new(Full::default())));
     if call.as_mut().poll(&mut cx).is_pending() {

@@ -1,5 +1,6 @@
 //! axum: the peer address, extractors, and rejections as responses.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
@@ -41,7 +42,7 @@ pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
 
 /// An extractor's refusal: the problem, rendered for the client that asked.
 #[derive(Debug)]
-pub struct ExtractorRejection(Box<http::Response<crate::ResponseBody<Body>>>);
+pub struct ExtractorRejection(Box<(Rejection, http::Response<crate::ResponseBody<Body>>)>);
 
 impl ExtractorRejection {
     fn new(parts: &Parts, problem: Problem) -> Self {
@@ -49,13 +50,28 @@ impl ExtractorRejection {
         // One for all, so that a flood of refusals is sampled as one.
         static REFUSER: LazyLock<Refuser> = LazyLock::new(Refuser::new);
         let rejection = Rejection::new(Origin::Custom("axum_extractor"), problem);
-        Self(Box::new(REFUSER.refuse(rejection, &facts)))
+        let response = REFUSER.refuse(rejection.clone(), &facts);
+        Self(Box::new((rejection, response)))
+    }
+
+    /// Why the extractor refused.
+    #[must_use]
+    pub const fn rejection(&self) -> &Rejection {
+        &self.0.0
     }
 }
 
+impl fmt::Display for ExtractorRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rejection().fmt(f)
+    }
+}
+
+impl std::error::Error for ExtractorRejection {}
+
 impl IntoResponse for ExtractorRejection {
     fn into_response(self) -> Response {
-        self.0.map(Body::new)
+        self.0.1.map(Body::new)
     }
 }
 
@@ -132,7 +148,7 @@ impl<T: serde::de::DeserializeOwned, S: Sync> FromRequestParts<S> for Validated<
         use crate::layers::validate::parsed::NotParsed;
 
         let refuse =
-            |kind, detail: &'static str| Err(ExtractorRejection::new(parts, Problem::new(kind).detail(detail)));
+            |kind, detail: &'static str| Err(ExtractorRejection::new(parts, Problem::new(kind).with_detail(detail)));
         if let Some(parsed) = parts.extensions.get::<ParsedJson>() {
             let Ok(value) = parsed.fill() else {
                 return refuse(ProblemKind::UnprocessableContent, "The body is not what is expected here.");

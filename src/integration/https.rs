@@ -21,7 +21,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Keys are fetched once an hour: idle connections are not worth much.
 const IDLE: Duration = Duration::from_secs(30);
 
-#[cfg_attr(docsrs, doc(cfg(feature = "https-client")))]
+#[cfg_attr(docsrs, doc(cfg(feature = "auth-https-client")))]
 impl HttpClient {
     /// A client that trusts the certificates that this machine trusts.
     ///

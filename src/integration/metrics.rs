@@ -8,10 +8,10 @@ use crate::spine::event::AuthzOutcome;
 #[cfg(feature = "circuit-breaker")]
 use crate::spine::event::CircuitEvent;
 use crate::spine::event::Origin;
-#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-use crate::spine::event::PressureEvent;
 #[cfg(feature = "retry")]
 use crate::spine::event::RetryEvent;
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+use crate::spine::event::{Label, PressureEvent};
 #[cfg(feature = "rate-limit")]
 use crate::spine::event::{PolicyEvent, StoreEvent};
 use crate::spine::problem::ProblemKind;
@@ -57,9 +57,12 @@ pub(crate) fn count_retry(event: RetryEvent) {
 
 /// `rampart_bulkhead_{waited,waited_in_vain}_total{bulkhead}`, `rampart_load_shed_shed_total{criticality}`.
 #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-pub(crate) fn count_pressure(event: PressureEvent, label: &'static str) {
+pub(crate) fn count_pressure(event: PressureEvent, label: Label<'_>) {
     let (name, key) = event.metric();
-    metrics::counter!(name, key => label).increment(1);
+    match label {
+        Label::Fixed(label) => metrics::counter!(name, key => label).increment(1),
+        Label::Named(label) => metrics::counter!(name, key => Arc::clone(label)).increment(1),
+    }
 }
 
 /// `rampart_circuit_breaker_outcomes_total{circuit,outcome}`: all but plain successes, which would cost most and tell

@@ -6,7 +6,7 @@ pub(crate) mod axum;
 pub mod config;
 #[cfg(feature = "decompression")]
 pub(crate) mod decompression;
-#[cfg(all(feature = "_auth", feature = "https-client"))]
+#[cfg(all(feature = "_auth", feature = "auth-https-client"))]
 mod https;
 #[cfg(feature = "json-schema")]
 pub(crate) mod json_schema;

@@ -89,15 +89,15 @@ impl Challenge {
     /// Refuses a client, with what it must know to do better.
     pub(crate) fn refuse(&self, origin: crate::spine::event::Origin, reason: Reason<'_>) -> Rejection {
         let problem = match reason {
-            Reason::NoCredential => Problem::new(ProblemKind::Unauthenticated).detail("This needs a credential."),
+            Reason::NoCredential => Problem::new(ProblemKind::Unauthenticated).with_detail("This needs a credential."),
             Reason::InvalidToken | Reason::InvalidLogin => {
-                Problem::new(ProblemKind::Unauthenticated).detail("The credential is no good.")
+                Problem::new(ProblemKind::Unauthenticated).with_detail("The credential is no good.")
             }
             Reason::InvalidRequest => {
-                Problem::new(ProblemKind::BadRequest).detail("The request carries more than one credential.")
+                Problem::new(ProblemKind::BadRequest).with_detail("The request carries more than one credential.")
             }
             Reason::InsufficientScope(_) => {
-                Problem::new(ProblemKind::Forbidden).detail("The credential does not allow this.")
+                Problem::new(ProblemKind::Forbidden).with_detail("The credential does not allow this.")
             }
         };
         let mut rejection = Rejection::new(origin, problem);

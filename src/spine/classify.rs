@@ -7,10 +7,11 @@ use std::time::Duration;
 #[cfg(any(feature = "circuit-breaker", feature = "retry"))]
 use std::time::SystemTime;
 
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 
 use crate::spine::grpc::{self, Pushback};
 use crate::spine::request::Protocol;
+use crate::spine::response::ResponseView;
 use crate::spine::retry_after;
 
 /// The judgement on one exchange.
@@ -57,8 +58,24 @@ pub enum BodyEnd<'a> {
 ///
 /// 408, 425 and the 5xx are failures, without 501 and 505, which say what a server can do and not how it is; 429 is
 /// overload.
+///
+/// A judgement of your own can leave to it what it does not know better:
+///
+/// ```
+/// use http::StatusCode;
+/// use tower_rampart::ResponseView;
+/// use tower_rampart::classify::{HeadVerdict, Verdict, classify_head};
+///
+/// // The dependency says 404 of what it has lost.
+/// fn judge(response: ResponseView<'_>) -> HeadVerdict {
+///     match response.status() {
+///         StatusCode::NOT_FOUND => HeadVerdict::Settled(Verdict::Failure),
+///         _ => classify_head(response),
+///     }
+/// }
+/// ```
 #[must_use]
-pub fn classify_head<B>(response: &Response<B>) -> HeadVerdict {
+pub fn classify_head(response: ResponseView<'_>) -> HeadVerdict {
     let headers = response.headers();
     if Protocol::of_headers(headers) == Protocol::Grpc && response.status() == StatusCode::OK {
         return match grpc::status(headers) {
@@ -74,13 +91,16 @@ pub fn classify_head<B>(response: &Response<B>) -> HeadVerdict {
 ///
 /// ```
 /// use http::Response;
+/// use tower_rampart::ResponseView;
 /// use tower_rampart::classify::{BodyEnd, Verdict, classify_end, classify_head};
 ///
-/// let head = classify_head(&Response::builder().status(503).body(())?);
+/// let response = Response::builder().status(503).body(())?;
+/// let head = classify_head(ResponseView::of(&response));
 /// assert_eq!(classify_end(head, BodyEnd::Complete(None)), Verdict::Failure);
 ///
 /// // A download that broke off is a failure, whatever its status said.
-/// let head = classify_head(&Response::new(()));
+/// let response = Response::new(());
+/// let head = classify_head(ResponseView::of(&response));
 /// assert_eq!(classify_end(head, BodyEnd::Broken), Verdict::Failure);
 /// # Ok::<(), http::Error>(())
 /// ```
@@ -104,7 +124,7 @@ pub fn classify_end(head: HeadVerdict, end: BodyEnd<'_>) -> Verdict {
 /// Fields of a head serve, and trailers.
 #[cfg(any(feature = "circuit-breaker", feature = "retry"))]
 #[must_use]
-pub fn asked_wait(fields: &HeaderMap, wall: impl Fn() -> SystemTime) -> Option<Duration> {
+pub(crate) fn asked_wait(fields: &HeaderMap, wall: impl Fn() -> SystemTime) -> Option<Duration> {
     retry_after::retry_after(fields, wall).or_else(|| grpc_pushback(fields))
 }
 

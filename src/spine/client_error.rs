@@ -51,7 +51,7 @@ impl<E> ClientError<E> {
 
     /// When a further try may succeed, where a refusal says so.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.rejection().and_then(Rejection::retry_after_wait)
+        self.rejection().and_then(Rejection::retry_after)
     }
 
     /// The inner service's error.

@@ -15,7 +15,7 @@ use std::fmt;
 /// let error = "10.0.0.0/33".parse::<Cidr>().unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "trusted proxy: `10.0.0.0/33` is not an address block; write one such as `10.0.0.0/8` or `2001:db8::/32`",
+///     "address block: `10.0.0.0/33` is not an address block; write one such as `10.0.0.0/8` or `2001:db8::/32`",
 /// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +85,12 @@ impl ConfigError {
     #[must_use]
     pub fn line(&self) -> Option<usize> {
         self.0.place.as_ref().map(|place| place.line)
+    }
+
+    /// The configuration file, when the value came out of one.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        self.0.place.as_ref().map(|place| &*place.file)
     }
 
     /// Names the file and the line that the value stands in.

@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) use self::kinds::AuthzOutcome;
 #[cfg(feature = "circuit-breaker")]
 pub(crate) use self::kinds::CircuitEvent;
-#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-pub(crate) use self::kinds::PressureEvent;
 #[cfg(feature = "retry")]
 pub(crate) use self::kinds::RetryEvent;
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+pub(crate) use self::kinds::{Label, PressureEvent};
 #[cfg(feature = "rate-limit")]
 pub(crate) use self::kinds::{PolicyEvent, StoreEvent};
 pub(crate) use self::sampler::Sampler;
@@ -54,6 +54,12 @@ macro_rules! origins {
                     $(Self::$origin => concat!("rampart_", $name, "_refused_total"),)*
                     Self::Custom(_) => "rampart_custom_refused_total",
                 }
+            }
+        }
+
+        impl std::fmt::Display for Origin {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.name())
             }
         }
 
@@ -155,7 +161,7 @@ pub(crate) fn token_of_another_kind(said: &AtomicBool, origin: Origin, fault: &d
 }
 
 /// Says why nobody can tell whether a credential is good, as far as the sampler lets it: strangers bring it about.
-#[cfg(all(feature = "_auth", feature = "introspection"))]
+#[cfg(all(feature = "_auth", feature = "auth-introspection"))]
 pub(crate) fn credential_unverifiable(
     origin: Origin,
     reason: &dyn std::fmt::Display,
@@ -308,7 +314,7 @@ pub(crate) fn limit_store_is_back() {
 
 /// Counts what happens under pressure. Refusals are logged as such.
 #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
-pub(crate) fn pressure(event: PressureEvent, label: &'static str) {
+pub(crate) fn pressure(event: PressureEvent, label: Label<'_>) {
     wiring::count_pressure(event, label);
 }
 

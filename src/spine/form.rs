@@ -31,12 +31,13 @@ pub trait Form: sealed::Sealed + fmt::Debug + Copy + Send + Sync + 'static {
     fn answer<B, E>(refusal: Self::Refusal) -> Result<Response<ResponseBody<B>>, Self::Error<E>>;
 }
 
-/// Refuses with a response: the error is the inner service's own. What servers and proxies need.
+/// Answers by itself with a response: the error is the inner service's own. What servers and proxies need.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "a unit: there is nothing to add")]
 pub struct AsResponse;
 
-/// Refuses with [`ClientError::Refused`]: what clients match on that call others.
+/// Answers by itself with an error: [`ClientError::Refused`], or [`TimedOut`](crate::TimedOut) of a try. What clients match on
+/// that call others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "a unit: there is nothing to add")]
 pub struct AsError;

@@ -100,6 +100,8 @@ impl fmt::Display for JsonFault {
     }
 }
 
+impl std::error::Error for JsonFault {}
+
 #[cfg(any(feature = "_auth", feature = "openapi"))]
 impl<'a> Json<'a> {
     /// A member of an object.

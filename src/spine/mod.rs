@@ -22,7 +22,7 @@ pub(crate) mod deadline;
 pub(crate) mod describe;
 pub(crate) mod event;
 pub(crate) mod field;
-#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+#[cfg(any(feature = "bulkhead", feature = "deadline", feature = "load-shed"))]
 pub(crate) mod form;
 #[cfg(any(feature = "_auth", feature = "deadline"))]
 pub(crate) mod gate;

@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::spine::event::{self, Origin};
+use crate::spine::request::RequestView;
 
 /// Random bytes of one nonce: 128 bits, as CSP Level 3 section 7.1 asks for at least.
 const NONCE_BYTES: usize = 16;
@@ -24,7 +25,7 @@ const NONCE_CHARS: usize = 22;
 /// drawn until [`as_str`](Self::as_str) is called; a response whose handler never asked carries a policy without a
 /// nonce. Clones are the same nonce.
 ///
-/// With feature `axum` it is an extractor. Elsewhere: `request.extensions().get::<CspNonce>()`.
+/// With feature `axum` it is an extractor. Elsewhere there is [`of`](Self::of).
 ///
 /// ```
 /// use tower_rampart::security_headers::CspNonce;
@@ -47,6 +48,12 @@ impl CspNonce {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The nonce of a request, where a layer outside has one for it.
+    #[must_use]
+    pub fn of(request: RequestView<'_>) -> Option<Self> {
+        request.extensions().get().cloned()
     }
 
     /// The nonce, drawn now if it was not before: 22 characters of base64url.

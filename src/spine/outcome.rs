@@ -38,11 +38,11 @@ pin_project! {
     /// ```
     /// use std::cell::Cell;
     /// use http::Response;
-    /// use tower_rampart::ResponseBody;
+    /// use tower_rampart::{ResponseBody, ResponseView};
     /// use tower_rampart::classify::{BodyEnd, ObservedBody, Verdict, classify_end, classify_head};
     ///
     /// let response = Response::builder().status(500).body(ResponseBody::<String>::local("oh"))?;
-    /// let head = classify_head(&response);
+    /// let head = classify_head(ResponseView::of(&response));
     /// let verdict = Cell::new(None);
     /// let watched = response.map(|body| {
     ///     ObservedBody::new(body, |end: BodyEnd<'_>| verdict.set(Some(classify_end(head, end))))

@@ -14,6 +14,7 @@ use crate::spine::clock::Clock;
 use crate::spine::event::{self, Origin, Sampler};
 use crate::spine::problem::{Problem, ProblemRenderer};
 use crate::spine::request::{Protocol, RequestFacts};
+use crate::spine::response::ResponseView;
 
 /// Why a layer answered instead of the service behind it.
 ///
@@ -21,10 +22,10 @@ use crate::spine::request::{Protocol, RequestFacts};
 ///
 /// ```
 /// use http::Response;
-/// use tower_rampart::Rejection;
+/// use tower_rampart::{Rejection, ResponseView};
 ///
 /// fn was_refused<B>(response: &Response<B>) -> bool {
-///     response.extensions().get::<Rejection>().is_some()
+///     Rejection::of(ResponseView::of(response)).is_some()
 /// }
 /// ```
 #[derive(Debug, Clone)]
@@ -46,7 +47,7 @@ impl Rejection {
     /// Tells the client when a further try may succeed. Sent as whole seconds, rounded up, at least 1.
     #[inline]
     #[must_use]
-    pub const fn retry_after(mut self, wait: Duration) -> Self {
+    pub const fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
     }
@@ -72,8 +73,13 @@ impl Rejection {
 
     /// When a further try may succeed.
     #[must_use]
-    pub const fn retry_after_wait(&self) -> Option<Duration> {
+    pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// The header fields that belong to it.
+    pub fn headers(&self) -> impl ExactSizeIterator<Item = (&HeaderName, &HeaderValue)> {
+        self.headers.iter().map(|(name, value)| (name, value))
     }
 
     /// The same, where waiting is not what the client is told to do.
@@ -81,6 +87,12 @@ impl Rejection {
     pub(crate) const fn without_wait(mut self) -> Self {
         self.retry_after = None;
         self
+    }
+
+    /// The rejection that a response answers.
+    #[must_use]
+    pub fn of(response: ResponseView<'_>) -> Option<&Self> {
+        response.extensions().get()
     }
 
     /// The rejection that an error is, or was caused by: what is retried otherwise is not to be retried then.
@@ -138,6 +150,12 @@ where
     }
 }
 
+impl<R: RenderRejection + ?Sized> RenderRejection for Arc<R> {
+    fn render(&self, rejection: &Rejection, request: &RequestFacts) -> Response<Bytes> {
+        R::render(self, rejection, request)
+    }
+}
+
 /// How a layer refuses: it reports the rejection, renders it, and finishes the response.
 ///
 /// Every refusing layer holds one; clones share the sampling of log lines. A layer of your own uses it the same way.
@@ -190,7 +208,7 @@ impl Refuser {
     }
 
     /// Reports a rejection that becomes no response.
-    #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+    #[cfg(any(feature = "bulkhead", feature = "circuit-breaker", feature = "deadline", feature = "load-shed"))]
     pub(crate) fn report(&self, rejection: &Rejection) {
         event::refused(rejection, None, &self.sampler, &self.clock);
     }

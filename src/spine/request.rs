@@ -207,7 +207,8 @@ impl RequestFacts {
 /// use http::HeaderValue;
 /// use tower_rampart::RequestId;
 ///
-/// assert!(RequestId::parse(&HeaderValue::from_static("0198c-7f")).is_some());
+/// let id = RequestId::parse(&HeaderValue::from_static("0198c-7f"));
+/// assert_eq!(id.map(|id| id.to_string()).as_deref(), Some("0198c-7f"));
 /// assert!(RequestId::parse(&HeaderValue::from_static("a b")).is_none());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -250,6 +251,12 @@ impl RequestId {
     #[must_use]
     pub const fn as_header_value(&self) -> &HeaderValue {
         &self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -56,10 +56,10 @@ pub mod upstream_places {
     pub type Deadline = After<Outermost>;
     /// `UpstreamStack::retry`.
     pub type Retry = After<Deadline>;
-    /// `UpstreamStack::throttle`.
-    pub type Throttle = After<Retry>;
+    /// `UpstreamStack::adaptive_throttle`.
+    pub type AdaptiveThrottle = After<Retry>;
     /// `UpstreamStack::circuit_breaker`.
-    pub type CircuitBreaker = After<Throttle>;
+    pub type CircuitBreaker = After<AdaptiveThrottle>;
     /// `UpstreamStack::try_timeout`.
     pub type TryTimeout = After<CircuitBreaker>;
     /// `UpstreamStack::bulkhead`.

@@ -75,11 +75,11 @@ impl<S> UpstreamStack<S> {
 
     /// Holds calls back that a busy service would turn away.
     #[cfg(feature = "load-shed")]
-    pub fn throttle<F: Form>(self, layer: AdaptiveThrottleLayer<F>) -> UpstreamStack<S::Out>
+    pub fn adaptive_throttle<F: Form>(self, layer: AdaptiveThrottleLayer<F>) -> UpstreamStack<S::Out>
     where
-        S: Put<place::Throttle, AdaptiveThrottleLayer<F>>,
+        S: Put<place::AdaptiveThrottle, AdaptiveThrottleLayer<F>>,
     {
-        self.ours("throttle", layer)
+        self.ours("adaptive throttle", layer)
     }
 
     /// Calls nobody who is known to be sick. Its verdict counts each try, and timeouts of tries.

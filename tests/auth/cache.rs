@@ -4,11 +4,13 @@
 #[allow(dead_code, reason = "not all of it is asked for here")]
 mod known;
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 use tower_rampart::auth::{
-    Algorithm, Denylist, DenylistFull, Issuer, JwtVerifier, KeySet, Keys, TokenFault, VerifyError,
+    Algorithm, Denylist, DenylistFull, Issuer, JwtVerifier, KeySet, Keys, Revocation, TokenFacts, TokenFault,
+    VerifyError,
 };
 
 use crate::support::{AUTHORITY, ISSUER, NOW, claims_with, issuer, jwks, now, sign_text, token_with};
@@ -59,7 +61,7 @@ fn a_known_token_goes_with_its_keys() {
 
 #[test]
 fn what_is_nearly_a_known_token_is_not_known() {
-    let verifier = remote(jwks()).cached_tokens(1);
+    let verifier = remote(jwks()).max_cached_tokens(1);
     let token = signed(json!({}));
     assert!(verifier.verify(token.as_bytes(), now()).is_ok());
     let (message, signature) = token.rsplit_once('.').unwrap();
@@ -77,7 +79,7 @@ fn what_is_nearly_a_known_token_is_not_known() {
 
 #[test]
 fn threads_share_what_is_known() {
-    let verifier = remote(jwks()).cached_tokens(16);
+    let verifier = remote(jwks()).max_cached_tokens(16);
     let tokens: Vec<_> = (0..32).map(|n| signed(json!({ "sub": n.to_string() }))).collect();
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -94,12 +96,12 @@ fn threads_share_what_is_known() {
 
 #[test]
 fn a_revoked_token_is_no_good_though_it_is_known() {
-    for verifier in [remote(jwks()), JwtVerifier::new([issuer()]).unwrap().cached_tokens(10)] {
+    for verifier in [remote(jwks()), JwtVerifier::new([issuer()]).unwrap().max_cached_tokens(10)] {
         let token = |jti: &str, subject: &str| {
             let changes = json!({ "jti": jti, "sub": subject });
             if format!("{verifier:?}").contains("EdDsa") { signed(changes) } else { token_with(changes) }
         };
-        let denylist = Denylist::with_room_for(10);
+        let denylist = Denylist::new(10);
         let verifier = verifier.clone().revocation(denylist.clone());
         let (one, two, bob) = (token("1", "alice"), token("2", "alice"), token("3", "bob"));
         let verify = |token: &str| verifier.verify(token.as_bytes(), now()).map(drop);
@@ -107,7 +109,7 @@ fn a_revoked_token_is_no_good_though_it_is_known() {
         denylist.revoke(ISSUER, "1", later(300), now()).unwrap();
         denylist.revoke("https://other.example/", "2", later(300), now()).unwrap();
         assert_eq!([verify(&one), verify(&two)], [Err(VerifyError::Refused(TokenFault::Revoked)), Ok(())]);
-        denylist.log_out(ISSUER, "alice", now(), later(300)).unwrap();
+        denylist.log_out(ISSUER, "alice", later(300), now()).unwrap();
         assert_eq!([verify(&two), verify(&bob)], [Err(VerifyError::Refused(TokenFault::Revoked)), Ok(())]);
         // What was issued afterwards is good.
         let new = claims_with(json!({ "jti": "9", "iat": NOW + 1 }));
@@ -118,7 +120,7 @@ fn a_revoked_token_is_no_good_though_it_is_known() {
 
 #[test]
 fn a_denylist_is_bounded_and_forgets_what_has_run_out() {
-    let denylist = Denylist::with_room_for(2);
+    let denylist = Denylist::new(2);
     let revoke = |id: &str, expires: u64, at: u64| denylist.revoke(ISSUER, id, later(expires), later(at));
     assert_eq!(
         [revoke("a", 10, 0), revoke("b", 20, 0), revoke("b", 30, 0), revoke("c", 30, 0)],
@@ -126,14 +128,14 @@ fn a_denylist_is_bounded_and_forgets_what_has_run_out() {
     );
     // An expired token may still be let in while clocks differ, by five minutes at most.
     assert_eq!([revoke("c", 400, 309), revoke("c", 400, 310)], [Err(DenylistFull), Ok(())]);
-    assert_eq!(denylist.log_out(ISSUER, "alice", now(), later(10)), Ok(()));
+    assert_eq!(denylist.log_out(ISSUER, "alice", later(10), now()), Ok(()));
     assert!(!format!("{denylist:?}").contains("alice"));
 }
 
 /// The leeway lets a token in after it has expired. One that was revoked is none of those.
 #[test]
 fn a_revoked_token_does_not_come_back_when_it_expires() {
-    let denylist = Denylist::with_room_for(1);
+    let denylist = Denylist::new(1);
     let verifier = remote(jwks()).revocation(denylist.clone());
     let token = signed(json!({}));
     denylist.revoke(ISSUER, "1", later(300), now()).unwrap();
@@ -147,18 +149,18 @@ fn a_revoked_token_does_not_come_back_when_it_expires() {
 /// A clock that went back, or two that log somebody out at once, give no token back.
 #[test]
 fn what_was_revoked_stays_so() {
-    let denylist = Denylist::with_room_for(1);
+    let denylist = Denylist::new(1);
     let verifier = remote(jwks()).revocation(denylist.clone());
     let token = signed(json!({ "exp": NOW + 2000, "iat": NOW }));
     let is_revoked = || verifier.verify(token.as_bytes(), later(1500)) == Err(TokenFault::Revoked.into());
     denylist.revoke(ISSUER, "1", later(2000), now()).unwrap();
     denylist.revoke(ISSUER, "1", later(100), now()).unwrap();
     assert!(is_revoked());
-    let denylist = Denylist::with_room_for(1);
+    let denylist = Denylist::new(1);
     let verifier = remote(jwks()).revocation(denylist.clone());
     let is_revoked = || verifier.verify(token.as_bytes(), later(1500)) == Err(TokenFault::Revoked.into());
-    denylist.log_out(ISSUER, "alice", later(10), later(2000)).unwrap();
-    denylist.log_out(ISSUER, "alice", now() - Duration::from_secs(10), later(100)).unwrap();
+    denylist.log_out(ISSUER, "alice", later(2000), later(10)).unwrap();
+    denylist.log_out(ISSUER, "alice", later(100), now() - Duration::from_secs(10)).unwrap();
     assert!(is_revoked());
 }
 
@@ -177,4 +179,21 @@ fn a_clock_that_goes_back_leaves_room_for_what_is_new() {
     // Else the oldest goes.
     known.put(known.key(b"newest"), 20.0, ());
     assert!(known.get(keys[8]).is_none() && keys[9..].iter().all(|key| known.get(*key).is_some()));
+}
+
+#[test]
+fn whose_a_token_is_stays_with_whoever_revokes() {
+    #[derive(Clone, Default)]
+    struct Seen(Arc<Mutex<String>>);
+    impl Revocation for Seen {
+        fn is_revoked(&self, token: TokenFacts<'_>, _: SystemTime) -> bool {
+            *self.0.lock().unwrap() = format!("{token:?}");
+            false
+        }
+    }
+    let seen = Seen::default();
+    let verifier = JwtVerifier::new([issuer()]).unwrap().revocation(seen.clone());
+    verifier.verify(token_with(json!({ "jti": "number-7" })).as_bytes(), now()).unwrap();
+    let shown = seen.0.lock().unwrap().clone();
+    assert!(shown.contains(ISSUER) && !shown.contains("alice") && !shown.contains("number-7"), "{shown}");
 }

@@ -1,5 +1,5 @@
 //! Opaque tokens (RFC 7662).
-#![cfg(feature = "introspection")]
+#![cfg(feature = "auth-introspection")]
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -82,7 +82,7 @@ fn keys_can_be_replaced_and_never_by_nothing() {
     let token = good_token();
     assert!(verifier.verify(token.as_bytes(), now()).is_err());
     keys.replace(secret_keys());
-    assert!(keys.are_there() && verifier.verify(token.as_bytes(), now()).is_ok());
+    assert!(keys.is_ready() && verifier.verify(token.as_bytes(), now()).is_ok());
     keys.replace(KeySet::default());
     assert!(verifier.verify(token.as_bytes(), now()).is_ok());
     keys.replace(KeySet::new([VerifyingKey::hmac(&[1; 32], Algorithm::Hs256).unwrap()]));

@@ -370,7 +370,7 @@ async fn metadata_of_another_issuer_are_not_believed() {
         for _ in 0..1000 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(keys.are_there(), ready, "{named} {keys_at}");
+        assert_eq!(keys.is_ready(), ready, "{named} {keys_at}");
     }
 }
 
@@ -491,7 +491,7 @@ async fn metadata_from_afar_do_not_lead_to_this_machine() {
         }));
         let keys = Keys::from(RemoteKeys::discover(ISSUER, client).unwrap());
         let_tasks_run().await;
-        assert_eq!((keys.are_there(), asked.load(Ordering::Relaxed)), (false, 0), "{keys_at}");
+        assert_eq!((keys.is_ready(), asked.load(Ordering::Relaxed)), (false, 0), "{keys_at}");
     }
 }
 

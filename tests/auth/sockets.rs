@@ -47,7 +47,7 @@ fn layer() -> AuthLayer {
 }
 
 fn authz() -> AuthzLayer {
-    let table = PolicyTable::new()
+    let table = PolicyTable::builder()
         .add_rule(Rule::allow("check", "/grpc.health.v1.Health/Check").roles(["author"]))
         .add_rule(Rule::allow("root", "/").roles(["author"]))
         .build();

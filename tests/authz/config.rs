@@ -123,3 +123,17 @@ fn mistakes_are_named_with_their_line() {
         assert!(error.contains(message), "{asks}: {error}");
     }
 }
+
+#[test]
+fn a_table_of_credentials_is_printed_without_them() {
+    #[derive(Debug, Deserialize)]
+    struct Config {
+        auth: tower_rampart::config::AuthConfig,
+    }
+    let text = "[[auth.issuer]]\nissuer = \"https://idp.example/\"\naudience = [\"api\"]\nalgorithms = [\"RS256\"]\n\
+        jwks_url = \"https://idp.example/keys?token=secret\"\n\
+        [[auth.api_key]]\nid = \"batch\"\nsha256 = \"the secret itself\"\n";
+    let Config { auth } = config::parse(text, "app.toml").unwrap();
+    let shown = format!("{auth:?}");
+    assert!(shown.contains("idp.example") && shown.contains("batch") && !shown.contains("secret"), "{shown}");
+}

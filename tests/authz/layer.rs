@@ -13,8 +13,8 @@ use tower_rampart::{Challenge, Identity, ResponseBody};
 type Answer = Response<ResponseBody<Full<Bytes>>>;
 
 fn layer() -> AuthzLayer {
-    let table = PolicyTable::new()
-        .role("admin", ["author", "auditor"])
+    let table = PolicyTable::builder()
+        .add_role("admin", ["author", "auditor"])
         .add_rule(Rule::public("read", "/polls").methods([Method::GET]))
         .add_rule(Rule::allow("create", "/polls").methods([Method::POST]).roles(["author"]))
         .add_rule(Rule::allow("scoped", "/scoped").scopes(["a", "b"]))
@@ -148,7 +148,7 @@ fn a_table_can_be_replaced_at_run_time() {
     let layer = layer();
     let twin = layer.clone().challenge(Challenge::default());
     assert_eq!(send(&layer, Method::GET, "/polls", None).status(), 200);
-    twin.handle().replace(PolicyTable::new().build().unwrap());
+    twin.handle().replace(PolicyTable::builder().build().unwrap());
     assert_eq!(send(&layer, Method::GET, "/polls", None).status(), 401);
     assert_eq!(send(&AuthzLayer::empty(), Method::GET, "/anything", None).status(), 200);
 }

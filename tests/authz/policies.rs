@@ -20,11 +20,11 @@ use tower_rampart::key::{ClientIp, PeerAddr};
 use tower_rampart::{Clock, Identity};
 
 fn open() -> PolicyTable {
-    PolicyTable::new().add_rule(Rule::public("open", "/**")).build().unwrap()
+    PolicyTable::builder().add_rule(Rule::public("open", "/**")).build().unwrap()
 }
 
 fn closed() -> PolicyTable {
-    PolicyTable::new().add_rule(Rule::public("closed", "/other")).build().unwrap()
+    PolicyTable::builder().add_rule(Rule::public("closed", "/other")).build().unwrap()
 }
 
 fn status(layer: &AuthzLayer, request: Request<()>) -> u16 {
@@ -111,7 +111,7 @@ impl Policy for OddDays {
 
 #[test]
 fn another_engine_can_stand_in() {
-    let layer = AuthzLayer::by(OddDays).with_client_ip(ClientIp::new());
+    let layer = AuthzLayer::new(OddDays).client_ip(ClientIp::new());
     let mut request = get_path("/a");
     request.extensions_mut().insert(PeerAddr::new(SocketAddr::from(([192, 0, 2, 7], 1))));
     assert_eq!(status(&layer, request), 200);
@@ -124,14 +124,14 @@ fn the_time_is_the_layers() {
     let (clock, hand) = Clock::manual();
     let until = clock.wall() + std::time::Duration::from_secs(60);
     let rule = Rule::public("soon", "/**").when(Predicate::during(TimeWindow::new().until(until)));
-    let layer = AuthzLayer::new(PolicyTable::new().add_rule(rule).build().unwrap()).with_clock(clock);
+    let layer = AuthzLayer::new(PolicyTable::builder().add_rule(rule).build().unwrap()).with_clock(clock);
     assert_eq!(status(&layer, get_path("/a")), 200);
     hand.advance(std::time::Duration::from_secs(60));
     assert_eq!(status(&layer, get_path("/a")), 401);
 }
 
 fn routed() -> AuthzLayer {
-    let table = PolicyTable::new()
+    let table = PolicyTable::builder()
         .by_route()
         .add_rule(Rule::public("read", "/v1/polls/{id}").methods([Method::GET]))
         .add_rule(Rule::allow("write", "/v1/polls/{id}").methods([Method::POST]).claim_equals_path("org", "id"))
@@ -177,7 +177,7 @@ async fn rules_can_go_by_axums_route() {
 /// A nested router sees a shorter path; rules speak of the whole one.
 #[tokio::test]
 async fn rules_see_the_whole_path_in_nested_routers() {
-    let table = PolicyTable::new()
+    let table = PolicyTable::builder()
         .add_rule(Rule::public("read", "/v1/polls/{id}"))
         .add_rule(Rule::deny("short", "/polls/{id}"))
         .build()
@@ -202,7 +202,7 @@ async fn without_a_route_nobody_passes() {
 /// What a router and a policy could see differently, asked over a real axum router behind a layer by path.
 #[tokio::test]
 async fn no_spelling_of_a_path_is_a_way_around() {
-    let table = PolicyTable::new()
+    let table = PolicyTable::builder()
         .add_rule(Rule::public("all", "/**"))
         .add_rule(Rule::public("root", "/"))
         .add_rule(Rule::deny("admin", "/admin"))

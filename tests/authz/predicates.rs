@@ -18,7 +18,7 @@ fn at(days: u64, hour: u64, minute: u64) -> SystemTime {
 }
 
 fn one(predicate: Predicate) -> PolicyTable {
-    table(PolicyTable::new(), predicate)
+    table(PolicyTable::builder(), predicate)
 }
 
 fn table(builder: PolicyTableBuilder, predicate: Predicate) -> PolicyTable {
@@ -43,7 +43,7 @@ fn ann() -> Identity {
 
 #[test]
 fn roles_scopes_and_permissions() {
-    let roles = || PolicyTable::new().role("admin", ["author"]).role_permissions("author", ["polls:write"]);
+    let roles = || PolicyTable::builder().add_role("admin", ["author"]).add_role_permissions("author", ["polls:write"]);
     let author = table(roles(), Predicate::role("author"));
     let write = table(roles(), Predicate::permission("polls:write"));
     let read = table(roles(), Predicate::permission("polls:read"));
@@ -108,15 +108,18 @@ fn times() {
         (6, 12, 0, false),
         (7, 12, 0, true),
     ] {
-        assert_eq!(holds(&office, path().at(at(days, hour, minute))), expected, "{days} {hour}:{minute}");
+        assert_eq!(holds(&office, path().with_now(at(days, hour, minute))), expected, "{days} {hour}:{minute}");
     }
     let night = window(TimeWindow::new().between("22:00", "06:00").unwrap());
     for (hour, expected) in [(21, false), (22, true), (23, true), (0, true), (5, true), (6, false)] {
-        assert_eq!(holds(&night, path().at(at(0, hour, 0))), expected, "{hour}");
+        assert_eq!(holds(&night, path().with_now(at(0, hour, 0))), expected, "{hour}");
     }
     let week = window(TimeWindow::new().not_before(at(0, 0, 0)).until(at(7, 0, 0)));
-    assert!(holds(&week, path().at(at(0, 0, 0))) && holds(&week, path().at(at(6, 23, 59))));
-    assert!(!holds(&week, path().at(at(7, 0, 0))) && !holds(&week, path().at(at(0, 0, 0) - Duration::from_secs(1))));
+    assert!(holds(&week, path().with_now(at(0, 0, 0))) && holds(&week, path().with_now(at(6, 23, 59))));
+    assert!(
+        !holds(&week, path().with_now(at(7, 0, 0)))
+            && !holds(&week, path().with_now(at(0, 0, 0) - Duration::from_secs(1)))
+    );
     assert!(!holds(&office, path()), "nobody knows the time");
     assert!(office.asks_time() && !one(Predicate::role("x")).asks_time());
     for (from, until) in
@@ -139,7 +142,7 @@ fn closures_see_all_of_the_request() {
 /// A rule that denies does so where what it asks for holds, and another one behind it is asked too.
 #[test]
 fn denial_can_have_conditions() {
-    let table = PolicyTable::new()
+    let table = PolicyTable::builder()
         .add_rule(Rule::public("all", "/{*rest}"))
         .add_rule(Rule::deny("narrow", "/a").when(Predicate::role("banned")))
         .add_rule(Rule::deny("wide", "/{*rest}").when(Predicate::not(Predicate::any([
@@ -162,7 +165,7 @@ fn denial_can_have_conditions() {
 
 #[test]
 fn what_is_missing_is_explained_without_the_request() {
-    let table = PolicyTable::new()
+    let table = PolicyTable::builder()
         .add_rule(
             Rule::allow("create", "/polls/{tenant}")
                 .methods([Method::POST])
@@ -193,7 +196,7 @@ fn what_is_missing_is_explained_without_the_request() {
 
 #[test]
 fn grpc_services_and_unnamed_segments() {
-    let table = PolicyTable::new()
+    let table = PolicyTable::builder()
         .add_rule(Rule::public("read", "/poll.v1.Polls/GetPoll"))
         .add_rule(Rule::allow("rest", "/poll.v1.Polls/*").roles(["author"]))
         .add_rule(Rule::allow("files", "/files/**"))
@@ -209,14 +212,14 @@ fn grpc_services_and_unnamed_segments() {
     assert_eq!(rule("/poll.v1.Polls/Vote/x"), None);
     assert_eq!(rule("/files/a/b").as_deref(), Some("files"));
     for bad in ["/a*", "/**/b", "/{*}", "/***"] {
-        assert!(PolicyTable::new().add_rule(Rule::public("x", bad)).build().is_err(), "{bad}");
+        assert!(PolicyTable::builder().add_rule(Rule::public("x", bad)).build().is_err(), "{bad}");
     }
 }
 
 #[test]
 fn conditions_that_cannot_be_are_errors() {
     let error = |predicate: Predicate| {
-        PolicyTable::new().add_rule(Rule::allow("x", "/{a}").when(predicate)).build().unwrap_err().to_string()
+        PolicyTable::builder().add_rule(Rule::allow("x", "/{a}").when(predicate)).build().unwrap_err().to_string()
     };
     assert!(error(Predicate::any([])).contains("never true"));
     assert!(error(Predicate::not(Predicate::claim_equals_path("c", "b"))).contains("no parameter of the path"));
@@ -320,7 +323,7 @@ proptest! {
     ) {
         const TEMPLATES: [&str; 3] = ["/x/v1/{name}", "/x/{version}/{name}", "/x/{version}/{name}/**"];
         // A path without a third part matches two of the templates; one with it the last.
-        let mut builder = PolicyTable::new().role("r0", ["r1"]);
+        let mut builder = PolicyTable::builder().add_role("r0", ["r1"]);
         let mut kept: Vec<(usize, Effect, usize, &Tree, &Tree)> = Vec::new();
         for (id, (effect, template, one, other)) in rules.iter().enumerate() {
             let allows = !matches!(effect, Effect::Deny);
@@ -368,7 +371,7 @@ proptest! {
     /// Whatever the path, nothing panics, and what is refused by every rule is refused.
     #[test]
     fn any_path_is_decided(path in "\\PC{0,60}", method in "[A-Z]{1,8}") {
-        let table = PolicyTable::new().add_rule(Rule::allow("x", "/a/{b}/{*c}").claim_equals_path("d", "c")).build().unwrap();
+        let table = PolicyTable::builder().add_rule(Rule::allow("x", "/a/{b}/{*c}").claim_equals_path("d", "c")).build().unwrap();
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let context = PolicyContext::new(&method, &path);
         prop_assert!(!table.decide(&context).is_allowed());

@@ -10,9 +10,9 @@ fn caller(roles: &[&str], scopes: &[&str]) -> Identity {
 }
 
 fn polls() -> PolicyTable {
-    PolicyTable::new()
-        .role("admin", ["author"])
-        .role("author", ["voter"])
+    PolicyTable::builder()
+        .add_role("admin", ["author"])
+        .add_role("author", ["voter"])
         .add_rule(Rule::public("read", "/v1/polls/{id}").methods([Method::GET]))
         .add_rule(Rule::public("featured", "/v1/polls/featured").methods([Method::GET]))
         .add_rule(Rule::allow("vote", "/v1/polls/{id}/votes").methods([Method::POST]).roles(["voter"]))
@@ -78,7 +78,7 @@ fn denial_beats_everything() {
 /// A rule for HEAD alone must not be one for nothing.
 #[test]
 fn a_rule_may_name_head_itself() {
-    let table = PolicyTable::new()
+    let table = PolicyTable::builder()
         .add_rule(Rule::public("read", "/a").methods([Method::GET, Method::HEAD]))
         .add_rule(Rule::public("all", "/b"))
         .add_rule(Rule::public("head", "/c").methods([Method::HEAD]))
@@ -89,7 +89,7 @@ fn a_rule_may_name_head_itself() {
         assert_eq!(allowed(&table, &Method::HEAD, path, None), None, "{path}");
         assert_eq!(allowed(&table, &Method::GET, path, None).is_some(), gets, "{path}");
     }
-    let table = PolicyTable::new().add_rule(Rule::public("head", "/c").methods([Method::HEAD])).build().unwrap();
+    let table = PolicyTable::builder().add_rule(Rule::public("head", "/c").methods([Method::HEAD])).build().unwrap();
     assert_eq!(allowed(&table, &Method::HEAD, "/c", None), Some("head"));
     assert_eq!(allowed(&table, &Method::GET, "/c", None), None);
 }
@@ -114,7 +114,7 @@ fn roles_are_inherited_and_scopes_are_not_implied() {
 
 #[test]
 fn a_claim_is_compared_with_the_path() {
-    let table = PolicyTable::new()
+    let table = PolicyTable::builder()
         .add_rule(Rule::allow("tenant", "/tenants/{tenant}/{*rest}").claim_equals_path("org", "tenant"))
         .add_rule(Rule::allow("plan", "/gold").claim_equals("plan", "gold"))
         .add_rule(Rule::allow("files", "/files/{*path}").claim_equals_path("home", "path"))
@@ -135,7 +135,7 @@ fn a_claim_is_compared_with_the_path() {
 
 #[test]
 fn a_path_with_two_readings_is_asked_of_no_rule() {
-    let table = PolicyTable::new().add_rule(Rule::public("all", "/{*all}")).build().unwrap();
+    let table = PolicyTable::builder().add_rule(Rule::public("all", "/{*all}")).build().unwrap();
     for path in [
         "//a",
         "/a//b",
@@ -161,7 +161,7 @@ fn a_path_with_two_readings_is_asked_of_no_rule() {
 /// RFC 3986 section 3.3: what a server does with parameters of segments is its own affair, so both readings must be allowed.
 #[test]
 fn parameters_of_segments_escape_no_rule() {
-    let table = PolicyTable::new()
+    let table = PolicyTable::builder()
         .add_rule(Rule::deny("internal", "/internal/{*rest}"))
         .add_rule(Rule::allow("admin", "/admin").roles(["admin"]))
         .add_rule(Rule::public("pages", "/{page}"))
@@ -183,7 +183,7 @@ fn parameters_of_segments_escape_no_rule() {
     ] {
         assert_eq!(get(path), None, "{path}");
     }
-    let wide = PolicyTable::new()
+    let wide = PolicyTable::builder()
         .add_rule(Rule::deny("internal", "/internal/{*rest}"))
         .add_rule(Rule::public("all", "/{*rest}"))
         .build()
@@ -202,11 +202,11 @@ fn parameters_of_segments_escape_no_rule() {
 #[test]
 fn tables_that_cannot_be_are_named() {
     let named = |table: PolicyTableBuilder| table.build().unwrap_err().to_string();
-    let new = PolicyTable::new;
+    let new = PolicyTable::builder;
     for (table, message) in [
-        (new().role("a", ["b"]).role("b", ["a"]), "roles: `a` inherits itself"),
-        (new().role("a", ["a"]), "roles: `a` inherits itself"),
-        (new().role("a", ["b"]).role("b", ["c"]).role("c", ["a"]), "roles: `a` inherits itself"),
+        (new().add_role("a", ["b"]).add_role("b", ["a"]), "roles: `a` inherits itself"),
+        (new().add_role("a", ["a"]), "roles: `a` inherits itself"),
+        (new().add_role("a", ["b"]).add_role("b", ["c"]).add_role("c", ["a"]), "roles: `a` inherits itself"),
         (new().add_rule(Rule::allow("a b", "/")), "id: `a b` is no id for a rule"),
         (new().add_rule(Rule::allow("a", "x")), r#"rule "a".path: `x` does not begin with `/`"#),
         (new().add_rule(Rule::allow("a", "/{*x}/y")), r#"rule "a".path: `/{*x}/y` goes on after"#),
@@ -271,7 +271,7 @@ proptest! {
             format!("/{}", all.join("/"))
         };
         let templates: Vec<String> = templates.iter().map(text).collect();
-        let table = templates.iter().enumerate().fold(PolicyTable::new(), |table, (at, template)| {
+        let table = templates.iter().enumerate().fold(PolicyTable::builder(), |table, (at, template)| {
             table.add_rule(Rule::public(at.to_string(), template.as_str()))
         });
         let path = format!("/{}", path.join("/"));
@@ -286,7 +286,7 @@ proptest! {
 fn chains_of_roles_have_an_end() {
     let chain = |roles: usize| {
         let name = |at: usize| format!("r{at:05}");
-        (0..roles).fold(PolicyTable::new(), |table, at| table.role(name(at), [name(at + 1)]))
+        (0..roles).fold(PolicyTable::builder(), |table, at| table.add_role(name(at), [name(at + 1)]))
     };
     let table = chain(1000).add_rule(Rule::allow("last", "/").roles(["r01000"])).build().unwrap();
     let first = Identity::new("idp", "ann").with_roles(["r00000"]);

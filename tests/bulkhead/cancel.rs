@@ -99,9 +99,9 @@ proptest! {
                 Step::Poll(_) | Step::End(_) | Step::Drop(_) => {}
             }
             let snapshot = fixture.handle.snapshot();
-            prop_assert!(snapshot.in_flight() <= 4 && snapshot.queued() <= 4 && snapshot.keys() <= 3);
-            prop_assert!(snapshot.in_flight() <= calls.len() && snapshot.queued() <= calls.len());
-            prop_assert_eq!(snapshot.max_concurrent(), places);
+            prop_assert!(snapshot.in_flight <= 4 && snapshot.queued <= 4 && snapshot.keys <= 3);
+            prop_assert!(snapshot.in_flight <= calls.len() && snapshot.queued <= calls.len());
+            prop_assert_eq!(snapshot.max_concurrent, places);
         }
         // Whoever is left comes to an end: nobody waits for somebody who is not there any more.
         while !calls.is_empty() {
@@ -115,6 +115,6 @@ proptest! {
             prop_assert!(calls.len() < before, "{} calls wait for nobody", calls.len());
         }
         let snapshot = fixture.handle.snapshot();
-        prop_assert_eq!((snapshot.in_flight(), snapshot.queued(), snapshot.keys()), (0, 0, 0));
+        prop_assert_eq!((snapshot.in_flight, snapshot.queued, snapshot.keys), (0, 0, 0));
     }
 }

@@ -14,7 +14,7 @@ fn what_is_left_out_has_its_default() {
     let whole = parse("[bulkhead]\nmax_concurrent = 256\nmax_queued = 64\nmax_wait = \"100ms\"\n").unwrap();
     assert_eq!(parse("[bulkhead]\n").unwrap(), whole);
     let snapshot = whole.to_layer("upstream").unwrap().handle().snapshot();
-    assert_eq!((snapshot.max_concurrent(), snapshot.max_queued()), (256, 64));
+    assert_eq!((snapshot.max_concurrent, snapshot.max_queued), (256, 64));
     assert_ne!(parse("[bulkhead]\nmax_wait = \"0s\"\n").unwrap(), whole);
 }
 

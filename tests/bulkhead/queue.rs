@@ -16,7 +16,7 @@ fn first_come_first_served_and_no_longer_than_the_queue() {
     let mut calls: Vec<_> = ["/0", "/1", "/2", "/3", "/4"].iter().map(|path| fixture.start(path)).collect();
     // Polled the other way round, which changes nothing.
     assert_eq!(calls.iter_mut().rev().map(status).collect::<Vec<_>>(), [Some(503), None, None, None, None]);
-    assert_eq!((fixture.counts(), fixture.handle.snapshot().refused()), ((1, 3), 1));
+    assert_eq!((fixture.counts(), fixture.handle.snapshot().refused), ((1, 3), 1));
     for served in 0..4 {
         assert_eq!(fixture.handler.seen().last().unwrap(), &format!("/{served}"));
         fixture.handler.end(&format!("/{served}"));
@@ -62,7 +62,7 @@ fn a_wait_has_an_end() {
     fixture.hand.advance(ms(1));
     let Poll::Ready(Ok(refused)) = poll(waiting.as_mut()) else { panic!("its time is up") };
     assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"1".parse().unwrap()));
-    assert_eq!((fixture.counts(), fixture.handle.snapshot().refused()), ((1, 0), 1));
+    assert_eq!((fixture.counts(), fixture.handle.snapshot().refused), ((1, 0), 1));
     assert_eq!(fixture.handler.seen(), ["/running"]);
 }
 
@@ -110,7 +110,7 @@ fn without_a_runtime_nobody_waits() {
     let _running = start(&mut service, get("/running"));
     let mut refused = Box::pin(start(&mut service, get("/refused")));
     assert!(matches!(poll(refused.as_mut()), Poll::Ready(Ok(response)) if response.status() == 503));
-    assert_eq!((layer.handle().snapshot().in_flight(), layer.handle().snapshot().queued()), (1, 0));
+    assert_eq!((layer.handle().snapshot().in_flight, layer.handle().snapshot().queued), (1, 0));
 }
 
 /// The readied service is not kept by those that wait: a service behind the bulkhead that is not ready again holds only its

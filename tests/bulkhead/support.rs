@@ -91,7 +91,7 @@ impl Fixture {
     /// In flight and queued.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let snapshot = self.handle.snapshot();
-        (snapshot.in_flight(), snapshot.queued())
+        (snapshot.in_flight, snapshot.queued)
     }
 }
 

@@ -375,7 +375,7 @@ async fn hits_flow_while_the_origin_is_full() {
 #[tokio::test]
 async fn who_is_too_slow_is_left_behind() {
     let (feeder, origin) = feeding();
-    let setup = setup_with(&origin, |cache| cache.entry_bytes(10).wait(Duration::from_secs(5)));
+    let setup = setup_with(&origin, |cache| cache.entry_bytes(10).max_wait(Duration::from_secs(5)));
     let call = || setup.service.clone().oneshot(request("GET", "http://a/x", &[]));
     let stopped = call().await.unwrap().into_body();
     let reading: Response<_> = call().await.unwrap();

@@ -79,7 +79,7 @@ async fn variants_live_side_by_side() {
 #[tokio::test]
 async fn variants_are_bounded() {
     let origin = Origin::new(|_| ok(&[FRESH, ("vary", "x-a")], "").response());
-    let setup = setup_with(&origin, |cache| cache.variants(3));
+    let setup = setup_with(&origin, |cache| cache.max_variants(3));
     for n in 0..50 {
         setup.get_with("http://a/x", &[("x-a", &n.to_string())]).await;
     }
@@ -176,7 +176,7 @@ async fn clients_may_ask_for_more_and_the_origins_policy_does_not_listen() {
         let got = shared.get_with("http://a/x", &[fields]).await;
         assert_eq!(got.cache_status(), "rampart; fwd=request; stored", "{fields:?}");
     }
-    let origins = setup_with(&origin(), |cache| cache.policy(Policy::origin()));
+    let origins = setup_with(&origin(), |cache| cache.policy(Policy::Origin));
     origins.get("http://a/x").await;
     for value in ["no-cache", "max-age=0", "min-fresh=999", "no-store"] {
         assert!(origins.get_with("http://a/x", &[("cache-control", value)]).await.is_hit(), "{value}");
@@ -273,14 +273,14 @@ async fn routes_and_hints() {
     let origin = Origin::new(|request| {
         let mut response = ok(&[], "x").response();
         if request.uri().path() == "/hinted" {
-            response.extensions_mut().insert(CacheHint::new().ttl(std::time::Duration::from_secs(5)).tag("t"));
+            response.extensions_mut().insert(CacheHint::new().ttl(std::time::Duration::from_secs(5)).add_tag("t"));
         }
         response
     });
     let setup = setup_with(&origin, |cache| {
         cache
             .add_route("/bypassed", Route::bypass())
-            .add_route("/told/**", Route::new().cache_control("max-age=9").unwrap().tag("told"))
+            .add_route("/told/**", Route::new().cache_control("max-age=9".parse().unwrap()).add_tag("told"))
             .add_route(
                 "/keyed",
                 Route::new()

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tower_rampart::cache::testing::{MemoryStore, check_store};
+use tower_rampart::cache::testing::check_store;
 use tower_rampart::cache::{
-    Cache, CacheBuilder, Listener, Look, Looked, Moment, News, Purge, Put, Store, StoreError, StoreFuture, StorePurge,
+    Cache, CacheBuilder, Listener, Look, Looked, MemoryStore, Moment, News, Purge, Put, Store, StoreError, StoreFuture,
+    StorePurge,
 };
 use tower_rampart::{Clock, ClockHand};
 
@@ -187,7 +188,7 @@ async fn a_soft_purge_makes_stale_everywhere() {
         }
         match tag {
             Some(tag) => one.cache.purge_tag_as(tag, Purge::Soft),
-            None => one.cache.expire_all(),
+            None => one.cache.purge_all_as(Purge::Soft),
         }
         assert!(one.cache.purges_told().await);
         settled().await;

@@ -208,7 +208,7 @@ async fn purges() {
         ("all", |setup| setup.cache.purge_all()),
         ("soft", |setup| setup.cache.purge_tag_as("a", Purge::Soft)),
         ("soft uri", |setup| setup.cache.purge_uri_as(&"http://a/d/x?q".parse().unwrap(), Purge::Soft)),
-        ("expire", |setup| setup.cache.expire_all()),
+        ("expire", |setup| setup.cache.purge_all_as(Purge::Soft)),
     ];
     for (name, purge) in purge {
         let setup = tagged();
@@ -290,4 +290,21 @@ async fn a_request_after_a_write_joins_no_fill_from_before() {
     let (before, after) = (before.await.unwrap(), after.await.unwrap());
     assert!(!before.cache_status().contains("collapsed") && !after.cache_status().contains("collapsed"));
     assert!(is_hit(&setup, "http://a/x").await);
+}
+
+#[tokio::test]
+async fn requests_tag_their_responses() {
+    let origin = Origin::new(|_| ok(&[("cache-control", "max-age=9")], "body").response());
+    let tags = |request: tower_rampart::RequestView<'_>| {
+        request.uri().path().split('/').skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let setup = setup_with(&origin, |cache| cache.add_tags(tags));
+    for uri in ["http://a/polls/1", "http://a/polls/2"] {
+        setup.get(uri).await;
+    }
+    setup.cache.purge_tag("1");
+    assert!(!setup.get("http://a/polls/1").await.is_hit());
+    assert!(setup.get("http://a/polls/2").await.is_hit());
+    setup.cache.purge_tag("polls");
+    assert!(!setup.get("http://a/polls/2").await.is_hit());
 }

@@ -119,6 +119,20 @@ async fn nothing_stored_and_the_error_comes_out() {
     assert_eq!(setup.cache.stats().in_flight, 0);
 }
 
+/// The answer of a client's own circuit breaker, say.
+#[tokio::test]
+async fn a_program_says_what_else_means_that_nobody_was_reached() {
+    let origin = || Origin::in_turn([ok(&[("cache-control", "max-age=2")], "kept"), status(530, &[], "no")]);
+    let told = setup_with(&origin(), |cache| cache.unreachable_when(|response| response.status() == 530));
+    let untold = setup(&origin());
+    for (setup, code, body) in [(told, 200, "kept"), (untold, 530, "no")] {
+        setup.get("http://a/x").await;
+        setup.wait(3);
+        let got = setup.get("http://a/x").await;
+        assert_eq!((got.status.as_u16(), &*got.body), (code, body.as_bytes()));
+    }
+}
+
 /// RFC 5861 section 4.
 #[tokio::test]
 async fn stale_if_error() {

@@ -1,11 +1,13 @@
 //! The second tier.
 
+use std::error::Error as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tower_rampart::cache::testing::MemoryStore;
-use tower_rampart::cache::{Listener, Look, Looked, Moment, Put, Record, Store, StoreError, StoreFuture, StorePurge};
+use tower_rampart::cache::{
+    Listener, Look, Looked, MemoryStore, Moment, Put, Record, Store, StoreError, StoreFuture, StorePurge,
+};
 
 use crate::support::*;
 
@@ -223,8 +225,7 @@ impl Store for Slow {
 #[tokio::test]
 async fn a_store_that_never_answers_is_a_miss() {
     let origin = origin();
-    let setup =
-        Arc::new(setup_with(&origin, |cache| cache.with_store(Arc::new(Silent)).store_timeout(Duration::from_secs(1))));
+    let setup = Arc::new(setup_with(&origin, |cache| cache.with_store(Silent).store_timeout(Duration::from_secs(1))));
     let got = |uri: &'static str| {
         let setup = Arc::clone(&setup);
         tokio::spawn(async move { setup.get(uri).await.body })
@@ -264,4 +265,15 @@ async fn what_waits_to_be_written_is_bounded() {
     settled().await;
     fill(400..500).await;
     assert_eq!(*store.puts.lock().unwrap(), 356, "given up, they make room");
+}
+
+#[test]
+fn what_stores_hold_and_why_they_fail_is_told_apart() {
+    let moment = Moment { era: 1, number: 2 };
+    let mut looked = Looked::nothing(moment);
+    looked.record = Some(Record::new("secret".into()));
+    // Without a byte of a record, which is somebody's response.
+    assert!(format!("{looked:?}").contains("Record { bytes: 6, is_stale: false }"), "{looked:?}");
+    let error = StoreError::new("down");
+    assert_eq!((error.to_string(), error.source().unwrap().to_string()), ("the store failed".into(), "down".into()));
 }

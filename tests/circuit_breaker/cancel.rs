@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::Empty;
 use tower::{Layer, Service};
-use tower_rampart::circuit_breaker::{OnCancel, State};
+use tower_rampart::circuit_breaker::{OnAbandoned, State};
 
 use crate::support::{context, manual, ms, small};
 
@@ -153,7 +153,7 @@ fn a_panic_at_any_point_counts_and_frees_its_slot() {
         assert_eq!((handle.snapshot().state, handle.snapshot().totals.failures), (State::Open, 1), "at {at}");
         hand.advance(ms(1000));
         assert!(panics(), "at {at}");
-        assert_eq!((handle.snapshot().state, handle.snapshot().attempts), (State::Open, 2), "at {at}");
+        assert_eq!((handle.snapshot().state, handle.snapshot().openings_in_a_row), (State::Open, 2), "at {at}");
     }
 }
 
@@ -177,13 +177,13 @@ fn a_call_that_was_slow_when_it_was_left_counts() {
         (None, Some(ms(2000)), 1999, 0),
         (None, Some(ms(2000)), 2000, 1),
         (None, None, 2000, 1),
-        (Some(OnCancel::FailAfter(ms(100))), None, 100, 1),
-        (Some(OnCancel::FailAfter(ms(100))), None, 99, 0),
-        (Some(OnCancel::Ignore), Some(ms(2000)), 9000, 0),
+        (Some(OnAbandoned::FailAfter(ms(100))), None, 100, 1),
+        (Some(OnAbandoned::FailAfter(ms(100))), None, 99, 0),
+        (Some(OnAbandoned::Ignore), Some(ms(2000)), 9000, 0),
     ] {
         let mut breaker = small().slow_call(slow_call);
         if let Some(policy) = policy {
-            breaker = breaker.on_cancel(policy);
+            breaker = breaker.on_abandoned(policy);
         }
         let (breaker, hand) = manual(breaker);
         let layer = breaker.build().unwrap();
@@ -204,12 +204,12 @@ fn a_permit_that_was_held_long_counts_when_it_is_left() {
         (None, None, 1999, 0),
         (None, None, 2000, 1),
         (None, Some(ms(1000)), 1000, 1),
-        (Some(OnCancel::FailAfter(ms(100))), None, 100, 1),
-        (Some(OnCancel::Ignore), None, 9000, 0),
+        (Some(OnAbandoned::FailAfter(ms(100))), None, 100, 1),
+        (Some(OnAbandoned::Ignore), None, 9000, 0),
     ] {
         let mut breaker = small().slow_call(slow_call);
         if let Some(policy) = policy {
-            breaker = breaker.on_cancel(policy);
+            breaker = breaker.on_abandoned(policy);
         }
         let (breaker, hand) = manual(breaker);
         let handle = breaker.build().unwrap().handle();

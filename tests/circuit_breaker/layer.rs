@@ -44,7 +44,7 @@ async fn a_refusal_is_a_problem_that_says_when_to_come_back() {
     assert_eq!(refused.headers()["content-type"], "application/problem+json");
     assert_eq!(refused.headers()["retry-after"], "1");
     let rejection = refused.extensions().get::<Rejection>().unwrap();
-    assert_eq!((rejection.origin(), rejection.retry_after_wait()), (Origin::CircuitBreaker, Some(ms(1000))));
+    assert_eq!((rejection.origin(), rejection.retry_after()), (Origin::CircuitBreaker, Some(ms(1000))));
     let body = refused.into_body().collect().await.unwrap().to_bytes();
     let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((&problem["status"], &problem["title"]), (&503.into(), &"Service Unavailable".into()));
@@ -66,15 +66,32 @@ async fn a_refusal_is_a_problem_that_says_when_to_come_back() {
 
 #[tokio::test]
 async fn a_client_gets_a_typed_refusal() {
-    let layer = small().build().unwrap();
+    let layer = small().build().unwrap().client();
     let handle = layer.handle();
-    let client = layer.client().layer(Upstream::default());
+    let client = layer.layer(Upstream::default());
     fail(&client, 4).await;
     let error = client.clone().oneshot(request("/")).await.unwrap_err();
     assert!(matches!(&error, ClientError::Refused(rejection) if rejection.origin() == Origin::CircuitBreaker));
     assert!(error.retry_after().is_some_and(|wait| wait >= ms(1000)));
     handle.reset();
     assert_eq!(client.oneshot(request("/")).await.unwrap().status(), 200);
+}
+
+#[cfg(feature = "metrics")]
+#[tokio::test]
+async fn a_typed_refusal_is_counted_as_a_response_is() {
+    let recorder = metrics_util::debugging::DebuggingRecorder::new();
+    let counted = metrics::set_default_local_recorder(&recorder);
+    let layer = small().build().unwrap();
+    let (service, client) = (layer.layer(Upstream::default()), layer.client().layer(Upstream::default()));
+    fail(&client, 4).await;
+    assert_eq!(service.oneshot(request("/")).await.unwrap().status(), 503);
+    client.oneshot(request("/")).await.unwrap_err();
+    drop(counted);
+    let counters = recorder.snapshotter().snapshot().into_vec();
+    let refused =
+        counters.iter().find(|(key, ..)| key.key().name() == "rampart_circuit_breaker_refused_total").unwrap();
+    assert_eq!(refused.3, metrics_util::debugging::DebugValue::Counter(2));
 }
 
 #[tokio::test]
@@ -199,7 +216,7 @@ async fn a_fallback_answers_and_is_marked() {
 
 #[tokio::test]
 async fn each_authority_has_a_circuit_of_its_own() {
-    let layer = small().per(AuthorityKey, 100).build().unwrap();
+    let layer = small().per_key(AuthorityKey, 100).build().unwrap();
     let service = layer.layer(Upstream::default());
     let call = async |authority: &str, status: u16| {
         let request = Request::get(format!("http://{authority}/{status}")).body(Empty::<Bytes>::new()).unwrap();
@@ -218,7 +235,7 @@ async fn each_authority_has_a_circuit_of_its_own() {
 #[tokio::test]
 async fn churn_evicts_no_open_circuit_and_is_bounded() {
     let header = http::HeaderName::from_static("x-tenant");
-    let layer = small().per(HeaderKey::new(header), 8).build().unwrap();
+    let layer = small().per_key(HeaderKey::new(header), 8).build().unwrap();
     let service = layer.layer(Upstream::default());
     let call = async |tenant: &str, status: u16| {
         let request =
@@ -246,7 +263,7 @@ async fn whoever_never_comes_again_makes_room() {
     let header = http::HeaderName::from_static("x-tenant");
     for (calls, keeps) in [(1, ms(0)), (4, ms(1000 + 8000))] {
         for left_at_probe in [false, true] {
-            let (breaker, hand) = manual(small().consecutive_failures(4).per(HeaderKey::new(header.clone()), 8));
+            let (breaker, hand) = manual(small().consecutive_failures(4).per_key(HeaderKey::new(header.clone()), 8));
             let layer = breaker.build().unwrap();
             let service = layer.layer(Upstream::default());
             let call = async |tenant: &str, status: u16| {
@@ -279,7 +296,7 @@ async fn whoever_never_comes_again_makes_room() {
 
 #[tokio::test]
 async fn requests_without_a_key_share_a_circuit() {
-    let layer = small().per(HeaderKey::api_key(), 8).build().unwrap();
+    let layer = small().per_key(HeaderKey::api_key(), 8).build().unwrap();
     let service = layer.layer(Upstream::default());
     fail(&service, 4).await;
     assert_eq!(service.oneshot(request("/")).await.unwrap().status(), 503);

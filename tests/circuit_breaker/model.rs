@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use tower_rampart::circuit_breaker::{CircuitBreaker, CircuitBreakerHandle, OnCancel, Permit, State, Window};
+use tower_rampart::circuit_breaker::{CircuitBreaker, CircuitBreakerHandle, OnAbandoned, Permit, State, Window};
 use tower_rampart::classify::Verdict;
 use tower_rampart::{Clock, ClockHand};
 
@@ -262,7 +262,7 @@ impl Pair {
             .min_calls(terms.min_calls as u32)
             .consecutive_failures(terms.row)
             .slow_call(None)
-            .on_cancel(OnCancel::Ignore)
+            .on_abandoned(OnAbandoned::Ignore)
             .open_for(ms(terms.open_ms))
             .max_open(ms(terms.max_ms))
             .jitter(0.0)
@@ -329,7 +329,7 @@ impl Pair {
                 self.model.go(Phase::ForcedOpen { until: self.model.now + steps * self.step_ms });
             }
             Step::ForceClosed { steps } => {
-                self.breaker.force_closed(ms(steps * self.step_ms));
+                self.breaker.disable_for(ms(steps * self.step_ms));
                 self.model.go(Phase::Disabled { until: self.model.now + steps * self.step_ms });
             }
             Step::Reset => {
@@ -346,7 +346,7 @@ impl Pair {
     fn compare(&self) {
         let (snapshot, model) = (self.breaker.snapshot(), &self.model);
         assert_eq!(snapshot.state, model.state());
-        assert_eq!(snapshot.attempts, model.attempts);
+        assert_eq!(snapshot.openings_in_a_row, model.attempts);
         let (calls, failures) = model.window();
         assert_eq!((snapshot.calls as usize, snapshot.failures as usize), (calls, failures));
         let open_for = match model.phase {
@@ -356,7 +356,7 @@ impl Pair {
             _ => None,
         };
         if !matches!(model.phase, Phase::HalfOpen { .. }) {
-            assert_eq!(snapshot.opens_in, open_for.map(Duration::from_millis));
+            assert_eq!(snapshot.open_for, open_for.map(Duration::from_millis));
         }
     }
 }

@@ -83,24 +83,24 @@ fn intervals_double_up_to_the_cap_and_are_forgotten_in_health() {
     let (breaker, hand) = breaker();
     play(&breaker, "FFFF");
     for interval in [1000, 2000, 4000, 8000, 8000] {
-        assert_eq!(breaker.snapshot().opens_in, Some(ms(interval)));
+        assert_eq!(breaker.snapshot().open_for, Some(ms(interval)));
         hand.advance(ms(interval - 1));
         assert_eq!(play(&breaker, "F"), 1);
         hand.advance(ms(1));
         assert_eq!((play(&breaker, "F"), state(&breaker)), (0, State::Open));
     }
-    assert_eq!(breaker.snapshot().attempts, 6);
+    assert_eq!(breaker.snapshot().openings_in_a_row, 6);
     hand.advance(ms(8000));
     assert_eq!((play(&breaker, "SS"), state(&breaker)), (0, State::Closed));
     // Two spans of health forget two of six openings, and this one is the fifth.
     hand.advance(ms(16_000));
     play(&breaker, "FFFF");
-    assert_eq!((breaker.snapshot().attempts, breaker.snapshot().opens_in), (5, Some(ms(8000))));
+    assert_eq!((breaker.snapshot().openings_in_a_row, breaker.snapshot().open_for), (5, Some(ms(8000))));
     hand.advance(ms(8000));
     play(&breaker, "SS");
     hand.advance(ms(80_000));
     play(&breaker, "FFFF");
-    assert_eq!((breaker.snapshot().attempts, breaker.snapshot().opens_in), (1, Some(ms(1000))));
+    assert_eq!((breaker.snapshot().openings_in_a_row, breaker.snapshot().open_for), (1, Some(ms(1000))));
 }
 
 /// Cells that were written before an outage are not taken for later ones after it, however long it was.
@@ -133,7 +133,7 @@ fn what_was_asked_for_long_ago_is_forgotten() {
     // As long as it could have been open for it.
     hand.advance(ms(8000));
     play(&breaker, "FFF");
-    assert_eq!(breaker.snapshot().opens_in, Some(ms(1000)));
+    assert_eq!(breaker.snapshot().open_for, Some(ms(1000)));
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn what_the_dependency_asks_for_makes_it_longer_up_to_the_cap() {
         play(&breaker, "FFF");
         let wait = Some(Duration::from_millis(asked));
         breaker.admit().unwrap().verdict(Verdict::Overload { retry_after: wait });
-        assert_eq!(breaker.snapshot().opens_in, Some(ms(open)));
+        assert_eq!(breaker.snapshot().open_for, Some(ms(open)));
     }
 }
 
@@ -276,7 +276,7 @@ fn a_failure_on_the_ramp_opens_it_for_longer() {
     while state(&breaker) == State::RampUp {
         play(&breaker, "F");
     }
-    assert_eq!((state(&breaker), breaker.snapshot().opens_in), (State::Open, Some(ms(2000))));
+    assert_eq!((state(&breaker), breaker.snapshot().open_for), (State::Open, Some(ms(2000))));
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn jitter_spreads_intervals_around_their_length() {
         let (breaker, _hand) = manual(small().jitter(0.2));
         let breaker = breaker.build().unwrap().handle();
         play(&breaker, "FFFF");
-        waits.push(breaker.snapshot().opens_in.unwrap());
+        waits.push(breaker.snapshot().open_for.unwrap());
     }
     assert!(waits.iter().all(|wait| (ms(800)..=ms(1200)).contains(wait)));
     assert!(waits.iter().any(|wait| *wait < ms(950)) && waits.iter().any(|wait| *wait > ms(1050)));

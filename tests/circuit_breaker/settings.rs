@@ -39,7 +39,7 @@ fn what_cannot_be_is_refused_by_name() {
         (breaker().probe_lease(Duration::ZERO).build(), "probe_lease"),
         (breaker().ramp_up(year).build(), "ramp_up"),
         (breaker().forget_after(Duration::ZERO).build(), "forget_after"),
-        (breaker().per(GlobalKey, 0).build(), "max_keys"),
+        (breaker().per_key(GlobalKey, 0).build(), "max_keys"),
         (breaker().failure_rate(None).slow_call(None).build(), "circuit breaker"),
     ] {
         let error = built.map(|_: CircuitBreakerLayer| ()).unwrap_err();

@@ -13,7 +13,8 @@ fn forced_open_for_a_time_then_probes_decide() {
     breaker.force_open(ms(5000));
     hand.advance(ms(4999));
     assert!(breaker.admit().is_err() && breaker.snapshot().state == State::ForcedOpen);
-    assert_eq!(breaker.snapshot().opens_in, Some(ms(1)));
+    assert!(!breaker.snapshot().state.is_passing());
+    assert_eq!(breaker.snapshot().open_for, Some(ms(1)));
     hand.advance(ms(1));
     breaker.admit().unwrap().success();
     breaker.admit().unwrap().success();
@@ -21,14 +22,15 @@ fn forced_open_for_a_time_then_probes_decide() {
 }
 
 #[test]
-fn forced_closed_for_a_time_counts_nothing() {
+fn disabled_for_a_time_counts_nothing() {
     let (breaker, hand) = manual(small());
     let breaker = breaker.build().unwrap().handle();
     let failures = |calls| (0..calls).for_each(|_| breaker.admit().unwrap().failure());
     failures(3);
-    breaker.force_closed(ms(5000));
+    breaker.disable_for(ms(5000));
     failures(100);
     assert_eq!(breaker.snapshot().state, State::Disabled);
+    assert!(breaker.snapshot().state.is_passing());
     hand.advance(ms(5000));
     failures(3);
     assert_eq!(breaker.snapshot().state, State::Closed, "it has begun anew");

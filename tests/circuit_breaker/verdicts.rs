@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_rampart::circuit_breaker::{CircuitBreaker, Counts, ErrorVerdict, RefusalsAside};
+use tower_rampart::circuit_breaker::{CircuitBreaker, Counts, ErrorsBy, RefusalsAside};
 use tower_rampart::classify::{HeadVerdict, Verdict};
 use tower_rampart::client::ClientError;
 use tower_rampart::problem::{Problem, ProblemKind};
@@ -147,7 +147,7 @@ async fn errors_and_errors_of_readiness() {
 
 #[tokio::test]
 async fn errors_that_are_no_fault_of_the_other_side() {
-    let errors = ErrorVerdict::new(|error: &&'static str| match *error {
+    let errors = ErrorsBy::new(|error: &&'static str| match *error {
         "mine" => Verdict::Neutral,
         _ => Verdict::Failure,
     });
@@ -205,7 +205,7 @@ async fn retry_after_on_any_failure_makes_it_longer() {
         });
         layer.layer(inner).oneshot(request("/")).await.unwrap();
     }
-    let wait = layer.handle().snapshot().opens_in.unwrap();
+    let wait = layer.handle().snapshot().open_for.unwrap();
     assert!((Duration::from_secs(29)..=Duration::from_secs(30)).contains(&wait), "{wait:?}");
 }
 
@@ -265,7 +265,7 @@ async fn retry_after_may_be_a_date() {
                 });
                 layer.layer(inner).oneshot(request("/")).await.unwrap();
             }
-            let wait = layer.handle().snapshot().opens_in.unwrap();
+            let wait = layer.handle().snapshot().open_for.unwrap();
             assert!((Duration::from_secs(20)..=Duration::from_secs(30)).contains(&wait), "{status} {wait:?}");
         }
     }
@@ -341,7 +341,7 @@ async fn a_probe_that_was_slow_to_begin_has_failed_however_long_it_streams() {
     let _held = layer.layer(endless).oneshot(request("/")).await.unwrap();
     hand.advance(ms(5000));
     assert!(handle.admit().is_err());
-    assert_eq!(handle.snapshot().attempts, 2);
+    assert_eq!(handle.snapshot().openings_in_a_row, 2);
 }
 
 #[tokio::test]

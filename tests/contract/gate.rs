@@ -42,7 +42,7 @@ impl Drop for Place {
 
 impl GateLayer {
     pub(crate) fn with_places(places: usize) -> Self {
-        let problem = Problem::new(ProblemKind::QuotaExceeded).detail("The gate is closed.");
+        let problem = Problem::new(ProblemKind::QuotaExceeded).with_detail("The gate is closed.");
         Self { room: Arc::new(Room(AtomicUsize::new(places))), problem, refuser: Refuser::new() }
     }
 
@@ -129,7 +129,7 @@ where
             }
             StateProjection::Refused { facts, problem, refuser } => {
                 let rejection = Rejection::new(Origin::Custom("gate"), problem.clone());
-                Ok(refuser.refuse(rejection.retry_after(Duration::from_secs(2)), facts))
+                Ok(refuser.refuse(rejection.with_retry_after(Duration::from_secs(2)), facts))
             }
         })
     }

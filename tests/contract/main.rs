@@ -197,7 +197,7 @@ mod auth {
 
     contract!(no_policy: tower_rampart::authz::AuthzLayer::empty(), allocations = [0, 0]);
     contract!(public: tower_rampart::authz::AuthzLayer::new(
-        tower_rampart::authz::PolicyTable::new()
+        tower_rampart::authz::PolicyTable::builder()
             .add_rule(tower_rampart::authz::Rule::public("root", "/"))
             .add_rule(tower_rampart::authz::Rule::public("all", "/{*all}"))
             .build()
@@ -219,7 +219,7 @@ mod bulkhead {
     use super::*;
 
     fn in_flight(layer: &BulkheadLayer) -> usize {
-        layer.handle().snapshot().in_flight()
+        layer.handle().snapshot().in_flight
     }
 
     // Who waits for a place needs a clone of the inner service.
@@ -257,7 +257,7 @@ mod deadline {
     use super::*;
 
     contract!(empty: DeadlineLayer::empty(), allocations = [0, 0]);
-    contract!(unbounded: Deadlines::new().without_max().build().unwrap(), allocations = [0, 0]);
+    contract!(unbounded: Deadlines::new().max_time(None).build().unwrap(), allocations = [0, 0]);
     // The request's extensions, which hold the deadline.
     contract!(head: Deadlines::new().build().unwrap(), allocations = [3, 3]);
     // And what the body needs to end by it.
@@ -274,7 +274,7 @@ mod retry {
     use super::*;
 
     // Who asks again asks a clone of the inner service, which takes a body that is kept.
-    contract!(once: RetryLayer::new(Retries::new().attempts(1).build().unwrap()), allocations = [0, 0], needs = Body);
+    contract!(once: RetryLayer::new(Retries::new().max_attempts(1).build().unwrap()), allocations = [0, 0], needs = Body);
     // An error is worth another try, for which there is no budget here.
     contract!(without_budget: RetryLayer::new(Retries::new().budget_percent(0).budget_floor(0).build().unwrap()),
         allocations = [1, 1], needs = Body);
@@ -289,14 +289,14 @@ mod load_shed {
     use super::*;
 
     fn in_flight(layer: &LoadShedLayer) -> usize {
-        layer.handle().snapshot().in_flight()
+        layer.handle().snapshot().in_flight
     }
 
     contract!(empty: LoadShedLayer::empty(), allocations = [0, 0]);
     contract!(gradient2: LoadShed::gradient2().never_shed(["/healthz"]).build().unwrap(), allocations = [0, 0], state = in_flight);
     contract!(aimd: LoadShed::aimd(Duration::from_secs(60)).build().unwrap(), allocations = [0, 0], state = in_flight);
     contract!(throttle: AdaptiveThrottle::new().build().unwrap(), allocations = [0, 0],
-        state = |layer| layer.handle().requests());
+        state = |layer| layer.handle().snapshot().requests);
 }
 
 #[cfg(feature = "circuit-breaker")]
@@ -320,7 +320,7 @@ mod circuit_breaker {
         .min_calls(1_000_000)
         .build()
         .unwrap(), allocations = [0, 0]);
-    contract!(by_key: patient().per(GlobalKey, 8).build().unwrap(), allocations = [0, 0]);
+    contract!(by_key: patient().per_key(GlobalKey, 8).build().unwrap(), allocations = [0, 0]);
     contract!(shadow: CircuitBreaker::new("contract").mode(Mode::Shadow).build().unwrap(), allocations = [0, 0]);
     contract!(pending: patient().when_open(WhenOpen::Pend).build().unwrap(), allocations = [0, 0]);
 }
@@ -345,7 +345,7 @@ mod rate_limit {
     }
 
     fn in_flight(layer: &RateLimitLayer) -> Option<usize> {
-        layer.handle().keys("few")
+        layer.handle().snapshot("few").map(|policy| policy.keys)
     }
 
     contract!(silent: RateLimit::new().add_policy(ample()).headers(HeaderStyle::None).build().unwrap(), allocations = [0, 0]);
@@ -357,7 +357,7 @@ mod rate_limit {
         .unwrap(), allocations = [0, 0]);
     // The value of `RateLimit`, and the header map's growth.
     contract!(ietf: RateLimit::new().add_policy(ample()).build().unwrap(), allocations = [3, 3]);
-    contract!(settling: RateLimit::new().add_policy(ample().count_status([401])).build().unwrap(), allocations = [3, 3]);
+    contract!(settling: RateLimit::new().add_policy(ample().count_statuses([http::StatusCode::UNAUTHORIZED])).build().unwrap(), allocations = [3, 3]);
     // And what the body holds until it ends.
     contract!(concurrent: RateLimit::new().add_policy(few()).build().unwrap(), allocations = [4, 4], state = in_flight);
     contract!(throttle: RateLimit::new()
@@ -367,7 +367,7 @@ mod rate_limit {
     // The question: its key, its future, and the store's answer.
     contract!(shared: RateLimit::new()
         .add_policy(ample())
-        .with_store(SharedCounts::new(std::sync::Arc::new(MemoryStore::new())))
+        .shared_counts(SharedCounts::new(MemoryStore::new()))
         .build_throttle()
         .unwrap(), allocations = [20, 20], needs = Clone);
 }
@@ -422,7 +422,7 @@ mod validate {
         }
 
         // The request's extensions, which hold the template.
-        contract!(requests: Validate::new().openapi(api()).build().unwrap(), allocations = [3, 3], needs = Body);
+        contract!(requests: Validate::new().add_openapi(api()).build().unwrap(), allocations = [3, 3], needs = Body);
         // Who looks into bodies of responses needs to know what they are.
         contract!(responses: ValidateResponses::new(api()).build().unwrap(), allocations = [0, 0], needs = Clone);
         contract!(no_responses: ValidateResponsesLayer::empty(), allocations = [0, 0], needs = Clone);
@@ -461,7 +461,7 @@ mod stack {
     }
 
     fn everybody() -> AuthzLayer {
-        let table = PolicyTable::new().add_rule(Rule::public("root", "/")).add_rule(Rule::public("all", "/{*all}"));
+        let table = PolicyTable::builder().add_rule(Rule::public("root", "/")).add_rule(Rule::public("all", "/{*all}"));
         AuthzLayer::new(table.build().unwrap())
     }
 
@@ -472,7 +472,7 @@ mod stack {
         .auth(Auth::new().api_keys(ApiKeys::default()).optional(true).build().unwrap())
         .rate_limit_by_address(ample("strangers"))
         .rate_limit_by_identity(ample("callers"))
-        .deadline(Deadlines::new().without_max().build().unwrap())
+        .deadline(Deadlines::new().max_time(None).build().unwrap())
         .load_shed(LoadShed::gradient2().build().unwrap())
         .security_headers(SecurityHeadersLayer::api())
         .build()

@@ -19,7 +19,7 @@ use crate::frameworks::{self, patiently, polls};
 use crate::gate::GateLayer;
 
 fn closed() -> GateLayer {
-    GateLayer::closed(Problem::new(ProblemKind::QuotaExceeded).detail("Die Schranke ist zu: 100 % voll, später!"))
+    GateLayer::closed(Problem::new(ProblemKind::QuotaExceeded).with_detail("Die Schranke ist zu: 100 % voll, später!"))
 }
 
 async fn refusing_server(layer: GateLayer) -> Channel {
@@ -101,7 +101,8 @@ async fn every_kind_reaches_a_tonic_client() {
 #[tokio::test]
 async fn a_huge_detail_arrives_cut_and_the_connection_lives() {
     let detail = "ä".repeat(50 * 1024);
-    let channel = refusing_server(GateLayer::closed(Problem::new(ProblemKind::Internal).detail(detail.clone()))).await;
+    let channel =
+        refusing_server(GateLayer::closed(Problem::new(ProblemKind::Internal).with_detail(detail.clone()))).await;
     let mut client = HealthClient::new(channel);
     for _ in 0..3 {
         let status = patiently(client.check(polls())).await.unwrap_err();

@@ -50,7 +50,7 @@ fn body(
     let handler = service_fn(move |_: Request<()>| {
         ready(Ok::<_, Infallible>(Response::new(Endless { is_slow, _live: Arc::clone(&held) })))
     });
-    let layer = Deadlines::new().max(secs(5)).with_clock(clock).build_with_body().unwrap();
+    let layer = Deadlines::new().max_time(secs(5)).with_clock(clock).build_with_body().unwrap();
     let response = at_once(layer.layer(handler).call(request));
     assert_eq!(response.status(), 200);
     (Box::pin(response.into_body()), hand, live)
@@ -125,7 +125,7 @@ fn a_body_that_ended_in_time_is_not_cut_off_afterwards() {
             let handler = service_fn(move |_: Request<()>| {
                 ready(Ok::<_, Infallible>(Response::new(Frames(frames.take().unwrap_or_default()))))
             });
-            let layer = Deadlines::new().max(secs(5)).with_clock(clock).build_with_body().unwrap();
+            let layer = Deadlines::new().max_time(secs(5)).with_clock(clock).build_with_body().unwrap();
             let mut body = Box::pin(at_once(layer.layer(handler).call(request.clone())).into_body());
             (0..polls).for_each(|_| drop(poll(&mut body)));
             hand.advance(secs(6));
@@ -141,7 +141,7 @@ fn a_body_at_its_end_is_not_cut_off() {
     let handler = service_fn(|_: Request<()>| {
         ready(Ok::<_, Infallible>(Response::new(http_body_util::Full::new(Bytes::from_static(b"x")))))
     });
-    let layer = Deadlines::new().max(secs(5)).with_clock(clock).build_with_body().unwrap();
+    let layer = Deadlines::new().max_time(secs(5)).with_clock(clock).build_with_body().unwrap();
     let mut body = Box::pin(at_once(layer.layer(handler).call(request(&[]))).into_body());
     assert!(matches!(poll(&mut body), Poll::Ready(Some(Ok(_)))));
     hand.advance(secs(6));

@@ -13,7 +13,7 @@ fn parse(text: &str) -> Result<TimeoutsConfig, String> {
 fn what_is_left_out_has_its_default() {
     let whole = parse("[timeouts]\nrequest = \"30s\"\nupstream = \"5s\"\n").unwrap();
     assert_eq!(parse("[timeouts]\n").unwrap(), whole);
-    assert!(whole.to_deadline_layer().is_ok() && whole.to_try_timeout().is_ok());
+    assert!(whole.to_deadline_layer().is_ok() && whole.to_try_timeout_layer().is_ok());
     assert_ne!(parse("[timeouts]\nrequest = \"31s\"\n").unwrap(), whole);
 }
 

@@ -65,14 +65,14 @@ fn the_smaller_counts_and_stands_in_the_extensions() {
     let x = || Deadlines::new().add_field(TimeoutField::milliseconds(HeaderName::from_static("x-timeout-ms")));
     for (deadlines, fields, expected) in [
         (Deadlines::new(), &[][..], Some(secs(30))),
-        (Deadlines::new().max(secs(5)), &[], Some(secs(5))),
-        (Deadlines::new().max(secs(5)), &[("grpc-timeout", "3S")], Some(secs(3))),
-        (Deadlines::new().max(secs(5)), &[("grpc-timeout", "7S")], Some(secs(5))),
-        (Deadlines::new().without_max(), &[], None),
-        (Deadlines::new().without_max(), &[("grpc-timeout", "7S")], Some(secs(7))),
-        (Deadlines::new().without_max(), &[("x-timeout-ms", "7")], None),
-        (x().max(secs(5)), &[("grpc-timeout", "3S"), ("x-timeout-ms", "250")], Some(millis(250))),
-        (x().max(secs(5)), &[("grpc-timeout", "99999999H"), ("x-timeout-ms", "99999999999")], Some(secs(5))),
+        (Deadlines::new().max_time(secs(5)), &[], Some(secs(5))),
+        (Deadlines::new().max_time(secs(5)), &[("grpc-timeout", "3S")], Some(secs(3))),
+        (Deadlines::new().max_time(secs(5)), &[("grpc-timeout", "7S")], Some(secs(5))),
+        (Deadlines::new().max_time(None), &[], None),
+        (Deadlines::new().max_time(None), &[("grpc-timeout", "7S")], Some(secs(7))),
+        (Deadlines::new().max_time(None), &[("x-timeout-ms", "7")], None),
+        (x().max_time(secs(5)), &[("grpc-timeout", "3S"), ("x-timeout-ms", "250")], Some(millis(250))),
+        (x().max_time(secs(5)), &[("grpc-timeout", "99999999H"), ("x-timeout-ms", "99999999999")], Some(secs(5))),
     ] {
         let handler = Handler::default();
         let (mut service, clock, _) = layered(deadlines, &handler);
@@ -84,7 +84,7 @@ fn the_smaller_counts_and_stands_in_the_extensions() {
 #[test]
 fn nested_layers_keep_the_earlier() {
     let (clock, _) = Clock::manual();
-    let layer = |max| Deadlines::new().max(max).with_clock(clock.clone()).build().unwrap();
+    let layer = |max| Deadlines::new().max_time(max).with_clock(clock.clone()).build().unwrap();
     for (outer, inner) in [(secs(2), secs(3)), (secs(3), secs(2))] {
         let handler = Handler::default();
         at_once(layer(outer).layer(layer(inner).layer(handler.clone())).call(request(&[])));
@@ -95,7 +95,7 @@ fn nested_layers_keep_the_earlier() {
 #[test]
 fn at_the_deadline_the_call_is_dropped_and_answered() {
     let handler = Handler::slow();
-    let (mut service, _, hand) = layered(Deadlines::new().max(secs(5)), &handler);
+    let (mut service, _, hand) = layered(Deadlines::new().max_time(secs(5)), &handler);
     let idle = handler.live();
     let mut call = Box::pin(service.call(request(&[])));
     assert!(poll(&mut call).is_pending());
@@ -123,7 +123,7 @@ fn at_the_deadline_the_call_is_dropped_and_answered() {
 fn an_answer_that_is_there_is_given() {
     let handler = Handler::default();
     handler.polls.store(1, Ordering::Relaxed);
-    let (mut service, _, hand) = layered(Deadlines::new().max(secs(5)), &handler);
+    let (mut service, _, hand) = layered(Deadlines::new().max_time(secs(5)), &handler);
     let mut call = Box::pin(service.call(request(&[])));
     assert!(poll(&mut call).is_pending());
     hand.advance(secs(60));
@@ -134,7 +134,7 @@ fn an_answer_that_is_there_is_given() {
 #[test]
 fn time_before_the_first_poll_counts() {
     let handler = Handler::slow();
-    let (mut service, _, hand) = layered(Deadlines::new().max(secs(5)), &handler);
+    let (mut service, _, hand) = layered(Deadlines::new().max_time(secs(5)), &handler);
     let call = service.call(request(&[]));
     hand.advance(secs(5));
     assert_eq!(at_once(call).status(), 504);
@@ -152,7 +152,7 @@ fn an_empty_layer_leaves_requests_alone() {
 fn what_is_no_configuration() {
     let x = || TimeoutField::seconds(HeaderName::from_static("x-timeout"));
     for (deadlines, message) in [
-        (Deadlines::new().max(Duration::ZERO), "max: `0s` refuses everything"),
+        (Deadlines::new().max_time(Duration::ZERO), "max_time: `0s` refuses everything"),
         (Deadlines::new().add_field(x()).add_field(x()), "field: `x-timeout` is named twice"),
         (Deadlines::new().add_field(TimeoutField::grpc()), "field: `grpc-timeout` is named twice"),
     ] {
@@ -166,7 +166,7 @@ proptest! {
     #[test]
     fn any_field(timeout in "[0-9 HMSmunx.+-]{0,12}") {
         let handler = Handler::default();
-        let (mut service, clock, _) = layered(Deadlines::new().max(secs(30)), &handler);
+        let (mut service, clock, _) = layered(Deadlines::new().max_time(secs(30)), &handler);
         let Ok(value) = http::HeaderValue::from_str(&timeout) else { return Ok(()) };
         let mut request = request(&[]);
         request.headers_mut().insert("grpc-timeout", value);

@@ -41,7 +41,7 @@ async fn on_axum() {
     let app = Router::new()
         .route("/never", get(pending::<&'static str>))
         .route("/quick", get(async || "hello"))
-        .layer(Deadlines::new().max(secs(5)).build().unwrap());
+        .layer(Deadlines::new().max_time(secs(5)).build().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
     for is_http2 in [false, true] {
         let begun = Instant::now();
@@ -65,7 +65,7 @@ async fn around_a_tonic_server() {
         call.await
     });
     let server = Server::builder()
-        .layer(Deadlines::new().max(secs(5)).build().unwrap())
+        .layer(Deadlines::new().max_time(secs(5)).build().unwrap())
         .layer(never)
         .add_service(health)
         .serve_with_incoming(TcpListenerStream::new(listener));
@@ -89,7 +89,7 @@ async fn trickle() -> SocketAddr {
             futures_util::StreamExt::chain(futures_util::stream::iter(frames), futures_util::stream::pending());
         Ok::<_, Infallible>(Response::new(StreamBody::new(frames)))
     });
-    let service = Deadlines::new().max(secs(3)).build_with_body().unwrap().layer(handler);
+    let service = Deadlines::new().max_time(secs(3)).build_with_body().unwrap().layer(handler);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let service = TowerToHyperService::new(service.clone());

@@ -14,7 +14,7 @@ fn what_is_left_out_has_its_default() {
     let written = "[load_shed]\nalgorithm = \"gradient2\"\nnever_shed = [\"/healthz\"]\nuntil_head = false\n";
     let whole = parse(written).unwrap();
     assert_eq!(parse("[load_shed]\n").unwrap(), whole);
-    assert_eq!(whole.to_layer().unwrap().handle().snapshot().limit(), 20);
+    assert_eq!(whole.to_layer().unwrap().handle().snapshot().limit, 20);
     for key in ["until_head = true", "never_shed = []", "algorithm = \"aimd\"", "max_limit = 999"] {
         assert_ne!(parse(&format!("[load_shed]\n{key}\n")).unwrap(), whole);
     }
@@ -25,7 +25,7 @@ fn what_is_left_out_has_its_default() {
 fn the_first_limit_is_within_floor_and_cap() {
     for (bounds, limit) in [("max_limit = 10", 10), ("min_limit = 30", 30), ("initial_limit = 7", 7)] {
         let table = parse(&format!("[load_shed]\n{bounds}\n")).unwrap();
-        assert_eq!(table.to_layer().unwrap().handle().snapshot().limit(), limit, "{bounds}");
+        assert_eq!(table.to_layer().unwrap().handle().snapshot().limit, limit, "{bounds}");
     }
 }
 

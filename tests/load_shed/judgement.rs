@@ -21,15 +21,15 @@ fn limit_after(shed: LoadShed, latency: u64, end: impl Fn() -> End) -> usize {
     let mut fixture = fixture(shed);
     fixture.answer(100, ms(latency), end);
     let snapshot = fixture.handle.snapshot();
-    assert_eq!(snapshot.in_flight(), 0);
-    snapshot.limit()
+    assert_eq!(snapshot.in_flight, 0);
+    snapshot.limit
 }
 
 /// Whether three hundred of these take a limit of 10 down.
 fn shrinks(shed: impl Fn() -> LoadShed, latency: u64, end: impl Fn() -> End) -> bool {
     let mut fixture = Fixture::of(shed().min_limit(1).initial_limit(10).window(ms(100)));
     fixture.answer(300, ms(latency), end);
-    fixture.handle.snapshot().limit() < 10
+    fixture.handle.snapshot().limit < 10
 }
 
 fn grpc(code: &'static str) -> impl Fn() -> End {
@@ -101,7 +101,7 @@ fn what_is_late_counts_when_it_took_long() {
                 }
             }
         }
-        fixture.handle.snapshot().limit()
+        fixture.handle.snapshot().limit
     };
     let late = refusal(ProblemKind::DeadlineExceeded);
     assert_eq!(limit_after(200, 10, &ok), 20);
@@ -121,7 +121,7 @@ fn answers_in_no_time_are_no_trap() {
         }
         fixture.hand.advance(ms(20));
     }
-    assert!(fixture.handle.snapshot().limit() >= 8, "{}", fixture.handle.snapshot().limit());
+    assert!(fixture.handle.snapshot().limit >= 8, "{}", fixture.handle.snapshot().limit);
 }
 
 /// Failures are quick. Taken for quick work they would let the limit grow while everything fails.
@@ -166,7 +166,7 @@ fn a_single_503_shrinks_nothing() {
         for number in 0..300 {
             fixture.answer(1, ms(10), || if number % each == 0 { status(503) } else { ok() });
         }
-        let limit = fixture.handle.snapshot().limit();
+        let limit = fixture.handle.snapshot().limit;
         assert_eq!(limit < 10, shrinks, "{limit}");
     }
 }
@@ -182,6 +182,6 @@ fn a_client_that_leaves_counts_when_it_had_waited_long() {
             drop(call);
         }
         let snapshot = fixture.handle.snapshot();
-        assert_eq!((snapshot.limit() < 10, snapshot.in_flight()), (shrinks, 0), "{patience}");
+        assert_eq!((snapshot.limit < 10, snapshot.in_flight), (shrinks, 0), "{patience}");
     }
 }

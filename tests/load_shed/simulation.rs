@@ -160,12 +160,12 @@ pub fn simulate(server: Server, guard: Guard, phases: &[Phase]) -> Vec<Tally> {
         Guard::Aimd => {
             let layer = shedding(LoadShed::aimd(server.patience / 3));
             let handle = layer.handle();
-            world.run(layer.layer(handler), phases, || handle.snapshot().limit())
+            world.run(layer.layer(handler), phases, || handle.snapshot().limit)
         }
         Guard::Gradient2 => {
             let layer = shedding(LoadShed::gradient2());
             let handle = layer.handle();
-            world.run(layer.layer(handler), phases, || handle.snapshot().limit())
+            world.run(layer.layer(handler), phases, || handle.snapshot().limit)
         }
     }
 }

@@ -86,7 +86,7 @@ async fn a_hyper_client_stops_asking_what_refuses() {
         }
     }
     assert!(refused > 100 && made + refused == 200, "{made} made, {refused} refused");
-    assert_eq!(handle.throttled(), refused);
+    assert_eq!(handle.snapshot().throttled, refused);
 }
 
 /// gRPC's verdict stands in the trailers, which a real channel brings.

@@ -48,8 +48,8 @@ impl Throttled {
 fn a_service_that_accepts_is_never_throttled() {
     let mut throttled = throttled(AdaptiveThrottle::new());
     assert_eq!(throttled.made(1000, ok), 1000);
-    assert_eq!((throttled.handle.requests(), throttled.handle.accepts()), (1000, 1000));
-    assert_eq!((throttled.handle.probability(), throttled.handle.throttled()), (0.0, 0));
+    assert_eq!((throttled.handle.snapshot().requests, throttled.handle.snapshot().accepted), (1000, 1000));
+    assert_eq!((throttled.handle.snapshot().probability, throttled.handle.snapshot().throttled), (0.0, 0));
 }
 
 #[test]
@@ -58,11 +58,11 @@ fn one_that_refuses_is_asked_less_and_less_and_told_when_it_is_well() {
     let made = throttled.made(2000, || status(503));
     // All but one in twenty, at the end; the draws differ, and this far off once in many lifetimes.
     assert!((50..300).contains(&made), "{made}");
-    assert_eq!(throttled.handle.probability(), 0.95);
-    assert_eq!(throttled.handle.throttled() as usize, 2000 - made);
+    assert_eq!(throttled.handle.snapshot().probability, 0.95);
+    assert_eq!(throttled.handle.snapshot().throttled as usize, 2000 - made);
     // What was two minutes ago is forgotten, and what works is asked for again.
     throttled.hand.advance(ms(130_000));
-    assert_eq!(throttled.handle.probability(), 0.0);
+    assert_eq!(throttled.handle.snapshot().probability, 0.0);
     assert_eq!(throttled.made(100, ok), 100);
 }
 
@@ -75,7 +75,7 @@ fn k_times_what_is_accepted_is_asked_for() {
         half.made(1, ok);
         half.made(1, || status(429));
     }
-    assert!(half.handle.throttled() < 20, "{}", half.handle.throttled());
+    assert!(half.handle.snapshot().throttled < 20, "{}", half.handle.snapshot().throttled);
 
     let mut quarter = throttled(AdaptiveThrottle::new());
     let (mut made, mut accepted, mut room) = (0_usize, 0_usize, 0_usize);
@@ -89,9 +89,9 @@ fn k_times_what_is_accepted_is_asked_for() {
         made += through;
     }
     let handle = &quarter.handle;
-    assert_eq!((handle.requests(), handle.accepts()), (8000, accepted as u64));
+    assert_eq!((handle.snapshot().requests, handle.snapshot().accepted), (8000, accepted as u64));
     let expected = (8000.0 - 2.0 * accepted as f64) / 8001.0;
-    assert!((handle.probability() - expected).abs() < 1e-9);
+    assert!((handle.snapshot().probability - expected).abs() < 1e-9);
     // All that it can take, and about as much again.
     assert!(accepted > 1900 && (2 * accepted).abs_diff(made) < 600, "{accepted} of {made}");
 }
@@ -101,7 +101,7 @@ fn what_counts_as_accepted() {
     let counts = |end: &dyn Fn() -> End| {
         let mut throttled = throttled(AdaptiveThrottle::new());
         throttled.made(1, end);
-        (throttled.handle.requests(), throttled.handle.accepts())
+        (throttled.handle.snapshot().requests, throttled.handle.snapshot().accepted)
     };
     let grpc = |code: &'static str| {
         move || {
@@ -128,7 +128,7 @@ fn what_counts_as_accepted() {
     // Left by its caller.
     let mut left = throttled(AdaptiveThrottle::new());
     drop(start(&mut left.service, get("/")));
-    assert_eq!((left.handle.requests(), left.handle.accepts()), (0, 0));
+    assert_eq!((left.handle.snapshot().requests, left.handle.snapshot().accepted), (0, 0));
 }
 
 #[test]

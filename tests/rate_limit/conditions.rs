@@ -58,7 +58,7 @@ fn more_than_the_burst_is_refused_for_good() {
 }
 
 fn failures() -> Policy {
-    Policy::new("failed-logins", per(3, 3600)).key(GlobalKey).count_status([401])
+    Policy::new("failed-logins", per(3, 3600)).key(GlobalKey).count_statuses([http::StatusCode::UNAUTHORIZED])
 }
 
 #[test]
@@ -118,7 +118,8 @@ fn an_error_counts_as_abandoned() {
 #[test]
 fn a_refund_is_not_given_for_what_time_brought_back() {
     // Slow requests that turn out not to count must not pay for quick ones that do.
-    let fixture = Fixture::policy(Policy::new("p", per(5, 5)).key(GlobalKey).count_status([401]));
+    let fixture =
+        Fixture::policy(Policy::new("p", per(5, 5)).key(GlobalKey).count_statuses([http::StatusCode::UNAUTHORIZED]));
     let status = Rc::new(Cell::new(None));
     let teller = Rc::clone(&status);
     let mut service = fixture.layer.layer(service_fn(move |_| {
@@ -166,7 +167,8 @@ fn the_true_cost_replaces_the_guess() {
 
 #[test]
 fn a_window_refunds_within_itself_alone() {
-    let policy = Policy::new("w", per(2, 10).fixed_window()).key(GlobalKey).count_status([401]);
+    let policy =
+        Policy::new("w", per(2, 10).fixed_window()).key(GlobalKey).count_statuses([http::StatusCode::UNAUTHORIZED]);
     let fixture = Fixture::policy(policy);
     let mut service =
         fixture.layer.layer(service_fn(|_| std::future::pending::<Result<Response<Full<Bytes>>, Infallible>>()));

@@ -196,5 +196,5 @@ fn kinds_modes_and_keys() {
     ";
     let layer = layer(text);
     assert_eq!(admitted(&layer, 9, || from("10.0.0.1")), 3);
-    assert_eq!(layer.handle().shadowed("shadow"), Some(2));
+    assert_eq!(layer.handle().snapshot("shadow").map(|policy| policy.shadowed), Some(2));
 }

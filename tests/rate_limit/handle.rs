@@ -58,7 +58,7 @@ fn faults_name_what_there_is() {
     assert_eq!(error.to_string(), "policy: `x` is no policy of this limiter; name one of `default`");
     assert!(fixture.handle.set_quota("default", per(0, 1)).is_err());
     assert!(fixture.handle.set_concurrent("default", 1).is_err());
-    assert_eq!(fixture.handle.keys("x"), None);
+    assert_eq!(fixture.handle.snapshot("x").map(|policy| policy.keys), None);
     assert!(!fixture.handle.reset("x"));
 }
 
@@ -94,7 +94,7 @@ fn a_new_layer_can_go_on_with_the_counts_of_the_old() {
     // Another quota, another size, another policy beside it.
     for max_keys in [5_000, 100, 100_000] {
         let new = taking_over(&old, clock.clone(), limit(&[("new", 50, 10), ("kept", 20, max_keys)]));
-        assert_eq!(new.handle.keys("kept"), Some(1));
+        assert_eq!(new.handle.snapshot("kept").map(|policy| policy.keys), Some(1));
         assert_eq!(field(&new.send(from("10.0.0.1")), "ratelimit-policy"), "\"new\";q=50;w=60, \"kept\";q=20;w=60");
     }
     let new = taking_over(&old, clock, limit(&[("kept", 20, 100)]));

@@ -2,7 +2,7 @@
 
 use http::{Method, Request};
 use tower_rampart::Identity;
-use tower_rampart::key::{ClientIp, GlobalKey, IdentityKey, TrustedProxies};
+use tower_rampart::key::{Cidr, ClientIp, GlobalKey, IdentityKey};
 use tower_rampart::rate_limit::{Policy, RateLimit};
 
 use crate::support::{Fixture, field, from, get, per};
@@ -11,13 +11,13 @@ fn one() -> RateLimit {
     RateLimit::new().add_policy(Policy::new("p", per(1, 60)).key(GlobalKey))
 }
 
-fn blocks(block: &str) -> TrustedProxies {
-    TrustedProxies::parse([block]).unwrap()
+fn blocks(block: &str) -> [Cidr; 1] {
+    [block.parse().unwrap()]
 }
 
 #[test]
 fn allowed_clients_are_not_counted_and_denied_ones_refused() {
-    let fixture = Fixture::of(one().allow(blocks("10.0.0.0/8")).deny(blocks("10.6.6.0/24")));
+    let fixture = Fixture::of(one().exempt_clients(blocks("10.0.0.0/8")).deny_clients(blocks("10.6.6.0/24")));
     assert_eq!(fixture.admitted(10, || from("10.0.0.1")), 10);
     assert_eq!(field(&fixture.send(from("10.0.0.1")), "ratelimit"), "");
     assert_eq!(fixture.status(from("10.6.6.6")), 403);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer, Service, service_fn};
-use tower_rampart::key::{ClientIp, GlobalKey, HeaderKey, TrustedProxies};
+use tower_rampart::key::{Cidr, ClientIp, GlobalKey, HeaderKey};
 use tower_rampart::rate_limit::{Mode, Overflow, Policy, RateLimit};
 
 use crate::support::{Fixture, call, field, from, get, json, per, secs};
@@ -124,9 +124,11 @@ fn a_long_path_costs_no_more_than_its_length() {
 
 #[test]
 fn denied_clients_are_refused_whatever_they_ask_for() {
-    let blocks = || TrustedProxies::parse(["10.0.0.0/8"]).unwrap();
-    let limit =
-        RateLimit::new().add_policy(Policy::new("p", per(1, 60)).key(GlobalKey)).deny(blocks()).exempt_paths(["/**"]);
+    let blocks = || ["10.0.0.0/8".parse::<Cidr>().unwrap()];
+    let limit = RateLimit::new()
+        .add_policy(Policy::new("p", per(1, 60)).key(GlobalKey))
+        .deny_clients(blocks())
+        .exempt_paths(["/**"]);
     assert_eq!(Fixture::of(limit).status(from("10.0.0.1")), 403);
 }
 
@@ -151,7 +153,7 @@ fn a_panicking_judgement_frees_its_place() {
     );
     for _ in 0..10 {
         assert!(catch_unwind(AssertUnwindSafe(|| fixture.send(get("/")))).is_err());
-        assert_eq!(fixture.handle.keys("flight"), Some(0));
+        assert_eq!(fixture.handle.snapshot("flight").map(|policy| policy.keys), Some(0));
     }
 }
 
@@ -185,7 +187,7 @@ fn a_smaller_table_drops_no_request_in_flight() {
     assert!((0..500).all(|n| new.status(client(n)) == 429));
     assert!(!new.handle.reset("p"));
     drop(held);
-    assert_eq!(new.handle.keys("p"), Some(0));
+    assert_eq!(new.handle.snapshot("p").map(|policy| policy.keys), Some(0));
 }
 
 #[test]
@@ -288,7 +290,7 @@ fn a_table_that_was_made_smaller_drops_what_says_nothing() {
     let layer = limit(1000).build().unwrap().adopt_counts(&old.handle);
     let new = Fixture { handle: layer.handle(), layer, hand: old.hand };
     assert_eq!((5000..5500).filter(|n| new.status(client(*n)) == 200).count(), 500);
-    assert_eq!(new.handle.overflowed("p"), Some(0));
+    assert_eq!(new.handle.snapshot("p").map(|policy| policy.overflowed), Some(0));
 }
 
 #[test]
@@ -299,7 +301,8 @@ fn a_changed_quota_still_refunds_what_does_not_count() {
         (per(3, 3600), per(3, 3600).fixed_window()),
         (per(3, 3600).fixed_window(), per(3, 3600)),
     ] {
-        let fixture = Fixture::policy(Policy::new("p", before).key(GlobalKey).count_status([401]));
+        let fixture =
+            Fixture::policy(Policy::new("p", before).key(GlobalKey).count_statuses([http::StatusCode::UNAUTHORIZED]));
         let mut service = fixture.layer.layer(service_fn(|_| async {
             tokio::task::yield_now().await;
             Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
@@ -344,5 +347,5 @@ fn shadowed_requests_are_counted_on() {
     let old = Fixture { handle: layer.handle(), layer, hand };
     old.admitted(3, || get("/"));
     let layer = limit().adopt_counts(&old.handle);
-    assert_eq!(layer.handle().shadowed("p"), Some(2));
+    assert_eq!(layer.handle().snapshot("p").map(|policy| policy.shadowed), Some(2));
 }

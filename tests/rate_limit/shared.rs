@@ -26,7 +26,7 @@ use super::support::{Answer, Fixture, field, from, per, secs};
 #[tokio::test]
 async fn the_memory_store_keeps_what_it_promises() {
     let (clock, hand) = Clock::manual();
-    let store = MemoryStore::with_clock(clock);
+    let store = MemoryStore::new().with_clock(clock);
     testing::check_store(&store, "run", async |time| hand.advance(time)).await.unwrap();
 }
 
@@ -61,7 +61,7 @@ async fn the_suite_finds_what_is_broken() {
     ];
     for (number, broken) in breaks.into_iter().enumerate() {
         let (clock, hand) = Clock::manual();
-        let store = Broken(MemoryStore::with_clock(clock), broken);
+        let store = Broken(MemoryStore::new().with_clock(clock), broken);
         let found = testing::check_store(&store, "run", async |time| hand.advance(time)).await;
         assert!(found.is_err(), "fault {number} goes unseen");
     }
@@ -102,7 +102,7 @@ struct Shared {
 impl Shared {
     fn new() -> Self {
         let (clock, hand) = Clock::manual();
-        let store = MemoryStore::with_clock(clock.clone());
+        let store = MemoryStore::new().with_clock(clock.clone());
         let store = Arc::new(Watched { store, asked: 0.into(), fails: false.into(), hangs: false.into() });
         Self { store, clock, hand }
     }
@@ -117,7 +117,7 @@ impl Shared {
 
     fn instance_of(&self, policies: impl IntoIterator<Item = Policy>, counts: SharedCounts) -> Instance {
         let limit = policies.into_iter().fold(RateLimit::new(), RateLimit::add_policy);
-        let layer = limit.with_clock(self.clock.clone()).with_store(counts).build_throttle().unwrap();
+        let layer = limit.with_clock(self.clock.clone()).shared_counts(counts).build_throttle().unwrap();
         Instance { handle: layer.handle(), layer }
     }
 
@@ -181,8 +181,8 @@ fn two_count_as_one_and_ask_once_for_each_that_is_admitted() {
 
 #[test]
 fn a_layer_that_cannot_wait_takes_no_store() {
-    let error = RateLimit::new().add_policy(policy(1, 1)).with_store(Shared::new().counts()).build().unwrap_err();
-    assert_eq!(error.setting(), "rate limit.store");
+    let error = RateLimit::new().add_policy(policy(1, 1)).shared_counts(Shared::new().counts()).build().unwrap_err();
+    assert_eq!(error.setting(), "rate limit.shared_counts");
 }
 
 #[test]
@@ -222,15 +222,15 @@ fn places_in_flight_are_given_back_by_refusals_and_by_those_who_leave() {
     {
         let mut waiting = pin!(instance.call("192.0.2.1", StatusCode::OK));
         assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        assert_eq!(instance.handle.keys("places"), Some(1));
+        assert_eq!(instance.handle.snapshot("places").map(|policy| policy.keys), Some(1));
     }
-    assert_eq!(instance.handle.keys("places"), Some(0));
+    assert_eq!(instance.handle.snapshot("places").map(|policy| policy.keys), Some(0));
     shared.store.hangs.store(false, Ordering::Relaxed);
     let running = instance.send();
     assert_eq!(running.status(), 200);
-    assert_eq!(instance.handle.keys("places"), Some(1), "held until the body has ended");
+    assert_eq!(instance.handle.snapshot("places").map(|policy| policy.keys), Some(1), "held until the body has ended");
     drop(running);
-    assert_eq!(instance.handle.keys("places"), Some(0));
+    assert_eq!(instance.handle.snapshot("places").map(|policy| policy.keys), Some(0));
 }
 
 #[test]
@@ -239,7 +239,13 @@ fn shadows_refuse_nobody() {
     let shadow = || Policy::new("shadow", per(1, 60)).key(GlobalKey).mode(Mode::Shadow);
     let (one, other) = (shared.instance([policy(10, 60), shadow()]), shared.instance([policy(10, 60), shadow()]));
     assert_eq!((one.admitted(1), other.admitted(2)), (1, 2));
-    assert_eq!((one.handle.shadowed("shadow"), other.handle.shadowed("shadow")), (Some(0), Some(2)));
+    assert_eq!(
+        (
+            one.handle.snapshot("shadow").map(|policy| policy.shadowed),
+            other.handle.snapshot("shadow").map(|policy| policy.shadowed)
+        ),
+        (Some(0), Some(2))
+    );
 }
 
 #[test]
@@ -263,7 +269,7 @@ fn turns_are_waited_for_in_one_queue() {
 #[tokio::test]
 async fn charges_are_settled_for_all() {
     let shared = Shared::new();
-    let failures = || policy(2, 60).count_status([401]);
+    let failures = || policy(2, 60).count_statuses([http::StatusCode::UNAUTHORIZED]);
     let (one, other) = (shared.instance([failures()]), shared.instance([failures()]));
     for _ in 0..10 {
         let answer = one.call("192.0.2.1", StatusCode::OK).await;
@@ -330,7 +336,7 @@ fn a_failing_store_lets_through_or_refuses_when_told_so() {
     let closed = shared.instance_of([policy(1, 60), places], shared.counts().on_failure(OnStoreFailure::Closed));
     let refused = closed.send();
     assert_eq!((refused.status().as_u16(), field(&refused, "retry-after").as_str()), (503, "1"));
-    assert_eq!(closed.handle.keys("places"), Some(0));
+    assert_eq!(closed.handle.snapshot("places").map(|policy| policy.keys), Some(0));
 }
 
 #[test]

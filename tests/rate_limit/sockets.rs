@@ -149,11 +149,11 @@ async fn a_client_that_hangs_up_frees_its_place() {
     let connection = tokio::spawn(connection);
     let hanging = tokio::spawn(async move { sender.send_request(request("/hang")).await.map(drop) });
     begun.recv().await.unwrap();
-    assert_eq!(handle.keys("flight"), Some(1));
+    assert_eq!(handle.snapshot("flight").map(|policy| policy.keys), Some(1));
     hanging.abort();
     connection.abort();
     tokio::time::timeout(PATIENCE, async {
-        while handle.keys("flight") != Some(0) {
+        while handle.snapshot("flight").map(|policy| policy.keys) != Some(0) {
             tokio::task::yield_now().await;
         }
     })

@@ -77,7 +77,7 @@ impl Fixture {
     }
 
     pub(crate) fn keys(&self) -> usize {
-        self.handle.keys(self.handle.policies().next().unwrap()).unwrap()
+        self.handle.snapshot(self.handle.policies().next().unwrap()).unwrap().keys
     }
 }
 

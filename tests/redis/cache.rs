@@ -36,7 +36,7 @@ fn origin() -> Origin {
 }
 
 fn instance(redis: &Redis, origin: &Origin) -> Instance {
-    let cache = Cache::builder().with_store(Arc::new(redis.cache())).store_timeout(Duration::from_secs(5));
+    let cache = Cache::builder().with_store(redis.cache()).store_timeout(Duration::from_secs(5));
     Instance { cache: cache.build().unwrap(), origin: origin.clone() }
 }
 
@@ -238,7 +238,7 @@ async fn outages() {
         let redis = Redis::builder(server.url()).timeout(patience).build().unwrap();
         let origin = origin();
         let instance = || {
-            let cache = Cache::builder().with_store(Arc::new(redis.cache())).store_timeout(patience);
+            let cache = Cache::builder().with_store(redis.cache()).store_timeout(patience);
             Instance { cache: cache.build().unwrap(), origin: origin.clone() }
         };
         let (one, other) = (instance(), instance());

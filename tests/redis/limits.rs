@@ -88,7 +88,9 @@ async fn leases_of_a_crowd_admit_no_more_than_the_quota() {
 #[tokio::test]
 async fn charges_that_do_not_stand_come_back_for_all() {
     let Some(server) = Server::start() else { return };
-    let failures = || Instance::of(redis(&server.url()), hourly(2).count_status([401]), |counts| counts);
+    let failures = || {
+        Instance::of(redis(&server.url()), hourly(2).count_statuses([http::StatusCode::UNAUTHORIZED]), |counts| counts)
+    };
     let (one, other) = (failures(), failures());
     for _ in 0..5 {
         assert_eq!(one.send_for(1, StatusCode::OK).await.status(), 200);

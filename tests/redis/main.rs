@@ -5,7 +5,7 @@
 mod cache;
 mod limits;
 mod outages;
-#[cfg(all(feature = "auth", feature = "auth-test-kit"))]
+#[cfg(all(feature = "auth", feature = "test-util"))]
 mod revocations;
 mod support;
 mod values;

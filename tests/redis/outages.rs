@@ -27,7 +27,7 @@ async fn a_stopped_server_costs_no_request_and_is_found_again() {
     for _ in 0..200 {
         assert_eq!(instance.status(1).await, 200);
     }
-    assert!(!instance.redis.is_well());
+    assert!(!instance.redis.is_healthy());
     server.signal("CONT");
     instance.recover().await;
     let others = Instance::hourly(&server.url(), 1000);
@@ -121,7 +121,7 @@ async fn forgotten_scripts_cost_no_count() {
         count += usize::from(instances[turn % 2].status(1).await == 200);
     }
     assert_eq!(count, 100);
-    assert!(instances.iter().all(|instance| instance.redis.is_well()));
+    assert!(instances.iter().all(|instance| instance.redis.is_healthy()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -189,8 +189,8 @@ pub(crate) type Answer = Response<ResponseBody<Full<Bytes>>>;
 
 impl Instance {
     pub(crate) fn of(redis: Redis, policy: Policy, settings: impl FnOnce(SharedCounts) -> SharedCounts) -> Self {
-        let counts = settings(SharedCounts::new(Arc::new(redis.limits())));
-        let layer = RateLimit::new().add_policy(policy).with_store(counts).build_throttle().unwrap();
+        let counts = settings(SharedCounts::new(redis.limits()));
+        let layer = RateLimit::new().add_policy(policy).shared_counts(counts).build_throttle().unwrap();
         Self { layer, redis }
     }
 
@@ -221,7 +221,7 @@ impl Instance {
     pub(crate) async fn recover(&self) {
         for _ in 0..400 {
             self.send(255).await;
-            if self.redis.is_well() {
+            if self.redis.is_healthy() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

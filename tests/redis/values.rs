@@ -36,7 +36,7 @@ async fn a_strange_value_locks_nobody_out() {
             429 => assert!(field(&answer, "retry-after").parse::<u64>().unwrap() <= 360, "{command}: {answer:?}"),
             other => panic!("{command}: {other}"),
         }
-        assert!(fresh.redis.is_well(), "{command}");
+        assert!(fresh.redis.is_healthy(), "{command}");
     }
 }
 

@@ -6,7 +6,7 @@ use tower_rampart::retry::{Retries, RetryLayer};
 use crate::support::{Retried, get, millis, retried, secs};
 
 fn quick() -> Retries {
-    Retries::new().attempts(2).backoff(millis(1), millis(1))
+    Retries::new().max_attempts(2).backoff(millis(1), millis(1))
 }
 
 /// How many calls come of so many requests that all fail.

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use tower::util::MapErr;
 use tower::{Layer, Service, ServiceExt as _};
 use tower_rampart::client::ClientError;
-use tower_rampart::problem::{Problem, ProblemKind};
+use tower_rampart::problem::{GrpcCode, Problem, ProblemKind};
 use tower_rampart::retry::{Attempt, Retries, RetryLayer};
-use tower_rampart::{Deadline, Origin, Rejection, TimedOut};
+use tower_rampart::{Deadline, Origin, Rejection, ResponseView, TimedOut};
 
 use crate::support::{OK, Retried, Say, Script, get, millis, noop, post, retried, secs};
 
@@ -26,7 +26,7 @@ fn what_may_pass_by_itself_is_tried_again() {
         assert!(waited <= millis(50), "{name}");
         let response = answer.unwrap();
         assert_eq!(response.status(), 200, "{name}");
-        assert_eq!(Attempt::of_response(response.extensions()).get(), 2);
+        assert_eq!(Attempt::of_response(ResponseView::of(&response)).get(), 2);
         assert_eq!(retried.script.attempts(), [1, 2]);
     }
 }
@@ -41,14 +41,14 @@ fn what_does_not_is_passed_on() {
 
 #[test]
 fn as_often_as_the_policy_says_and_then_the_last_answer() {
-    let mut retried = retried(Retries::new().attempts(4), [say(503), Say::Fail, say(502), say(504), OK]);
+    let mut retried = retried(Retries::new().max_attempts(4), [say(503), Say::Fail, say(502), say(504), OK]);
     let response = retried.finish(get()).0.unwrap();
     assert_eq!((response.status().as_u16(), retried.script.count()), (504, 4));
-    assert_eq!(Attempt::of_response(response.extensions()).get(), 4);
-    let mut errors = crate::support::retried(Retries::new().attempts(2), []);
+    assert_eq!(Attempt::of_response(ResponseView::of(&response)).get(), 4);
+    let mut errors = crate::support::retried(Retries::new().max_attempts(2), []);
     assert!(!errors.finish(get()).0.unwrap_err().is_refused());
     assert_eq!(errors.script.count(), 2);
-    let mut once = crate::support::retried(Retries::new().attempts(1), [say(503), OK]);
+    let mut once = crate::support::retried(Retries::new().max_attempts(1), [say(503), OK]);
     assert_eq!((once.status(get()), once.script.count()), (503, 1));
 }
 
@@ -71,7 +71,7 @@ fn only_what_may_be_made_twice() {
 }
 
 fn rejection() -> Rejection {
-    Rejection::new(Origin::Custom("breaker"), Problem::new(ProblemKind::Unavailable)).retry_after(secs(1))
+    Rejection::new(Origin::Custom("breaker"), Problem::new(ProblemKind::Unavailable)).with_retry_after(secs(1))
 }
 
 /// A refusal of ours says that nothing was called, so that another call would be refused for the same reason; and it costs
@@ -236,7 +236,7 @@ fn the_answer_that_failed_is_dropped_first() {
 fn cancelled_at_any_point() {
     for polls in 0..12 {
         let says = [say(503), Say::Fail, say(502), OK];
-        let mut retried = retried(Retries::new().attempts(4).backoff(millis(2), millis(2)), says);
+        let mut retried = retried(Retries::new().max_attempts(4).backoff(millis(2), millis(2)), says);
         let idle = Arc::strong_count(&retried.script.live);
         let mut call = retried.start(post(&[("idempotency-key", "1")]));
         let mut is_done = false;
@@ -272,14 +272,13 @@ fn without_a_runtime_nobody_waits() {
 #[test]
 fn what_is_no_policy() {
     for (retries, message) in [
-        (Retries::new().attempts(0), "attempts: `0`"),
-        (Retries::new().attempts(17), "attempts: `17`"),
+        (Retries::new().max_attempts(0), "max_attempts: `0`"),
+        (Retries::new().max_attempts(17), "max_attempts: `17`"),
         (Retries::new().budget_percent(1001), "budget_percent: `1001`"),
         (Retries::new().backoff(Duration::ZERO, secs(1)), "backoff: `0ns`"),
         (Retries::new().backoff(secs(2), secs(1)), "backoff: `1s`"),
         (Retries::new().backoff(secs(1), secs(3601)), "backoff: `3601s`"),
-        (Retries::new().grpc_codes([0]), "grpc_codes: `0`"),
-        (Retries::new().grpc_codes([17]), "grpc_codes: `17`"),
+        (Retries::new().grpc_codes([GrpcCode::OK]), "grpc_codes: `0`"),
     ] {
         let error = retries.build().unwrap_err().to_string();
         assert!(error.starts_with(message), "{error}");
@@ -342,7 +341,7 @@ proptest! {
                 Word::Refuse => Say::Refuse(rejection()),
             })
             .collect();
-        let retries = Retries::new().attempts(attempts as u32).backoff(Duration::from_nanos(1), Duration::from_nanos(1));
+        let retries = Retries::new().max_attempts(attempts as u32).backoff(Duration::from_nanos(1), Duration::from_nanos(1));
         let mut retried = retried(retries, says);
         // A millisecond for what the backoff might be.
         let request = match left {

@@ -24,6 +24,7 @@ use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tower::{Layer, ServiceBuilder, ServiceExt as _};
+use tower_rampart::ResponseView;
 use tower_rampart::deadline::TryTimeoutLayer;
 use tower_rampart::retry::{Attempt, ReplayBody, Retries, RetryLayer, RetryPolicy, RetryService};
 
@@ -89,7 +90,7 @@ async fn faulty(faults: &'static [Fault]) -> (SocketAddr, Arc<AtomicUsize>) {
 type Hyper = Client<hyper_util::client::legacy::connect::HttpConnector, ReplayBody<Full<Bytes>>>;
 
 fn policy(attempts: u32) -> RetryPolicy {
-    Retries::new().attempts(attempts).backoff(millis(1), millis(5)).build().unwrap()
+    Retries::new().max_attempts(attempts).backoff(millis(1), millis(5)).build().unwrap()
 }
 
 fn client(attempts: u32) -> RetryService<Hyper> {
@@ -113,7 +114,7 @@ async fn a_hyper_client_tries_again_whatever_broke() {
     let (address, count) = faulty(FAULTS).await;
     let response = patiently(client(6).oneshot(request("PUT", address))).await.unwrap();
     assert_eq!((response.status().as_u16(), count.load(Ordering::Relaxed)), (200, 6));
-    assert_eq!(Attempt::of_response(response.extensions()).get(), 6);
+    assert_eq!(Attempt::of_response(ResponseView::of(&response)).get(), 6);
     assert_eq!(patiently(response.into_body().collect()).await.unwrap().to_bytes(), "hello");
 }
 

@@ -14,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use tower::{Layer, Service, service_fn};
 use tower_rampart::retry::{Attempt, PeekedBody, ReplayBody, Retries, RetryLayer};
-use tower_rampart::{Clock, ClockHand};
+use tower_rampart::{Clock, ClockHand, ResponseView};
 
 use crate::support::{Torn, get, millis, noop, post};
 
@@ -146,7 +146,7 @@ fn rest(response: Response<PeekedBody<Told>>) -> String {
 fn trailers_right_behind_the_head_are_worth_another_try() {
     let answers = [grpc([GONE]), grpc([GONE]), grpc([Step::Data("well"), WELL])];
     let (response, calls, _) = ask(idempotent(), call(), answers).finish();
-    assert_eq!((calls, Attempt::of_response(response.extensions()).get()), (3, 3));
+    assert_eq!((calls, Attempt::of_response(ResponseView::of(&response)).get()), (3, 3));
     assert_eq!(rest(response), "well/0");
 }
 
@@ -212,7 +212,7 @@ fn nobody_looks_into_what_cannot_be_tried_again() {
         (Retries::new(), call(), grpc(stale())),
         (idempotent(), get(), grpc(stale())),
         (idempotent(), call(), answer("text/plain", stale())),
-        (idempotent().attempts(1), call(), grpc(stale())),
+        (idempotent().max_attempts(1), call(), grpc(stale())),
         (Retries::new().body_bytes(1), long(), grpc(stale())),
         (idempotent().grpc_codes([]), call(), grpc(stale())),
     ] {
@@ -224,7 +224,7 @@ fn nobody_looks_into_what_cannot_be_tried_again() {
     // The last of two.
     let last = grpc(stale());
     let polls = Arc::clone(&last.body().polls);
-    let (_, calls, _) = ask(idempotent().attempts(2), call(), [grpc([GONE]), last]).finish();
+    let (_, calls, _) = ask(idempotent().max_attempts(2), call(), [grpc([GONE]), last]).finish();
     assert_eq!((calls, polls.load(Ordering::Relaxed)), (2, 0));
 }
 

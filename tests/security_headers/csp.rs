@@ -27,6 +27,18 @@ fn text_comes_out_as_it_went_in() {
 }
 
 #[test]
+fn what_is_built_is_written_so() {
+    let built = Csp::new()
+        .img_src([Source::ANY_HOST, Source::BLOB])
+        .require_trusted_types_for_script()
+        .trusted_types(["default"])
+        .build()
+        .unwrap();
+    let written = "img-src * blob:; require-trusted-types-for 'script'; trusted-types default";
+    assert_eq!(built.without_nonce(), written);
+}
+
+#[test]
 fn space_case_and_empty_directives_do_not_matter() {
     let policy: ContentSecurityPolicy = " ;; Default-SRC   'NONE' ;\timg-src 'Self'; ".parse().unwrap();
     assert_eq!(policy.without_nonce(), "default-src 'none'; img-src 'self'");

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Response};
+use tower_rampart::ResponseView;
 use tower_rampart::classify::{BodyEnd, HeadVerdict, Verdict, classify_end, classify_head};
 
 fn response(status: u16, fields: &[(&'static str, &'static str)]) -> Response<()> {
@@ -12,7 +13,7 @@ fn response(status: u16, fields: &[(&'static str, &'static str)]) -> Response<()
 }
 
 fn verdict(status: u16, fields: &[(&'static str, &'static str)]) -> Verdict {
-    classify_end(classify_head(&response(status, fields)), BodyEnd::Complete(None))
+    classify_end(classify_head(ResponseView::of(&response(status, fields))), BodyEnd::Complete(None))
 }
 
 fn trailers(status: &'static str) -> HeaderMap {
@@ -58,7 +59,7 @@ fn grpc_by_its_status_wherever_it_stands() {
     let twice = [GRPC, ("grpc-status", "8"), ("grpc-retry-pushback-ms", "1"), ("grpc-retry-pushback-ms", "2")];
     assert_eq!(verdict(200, &twice), Verdict::Overload { retry_after: None });
 
-    let head = classify_head(&response(200, &[GRPC]));
+    let head = classify_head(ResponseView::of(&response(200, &[GRPC])));
     assert_eq!(head, HeadVerdict::AwaitsTrailers);
     for (status, expected) in [
         ("0", Verdict::Success),
@@ -81,10 +82,10 @@ fn grpc_by_its_status_wherever_it_stands() {
 
 #[test]
 fn a_broken_body_is_a_failure_and_a_reader_who_leaves_is_not() {
-    let fine = classify_head(&response(200, &[]));
+    let fine = classify_head(ResponseView::of(&response(200, &[])));
     assert_eq!(classify_end(fine, BodyEnd::Broken), Verdict::Failure);
     assert_eq!(classify_end(fine, BodyEnd::Abandoned), Verdict::Success);
-    let streaming = classify_head(&response(200, &[("content-type", "application/grpc")]));
+    let streaming = classify_head(ResponseView::of(&response(200, &[("content-type", "application/grpc")])));
     assert_eq!(classify_end(streaming, BodyEnd::Abandoned), Verdict::Neutral);
     assert_eq!(classify_end(streaming, BodyEnd::Broken), Verdict::Failure);
 }

@@ -23,7 +23,7 @@ fn refuse(refuser: &Refuser, kind: ProblemKind) {
         .header("x-request-id", "r-1")
         .body(())
         .unwrap();
-    let rejection = Rejection::new(Origin::Custom("gate"), Problem::new(kind).detail("s3cret"));
+    let rejection = Rejection::new(Origin::Custom("gate"), Problem::new(kind).with_detail("s3cret"));
     let _: http::Response<ResponseBody<http_body_util::Empty<Bytes>>> =
         refuser.refuse(rejection, &RequestFacts::of(RequestView::of(&request)));
 }

@@ -115,6 +115,9 @@ fn a_refusal_is_found_in_any_error() {
     let typed: ClientError<ClientError<io::Error>> = ClientError::Inner(rejection().into());
     assert_eq!(Rejection::in_error(&typed).unwrap().origin(), Origin::Custom("x"));
     assert!(typed.flatten().is_refused());
+    let failed = ClientError::Inner(io::Error::other("reset")).map_inner(|error| error.to_string());
+    assert_eq!(failed.inner().map(String::as_str), Some("reset"));
+    assert!(ClientError::<io::Error>::Refused(rejection()).map_inner(|error| error.to_string()).is_refused());
     let boxed = ClientError::<io::Error>::Refused(rejection()).into_boxed();
     assert_eq!(Rejection::in_error(&*boxed).unwrap().to_string(), "refused by x: Service Unavailable");
     let failed = ClientError::Inner(io::Error::other("torn"));

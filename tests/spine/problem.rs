@@ -64,15 +64,15 @@ fn every_kind_renders_as_a_problem() {
 #[test]
 fn members_detail_and_headers_are_there_and_input_is_not() {
     let problem = Problem::new(ProblemKind::QuotaExceeded)
-        .detail("The quota is used up.")
-        .member("violated-policies", ["default", "burst"])
-        .member("errors", vec![Member::object([("pointer", "#/a"), ("rule", "type")])])
-        .member("count", 3)
-        .member("final", false)
-        .member("count", 4)
-        .member("status", 200);
+        .with_detail("The quota is used up.")
+        .add_member("violated-policies", ["default", "burst"])
+        .add_member("errors", vec![Member::object([("pointer", "#/a"), ("rule", "type")])])
+        .add_member("count", 3)
+        .add_member("final", false)
+        .add_member("count", 4)
+        .add_member("status", 200);
     let rejection = rejection(problem)
-        .retry_after(Duration::from_millis(1001))
+        .with_retry_after(Duration::from_millis(1001))
         .add_header(HeaderName::from_static("www-authenticate"), HeaderValue::from_static("Bearer"));
     let response = refuse(rejection, &get());
     assert_eq!(response.headers()["retry-after"], "2");
@@ -95,10 +95,10 @@ fn members_detail_and_headers_are_there_and_input_is_not() {
 #[test]
 fn retry_after_is_rounded_up() {
     for (wait, expected) in [(0, "1"), (1, "1"), (999, "1"), (1000, "1"), (1001, "2"), (60_000, "60")] {
-        let refusal = rejection(Problem::new(ProblemKind::Unavailable)).retry_after(Duration::from_millis(wait));
+        let refusal = rejection(Problem::new(ProblemKind::Unavailable)).with_retry_after(Duration::from_millis(wait));
         assert_eq!(refuse(refusal, &get()).headers()["retry-after"], expected, "{wait}");
     }
-    let forever = rejection(Problem::new(ProblemKind::Unavailable)).retry_after(Duration::MAX);
+    let forever = rejection(Problem::new(ProblemKind::Unavailable)).with_retry_after(Duration::MAX);
     assert_eq!(refuse(forever, &get()).headers()["retry-after"], u64::MAX.to_string().as_str());
 }
 
@@ -173,7 +173,8 @@ fn only_grpc_content_types_are_grpc() {
 }
 
 fn grpc_message(detail: String) -> (String, String) {
-    let response = refuse(rejection(Problem::new(ProblemKind::Internal).detail(detail)), &grpc("application/grpc"));
+    let response =
+        refuse(rejection(Problem::new(ProblemKind::Internal).with_detail(detail)), &grpc("application/grpc"));
     let sent = response.headers()["grpc-message"].to_str().unwrap().to_owned();
     let decoded = percent_encoding::percent_decode_str(&sent).decode_utf8().expect("whole characters").into_owned();
     (sent, decoded)
@@ -186,7 +187,7 @@ fn a_hundred_kibibytes_of_detail_are_cut() {
         let (sent, decoded) = grpc_message(detail.clone());
         assert!(sent.len() <= 1024 && sent.len() > 900, "{}", sent.len());
         assert!(detail.starts_with(&decoded));
-        let response = refuse(rejection(Problem::new(ProblemKind::Internal).detail(detail.clone())), &get());
+        let response = refuse(rejection(Problem::new(ProblemKind::Internal).with_detail(detail.clone())), &get());
         let document = json(response);
         let told = document["detail"].as_str().unwrap();
         assert!(told.len() <= MAX_DETAIL_BYTES && detail.starts_with(told));
@@ -200,7 +201,7 @@ fn a_renderer_of_ones_own_cannot_forget_what_belongs_to_every_refusal() {
         *response.status_mut() = rejection.problem().kind().status();
         response
     });
-    let refusal = rejection(Problem::new(ProblemKind::QuotaExceeded)).retry_after(Duration::from_secs(3));
+    let refusal = rejection(Problem::new(ProblemKind::QuotaExceeded)).with_retry_after(Duration::from_secs(3));
     let head = Request::head("/").body(()).unwrap();
     let response: Refusal = refuser.refuse(refusal, &RequestFacts::of(RequestView::of(&head)));
     assert_eq!(response.status(), 429);
@@ -234,7 +235,7 @@ fn any_member() -> impl Strategy<Value = (Member, serde_json::Value)> {
 proptest! {
     #[test]
     fn what_we_write_a_json_parser_reads(detail in any::<String>(), (member, value) in any_member()) {
-        let problem = Problem::new(ProblemKind::BadRequest).detail(detail.clone()).member("extra", member);
+        let problem = Problem::new(ProblemKind::BadRequest).with_detail(detail.clone()).add_member("extra", member);
         let document = json(refuse(rejection(problem), &get()));
         prop_assert_eq!(&document["detail"], &serde_json::Value::from(detail));
         prop_assert_eq!(&document["extra"], &value);

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use http::StatusCode;
-use http_body_util::Full;
-use tower::{Layer as _, service_fn};
-use tower_rampart::circuit_breaker::RefusalsAside;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use tower::{BoxError, Layer as _, ServiceExt as _, service_fn};
+use tower_rampart::circuit_breaker::{AllErrors, RefusalsAside};
 use tower_rampart::config::{self, StackConfig, StackLayers, UpstreamConfig};
+use tower_rampart::{Rejection, RequestFacts};
 
 use crate::support::{KEY, ask, hello, request};
 
@@ -62,6 +64,37 @@ fn errors_name_the_place() {
     assert!(error.to_string().starts_with("cache.bytes: `1024` has no room"), "{error}");
     let error = load("[caches]\n").unwrap_err();
     assert!(error.to_string().starts_with("stack.toml:1: caches: `caches` is no known key"), "{error}");
+}
+
+#[tokio::test]
+async fn all_layers_refuse_in_the_format_that_is_given_once() {
+    let format = |rejection: &Rejection, _: &RequestFacts| {
+        let mut response = Response::new(rejection.origin().name().to_owned().into());
+        *response.status_mut() = StatusCode::IM_A_TEAPOT;
+        response
+    };
+    let text = format!("[timeouts]\n[validate]\nbody_bytes = \"1KiB\"\n{AUTH}{RULE}allow = \"authenticated\"\n");
+    let config = config::parse::<StackConfig>(&text, "stack.toml").unwrap().with_renderer(format);
+    let layer = config.load(Path::new(".")).unwrap().layer();
+    let known = || Request::get("/").header("x-api-key", KEY);
+    let refused = [
+        ("deadline", Request::get("/").header("grpc-timeout", "soon").body(Full::default())),
+        ("authz", Request::get("/").body(Full::default())),
+        ("auth", Request::get("/").header("x-api-key", "batch.wrong").body(Full::default())),
+        ("validate", known().body(Full::from(vec![b'x'; 2000]))),
+    ];
+    for (origin, request) in refused {
+        let response = layer.layer(service_fn(hello)).oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::IM_A_TEAPOT, "{origin}");
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), origin, "{origin}");
+    }
+    let config = config::parse::<UpstreamConfig>("[circuit_breaker]\n[bulkhead]\n", "upstream.toml").unwrap();
+    let layers = config.with_renderer(format).load("payments", AllErrors).unwrap();
+    layers.circuit_breaker.handle().force_open(std::time::Duration::MAX);
+    let client =
+        service_fn(|_: Request<Full<Bytes>>| async { Ok::<_, BoxError>(Response::new(Full::<Bytes>::default())) });
+    let response = layers.circuit_breaker.layer(client).oneshot(Request::new(Full::default())).await.unwrap();
+    assert_eq!(response.status(), StatusCode::IM_A_TEAPOT);
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn who_asks_for_callers_needs_somebody_who_finds_out() {
     let error = told(twice.build().unwrap_err());
     assert!(error.starts_with("rate limit by identity: `a` is the name of a policy by address"), "{error}");
     // A rule for strangers, whom nobody lets come that far.
-    let public = || AuthzLayer::new(PolicyTable::new().add_rule(Rule::public("home", "/")).build().unwrap());
+    let public = || AuthzLayer::new(PolicyTable::builder().add_rule(Rule::public("home", "/")).build().unwrap());
     let error = told(Stack::new().auth(auth()).authz(public()).build().unwrap_err());
     assert!(error.starts_with("authz, public rule: `home` lets strangers pass"), "{error}");
     let lenient = Auth::new().api_keys(ApiKeys::default()).optional(true).build().unwrap();
@@ -105,7 +105,7 @@ fn who_asks_for_callers_needs_somebody_who_finds_out() {
     // What asks nobody needs nobody, and what is found out elsewhere is found out.
     let _ = empty().authz(AuthzLayer::empty()).build().unwrap();
     let _ = Stack::new().auth(auth()).authz(authz()).build().unwrap();
-    let layer = Stack::new().authz(AuthzLayer::new(PolicyTable::new().build().unwrap())).authenticated_outside();
+    let layer = Stack::new().authz(AuthzLayer::new(PolicyTable::builder().build().unwrap())).authenticated_outside();
     assert!(layer.build().unwrap().describe().starts_with("auth   outside of the stack\n"));
 
     #[derive(Clone)]

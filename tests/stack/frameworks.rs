@@ -37,7 +37,7 @@ use crate::support::{KEY, auth, limit};
 
 /// Everybody may ask for health, and callers for `/open`.
 fn authz() -> AuthzLayer {
-    let table = PolicyTable::new()
+    let table = PolicyTable::builder()
         .add_rule(Rule::allow("open", "/open"))
         .add_rule(Rule::allow("check", "/grpc.health.v1.Health/Check"));
     AuthzLayer::new(table.build().unwrap())

@@ -162,7 +162,7 @@ async fn the_cache_stands_inside_authz_and_knows_callers() {
 #[tokio::test]
 async fn a_deadline_covers_what_waits_further_in() {
     tokio::time::pause();
-    let deadline = Deadlines::new().max(Duration::from_secs(5)).build().unwrap();
+    let deadline = Deadlines::new().max_time(Duration::from_secs(5)).build().unwrap();
     let layer = Stack::new().deadline(deadline).build().unwrap();
     let response = ask(&layer.layer(service_fn(never)), get("/")).await;
     assert_eq!((response.status(), origin(&response)), (StatusCode::GATEWAY_TIMEOUT, "deadline"));

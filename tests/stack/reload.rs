@@ -50,8 +50,8 @@ async fn what_was_polled_ready_is_what_is_called() {
     let before = layer.handle().current();
     layer.handle().replace(limit("a", 1));
     assert_eq!(service.call(body()).await.unwrap().status(), StatusCode::OK);
-    assert_eq!(before.handle().keys("a"), Some(1));
-    assert_eq!(layer.handle().current().handle().keys("a"), Some(0));
+    assert_eq!(before.handle().snapshot("a").map(|policy| policy.keys), Some(1));
+    assert_eq!(layer.handle().current().handle().snapshot("a").map(|policy| policy.keys), Some(0));
 }
 
 #[tokio::test]

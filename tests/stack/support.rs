@@ -23,7 +23,7 @@ pub(crate) fn auth() -> AuthLayer {
 
 /// Nobody may do anything but GET `/open`.
 pub(crate) fn authz() -> AuthzLayer {
-    AuthzLayer::new(PolicyTable::new().add_rule(Rule::allow("open", "/open")).build().unwrap())
+    AuthzLayer::new(PolicyTable::builder().add_rule(Rule::allow("open", "/open")).build().unwrap())
 }
 
 /// So many requests an hour, whoever sends them.

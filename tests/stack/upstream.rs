@@ -18,7 +18,7 @@ use tower_rampart::stack::UpstreamStack;
 
 fn retries() -> RetryLayer {
     let instant = Duration::from_millis(1);
-    RetryLayer::new(Retries::new().attempts(3).backoff(instant, instant).build().unwrap())
+    RetryLayer::new(Retries::new().max_attempts(3).backoff(instant, instant).build().unwrap())
 }
 
 /// Opens at two failures in a row.
@@ -90,7 +90,7 @@ async fn a_try_includes_its_wait_for_a_place() {
     let (first, second) = tokio::join!(status(service.clone()), status(service.clone()));
     // The second one waited for a place, and was cut off as the first one was.
     assert_eq!((first, second), (StatusCode::GATEWAY_TIMEOUT, StatusCode::GATEWAY_TIMEOUT));
-    assert_eq!((handle.snapshot().in_flight(), handle.snapshot().queued()), (0, 0));
+    assert_eq!((handle.snapshot().in_flight, handle.snapshot().queued), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,7 +110,7 @@ async fn what_is_left_is_told_after_all_waits() {
     let layer = UpstreamStack::new()
         .propagate_deadline(PropagateDeadlineLayer::field(field))
         .retry(retries())
-        .deadline(Deadlines::new().max(Duration::from_secs(60)).build().unwrap())
+        .deadline(Deadlines::new().max_time(Duration::from_secs(60)).build().unwrap())
         .build();
     assert_eq!(status(layer.layer(client)).await, StatusCode::SERVICE_UNAVAILABLE);
     let left: Vec<u64> =
@@ -122,19 +122,19 @@ async fn what_is_left_is_told_after_all_waits() {
 fn it_says_what_it_is() {
     let layer = UpstreamStack::new()
         .propagate_deadline(PropagateDeadlineLayer::grpc())
-        .bulkhead(Bulkhead::new(64).named("payments").queue(8, Duration::from_millis(100)).build().unwrap())
+        .bulkhead(Bulkhead::new(64).name("payments").queue(8, Duration::from_millis(100)).build().unwrap())
         .try_timeout(TryTimeoutLayer::new(Duration::from_secs(2)).unwrap())
         .circuit_breaker(CircuitBreaker::new("payments").build().unwrap())
-        .throttle(AdaptiveThrottle::new().build().unwrap())
+        .adaptive_throttle(AdaptiveThrottle::new().build().unwrap())
         .retry(retries())
-        .deadline(Deadlines::new().without_max().build().unwrap())
+        .deadline(Deadlines::new().max_time(None).build().unwrap())
         .build();
     assert_eq!(
         layer.describe(),
         "\
 deadline            no maximum, less by grpc-timeout, up to the head
 retry               3 tries, 20 % of recent requests and 10 more; bodies up to 64 KiB kept
-throttle            2 calls for each that is accepted, refuses 95 % at most
+adaptive throttle   2 calls for each that is accepted, refuses 95 % at most
 circuit breaker     payments: opens at 50 % of 100 calls failed or 80 % of 100 calls slow, for 1s to 1m
 try timeout         2s for each try
 bulkhead            payments: 64 in flight; 8 wait up to 100ms

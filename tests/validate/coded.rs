@@ -9,7 +9,7 @@ use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use http::{Method, Request};
 use http_body_util::Full;
 use proptest::prelude::*;
-use tower_rampart::validate::{Check, Inspect, Limits, Part, Route, Validate, ValidateLayer, Verdict};
+use tower_rampart::validate::{Check, Decision, Inspect, Limits, Part, Route, Validate, ValidateLayer};
 
 use crate::support::{Answer, json, pieces, send};
 
@@ -190,10 +190,10 @@ fn what_comes_out_has_room_or_is_refused_for_now() {
 fn a_hook_sees_what_came_out() {
     struct Plain;
     impl Inspect for Plain {
-        fn inspect(&self, part: Part<'_>) -> Verdict {
+        fn inspect(&self, part: Part<'_>) -> Decision {
             match part {
-                Part::Body(body) if body != POLL.as_bytes() => Verdict::Refuse,
-                _ => Verdict::Pass,
+                Part::Body(body) if body != POLL.as_bytes() => Decision::Refuse,
+                _ => Decision::Pass,
             }
         }
     }

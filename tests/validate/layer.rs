@@ -1,6 +1,6 @@
 //! Hooks, and what is logged.
 
-use tower_rampart::validate::{Check, Inspect, Part, Validate, Verdict};
+use tower_rampart::validate::{Check, Decision, Inspect, Part, Validate};
 
 use crate::log::{Log, meet_call_sites_from_anywhere};
 use crate::support::{get, json, send};
@@ -8,13 +8,13 @@ use crate::support::{get, json, send};
 struct NoCats;
 
 impl Inspect for NoCats {
-    fn inspect(&self, part: Part<'_>) -> Verdict {
+    fn inspect(&self, part: Part<'_>) -> Decision {
         let has_cat = match part {
             Part::Head(request) => request.uri().path().contains("cat"),
             Part::Body(body) => body.windows(3).any(|three| three == b"cat"),
             _ => false,
         };
-        if has_cat { Verdict::Refuse } else { Verdict::Pass }
+        if has_cat { Decision::Refuse } else { Decision::Pass }
     }
 }
 
@@ -28,6 +28,12 @@ fn a_hook_judges_what_has_passed() {
     assert_eq!(send(&layer, json("[\"dog\"]")).status, 200);
     let reporting = Validate::new().inspect(NoCats).report(Check::Inspect).build().unwrap();
     assert_eq!(send(&reporting, json("[\"cat\"]")).status, 200);
+}
+
+#[test]
+fn what_a_hook_is_shown_can_be_printed_without_it() {
+    let shown = format!("{:?}", Part::Body(b"secret"));
+    assert_eq!(shown, "Body { bytes: 6 }");
 }
 
 /// A report holds the check and the pointer; a refusal's reason is told at debug. Neither holds a value.

@@ -143,7 +143,7 @@ mod axum {
             "application/x-www-form-urlencoded":{"schema":{"type":"object"}}
         }}}}}}"#;
         let api = tower_rampart::validate::OpenApi::from_json(document).unwrap();
-        let layer = Validate::new().openapi(api).build().unwrap();
+        let layer = Validate::new().add_openapi(api).build().unwrap();
         let handler = |Validated(poll): Validated<Poll>| async move { poll.question };
         let app = Router::new().route("/", post(handler)).layer(layer);
         for (content_type, body, status) in [

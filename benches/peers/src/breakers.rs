@@ -56,7 +56,7 @@ pub fn bare() -> Handler {
 }
 
 pub mod rampart {
-    use tower_rampart::circuit_breaker::{CircuitBreaker, CircuitBreakerClient, CircuitBreakerService, Window};
+    use tower_rampart::circuit_breaker::{CircuitBreaker, CircuitBreakerClientService, CircuitBreakerService, Window};
 
     use super::*;
 
@@ -80,18 +80,18 @@ pub mod rampart {
         of(breaker().window(Window::time(WINDOW)).slow_call(SLOW))
     }
 
-    fn forced_open(time: Duration) -> CircuitBreakerClient<Handler> {
+    fn forced_open(time: Duration) -> CircuitBreakerClientService<Handler> {
         let layer = breaker().build().expect("the settings are valid");
         layer.handle().force_open(time);
         layer.client().layer(bare())
     }
 
-    pub fn refusing() -> CircuitBreakerClient<Handler> {
+    pub fn refusing() -> CircuitBreakerClientService<Handler> {
         forced_open(Duration::MAX)
     }
 
     /// It asks for the time, as one does that has opened by itself.
-    pub fn refusing_for_an_hour() -> CircuitBreakerClient<Handler> {
+    pub fn refusing_for_an_hour() -> CircuitBreakerClientService<Handler> {
         forced_open(Duration::from_secs(3600))
     }
 }

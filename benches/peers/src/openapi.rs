@@ -55,7 +55,7 @@ impl Check for Rampart {
 /// Ours: the layer, its limits and all.
 pub fn rampart() -> Option<Contender> {
     let api = OpenApi::from_json(DOCUMENT).ok()?.all_security_bound();
-    let layer = Validate::new().openapi(api).unknown_paths(UnknownPaths::Refuse).build().ok()?;
+    let layer = Validate::new().add_openapi(api).unknown_paths(UnknownPaths::Refuse).build().ok()?;
     Some(Box::new(Rampart(layer.layer(Handler))))
 }
 

@@ -51,10 +51,10 @@ impl Six {
             headers: SecurityHeadersLayer::api(),
             load_shed: LoadShed::gradient2().with_clock(clock).build()?,
             // A maximum would be a timer, which needs a runtime, and costs the same however it stands.
-            deadline: Deadlines::new().without_max().build()?,
+            deadline: Deadlines::new().max_time(None).build()?,
             limit: RateLimit::new().add_policy(policy).headers(HeaderStyle::None).build()?,
             auth: Auth::new().api_keys(ApiKeys::default()).optional(true).build()?,
-            authz: AuthzLayer::new(PolicyTable::new().add_rule(Rule::public("all", "/v1/polls")).build()?),
+            authz: AuthzLayer::new(PolicyTable::builder().add_rule(Rule::public("all", "/v1/polls")).build()?),
         })
     }
 }

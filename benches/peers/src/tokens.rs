@@ -176,7 +176,7 @@ pub type Contender = Box<dyn Check>;
 pub fn rampart(known: usize) -> Option<Contender> {
     let keys = KeySet::from_jwks(SIGNED.jwks.as_bytes()).ok()?;
     let issuer = Issuer::new(ISSUER).audience("api").algorithms([Algorithm::Rs256]).keys(keys);
-    let verifier = JwtVerifier::new([issuer]).ok()?.cached_tokens(known);
+    let verifier = JwtVerifier::new([issuer]).ok()?.max_cached_tokens(known);
     Some(Box::new(Through(Auth::new().jwt(verifier).build().ok()?.layer(HttpHandler))))
 }
 

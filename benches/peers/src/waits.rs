@@ -150,7 +150,7 @@ pub mod rampart {
     use super::*;
 
     pub fn deadline(handler: Handler) -> DeadlineService<Handler> {
-        Deadlines::new().max(SECOND).build().expect("sound").layer(handler)
+        Deadlines::new().max_time(SECOND).build().expect("sound").layer(handler)
     }
 
     pub fn try_timeout(handler: Handler) -> TryTimeoutService<Handler> {
@@ -158,7 +158,7 @@ pub mod rampart {
     }
 
     pub fn retry(handler: Handler) -> RetryService<Handler> {
-        RetryLayer::new(Retries::new().attempts(2).budget_floor(u32::MAX).build().expect("sound")).layer(handler)
+        RetryLayer::new(Retries::new().max_attempts(2).budget_floor(u32::MAX).build().expect("sound")).layer(handler)
     }
 }
 

@@ -13,10 +13,11 @@ pub fn rate_limits(limiters: impl Iterator<Item = RateLimitHandle>) -> Value {
     let mut shown = Map::new();
     for limiter in limiters {
         for name in limiter.policies() {
+            let Some(policy) = limiter.snapshot(name) else { continue };
             let policy = json!({
-                "keys": limiter.keys(name),
-                "overflowed": limiter.overflowed(name),
-                "shadowed": limiter.shadowed(name),
+                "keys": policy.keys,
+                "overflowed": policy.overflowed,
+                "shadowed": policy.shadowed,
             });
             shown.insert(name.to_owned(), policy);
         }
@@ -40,10 +41,10 @@ pub fn cache(cache: &Cache) -> Value {
 pub fn load_shed(load_shed: &LoadShedHandle) -> Value {
     let shed = load_shed.snapshot();
     json!({
-        "limit": shed.limit(),
-        "in_flight": shed.in_flight(),
+        "limit": shed.limit,
+        "in_flight": shed.in_flight,
         "shed": shed.shed(),
-        "expected_latency_ms": shed.expected_latency().map(|latency| latency.as_secs_f64() * 1000.0),
+        "expected_latency_ms": shed.expected_latency.map(|latency| latency.as_secs_f64() * 1000.0),
     })
 }
 
@@ -53,8 +54,8 @@ pub fn circuit(circuit: Option<&CircuitBreakerHandle>) -> Value {
     let snapshot = circuit.snapshot();
     json!({ circuit.name(): {
         "state": snapshot.state.name(),
-        "opens_in_ms": snapshot.opens_in.map(|wait| wait.as_millis()),
-        "attempts": snapshot.attempts,
+        "opens_in_ms": snapshot.open_for.map(|wait| wait.as_millis()),
+        "attempts": snapshot.openings_in_a_row,
         "calls": snapshot.calls,
         "failures": snapshot.failures,
         "slow": snapshot.slow,
@@ -73,10 +74,10 @@ pub fn retry(upstream: &str, policy: &RetryPolicy) -> Value {
 pub fn bulkhead(upstream: &str, bulkhead: &BulkheadHandle) -> Value {
     let bulkhead = bulkhead.snapshot();
     json!({ upstream: {
-        "in_flight": bulkhead.in_flight(),
-        "max_concurrent": bulkhead.max_concurrent(),
-        "queued": bulkhead.queued(),
-        "max_queued": bulkhead.max_queued(),
-        "refused": bulkhead.refused(),
+        "in_flight": bulkhead.in_flight,
+        "max_concurrent": bulkhead.max_concurrent,
+        "queued": bulkhead.queued,
+        "max_queued": bulkhead.max_queued,
+        "refused": bulkhead.refused,
     }})
 }

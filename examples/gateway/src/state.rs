@@ -92,13 +92,13 @@ impl State {
         if pipeline.config.bulkhead.is_some() {
             let bulkhead = pipeline.bulkhead.snapshot();
             gauge!("rampart_bulkhead_in_flight", "bulkhead" => pipeline.bulkhead.name())
-                .set(bulkhead.in_flight() as f64);
-            gauge!("rampart_bulkhead_queued", "bulkhead" => pipeline.bulkhead.name()).set(bulkhead.queued() as f64);
+                .set(bulkhead.in_flight as f64);
+            gauge!("rampart_bulkhead_queued", "bulkhead" => pipeline.bulkhead.name()).set(bulkhead.queued as f64);
         }
         if pipeline.config.load_shed.is_some() {
             let shed = pipeline.layers.load_shed().snapshot();
-            gauge!("rampart_load_shed_limit").set(shed.limit() as f64);
-            gauge!("rampart_load_shed_in_flight").set(shed.in_flight() as f64);
+            gauge!("rampart_load_shed_limit").set(shed.limit as f64);
+            gauge!("rampart_load_shed_in_flight").set(shed.in_flight as f64);
         }
     }
 

@@ -101,18 +101,18 @@ impl Fault {
     pub fn to_rejection(&self) -> Rejection {
         let mut problem = Problem::new(self.kind());
         if let Some(detail) = self.detail() {
-            problem = problem.detail(detail);
+            problem = problem.with_detail(detail);
         }
         if let Self::Invalid(breaches) = self {
             let errors = breaches.iter().map(|breach| {
                 let texts = [Cow::from("body"), breach.pointer.clone(), Cow::from(breach.detail)];
                 Member::object(["in", "pointer", "detail"].into_iter().zip(texts.map(Member::Text)))
             });
-            problem = problem.member("errors", Member::List(errors.collect()));
+            problem = problem.add_member("errors", Member::List(errors.collect()));
         }
         let rejection = Rejection::new(ORIGIN, problem);
         match self {
-            Self::Unavailable(_) => rejection.retry_after(RETRY_AFTER),
+            Self::Unavailable(_) => rejection.with_retry_after(RETRY_AFTER),
             _ => rejection,
         }
     }

@@ -216,7 +216,7 @@ type CacheTables = (Option<CacheConfig>, Option<CacheStoreConfig>);
 fn cache((table, store): &CacheTables) -> Result<Option<Cache>, ConfigError> {
     let Some(table) = table else { return Ok(None) };
     let builder = match store {
-        Some(store) => store.share(table.to_builder())?,
+        Some(store) => store.add_to(table.to_builder())?,
         None => table.to_builder(),
     };
     builder.build().map(Some).map_err(|error| error.within("cache"))

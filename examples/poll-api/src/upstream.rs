@@ -144,7 +144,7 @@ impl Upstream {
 
     /// How long nobody will be let through.
     pub fn is_shut_for(&self) -> Option<Duration> {
-        self.circuit().and_then(|circuit| circuit.snapshot().opens_in).filter(|wait| !wait.is_zero())
+        self.circuit().and_then(|circuit| circuit.snapshot().open_for).filter(|wait| !wait.is_zero())
     }
 
     pub async fn send(&self, letter: &Letter) -> Sent {
@@ -186,7 +186,7 @@ impl Upstream {
 fn unasked(response: &Response<Body>) -> Option<Sent> {
     let rejection = response.extensions().get::<Rejection>()?;
     let is_ours = matches!(rejection.origin(), Origin::CircuitBreaker | Origin::Bulkhead);
-    is_ours.then(|| Sent::Unasked(rejection.retry_after_wait().unwrap_or(Duration::from_secs(1))))
+    is_ours.then(|| Sent::Unasked(rejection.retry_after().unwrap_or(Duration::from_secs(1))))
 }
 
 /// 2xx, and 409 which says that it was there already. What only a change of ours can mend is not sent again.

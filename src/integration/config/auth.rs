@@ -1,5 +1,6 @@
 //! `[auth]`.
 
+use std::fmt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,8 @@ use crate::layers::auth::{
     Algorithm, ApiKey, ApiKeys, Auth, AuthLayer, HttpClient, Issuer, JwtVerifier, KeySet, Keys, Profile, RemoteKeys,
     Resource, VerifyingKey,
 };
+#[cfg(not(feature = "auth-https-client"))]
+use crate::spine::address::without_login;
 use crate::spine::challenge::Challenge;
 use crate::spine::config::ConfigError;
 
@@ -54,7 +57,7 @@ use crate::spine::config::ConfigError;
 /// let layer = config.auth.to_layer(Path::new("."))?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthConfig {
     #[serde(default)]
@@ -80,7 +83,7 @@ struct Metadata {
     resource: Option<Resource>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IssuerTable {
     issuer: String,
@@ -110,7 +113,7 @@ enum ProfileConfig {
     AnyJwt,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ApiKeyTable {
     id: String,
@@ -123,7 +126,7 @@ struct ApiKeyTable {
 }
 
 impl AuthConfig {
-    /// Fetches keys by this client. Without it, and with feature `https-client`, by `HttpClient::https`.
+    /// Fetches keys by this client. Without it, and with feature `auth-https-client`, by `HttpClient::https`.
     #[must_use]
     pub fn with_http_client(mut self, client: HttpClient) -> Self {
         self.client = Some(client);
@@ -136,7 +139,7 @@ impl AuthConfig {
     ///
     /// A file or variable that cannot be read or holds no key, an issuer without keys, and what the layer finds weak.
     pub fn to_layer(&self, base: &Path) -> Result<AuthLayer, ConfigError> {
-        self.build(base, None)
+        Self::build(self.builder(base, None)?)
     }
 
     /// The same for a service with a policy: who may come in unknown is the policy's affair, and so is where tokens list
@@ -146,7 +149,25 @@ impl AuthConfig {
     ///
     /// Those of [`to_layer`](Self::to_layer).
     pub fn to_layer_before(&self, authz: &AuthzConfig, base: &Path) -> Result<AuthLayer, ConfigError> {
-        self.build(base, Some(authz))
+        Self::build(self.builder(base, Some(authz))?)
+    }
+
+    /// The builder of the layer, for what no table says.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`to_layer`](Self::to_layer).
+    pub fn to_builder(&self, base: &Path) -> Result<Auth, ConfigError> {
+        self.builder(base, None)
+    }
+
+    /// The builder of the layer for a service with a policy.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`to_layer`](Self::to_layer).
+    pub fn to_builder_before(&self, authz: &AuthzConfig, base: &Path) -> Result<Auth, ConfigError> {
+        self.builder(base, Some(authz))
     }
 
     /// What strangers are told.
@@ -155,7 +176,7 @@ impl AuthConfig {
         self.resource_metadata.challenge.clone()
     }
 
-    fn build(&self, base: &Path, authz: Option<&AuthzConfig>) -> Result<AuthLayer, ConfigError> {
+    fn builder(&self, base: &Path, authz: Option<&AuthzConfig>) -> Result<Auth, ConfigError> {
         let mut auth = Auth::new().optional(self.optional || authz.is_some()).challenge(self.challenge());
         if let Some(resource) = &self.resource_metadata.resource {
             let servers = self.issuer.iter().map(|table| table.issuer.as_str());
@@ -182,6 +203,10 @@ impl AuthConfig {
             let keys = self.api_key.iter().map(ApiKeyTable::to_key).collect::<Result<Vec<_>, _>>()?;
             auth = auth.api_keys(ApiKeys::new(keys)?);
         }
+        Ok(auth)
+    }
+
+    pub(super) fn build(auth: Auth) -> Result<AuthLayer, ConfigError> {
         auth.build().map_err(|error| {
             const MEND: &str = "add an `[[auth.issuer]]` or an `[[auth.api_key]]` table";
             ConfigError::new("auth", error.value(), "knows no credential", MEND)
@@ -209,7 +234,7 @@ impl IssuerTable {
                 ProfileConfig::AnyJwt => Profile::AnyJwt,
             })
             .keys(self.keys(base, client)?);
-        let issuer = self.audience.iter().fold(issuer, |issuer, audience| issuer.audience(&**audience));
+        let issuer = self.audience.iter().fold(issuer, |issuer, audience| issuer.add_audience(&**audience));
         Ok(match self.leeway {
             Some(leeway) => issuer.leeway(leeway),
             None => issuer,
@@ -271,7 +296,7 @@ fn keys_in_file(file: &str, base: &Path) -> Result<KeySet, ConfigError> {
 }
 
 /// The client that was given, or one of our own that reaches this address.
-#[cfg(feature = "https-client")]
+#[cfg(feature = "auth-https-client")]
 fn client_for(url: &str, given: Option<&HttpClient>) -> Result<HttpClient, ConfigError> {
     match given {
         Some(client) => Ok(client.clone()),
@@ -281,11 +306,11 @@ fn client_for(url: &str, given: Option<&HttpClient>) -> Result<HttpClient, Confi
     }
 }
 
-#[cfg(not(feature = "https-client"))]
+#[cfg(not(feature = "auth-https-client"))]
 fn client_for(url: &str, given: Option<&HttpClient>) -> Result<HttpClient, ConfigError> {
     given.cloned().ok_or_else(|| {
-        const MEND: &str = "give one with `AuthConfig::with_http_client`, or turn on the feature `https-client`";
-        ConfigError::new("auth.issuer", url, "cannot be fetched from without a client", MEND)
+        const MEND: &str = "give one with `AuthConfig::with_http_client`, or turn on the feature `auth-https-client`";
+        ConfigError::new("auth.issuer", without_login(url), "cannot be fetched from without a client", MEND)
     })
 }
 
@@ -300,6 +325,19 @@ impl ApiKeyTable {
             ConfigError::new("auth.api_key.expires", expires, "is no moment", MEND)
         })?;
         Ok(key.expires(at))
+    }
+}
+
+impl fmt::Debug for AuthConfig {
+    /// Names alone: an address may hold a login, and what stands for a hash may be the secret itself, by mistake.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let issuers: Vec<_> = self.issuer.iter().map(|table| &table.issuer).collect();
+        let api_keys: Vec<_> = self.api_key.iter().map(|table| &table.id).collect();
+        f.debug_struct("AuthConfig")
+            .field("optional", &self.optional)
+            .field("issuers", &issuers)
+            .field("api_keys", &api_keys)
+            .finish_non_exhaustive()
     }
 }
 

@@ -131,12 +131,12 @@ impl AuthzConfig {
     }
 
     fn table(&self, rules: &[RuleConfig]) -> Result<PolicyTable, ConfigError> {
-        let mut table = PolicyTable::new();
+        let mut table = PolicyTable::builder();
         for (role, inherits) in &self.roles {
-            table = table.role(role.as_str(), inherits.iter().map(String::as_str));
+            table = table.add_role(role.as_str(), inherits.iter().map(String::as_str));
         }
         for (role, permissions) in &self.permissions {
-            table = table.role_permissions(role.as_str(), permissions.iter().map(String::as_str));
+            table = table.add_role_permissions(role.as_str(), permissions.iter().map(String::as_str));
         }
         let table = rules.iter().fold(table, |table, RuleConfig(rule)| table.add_rule(rule.clone()));
         table.build().map_err(|error| error.within("authz"))
@@ -197,7 +197,7 @@ impl<'de> Deserialize<'de> for RuleConfig {
         let rule = predicates.into_iter().fold(rule, Rule::when);
         let rule = if table.audit { rule.audited() } else { rule };
         // What a rule finds in itself is found here, where the line is known.
-        match PolicyTable::new().add_rule(rule.clone()).build() {
+        match PolicyTable::builder().add_rule(rule.clone()).build() {
             Ok(_) => Ok(Self(rule)),
             Err(error) => {
                 let place = if error.setting().ends_with("path") { table.path.span() } else { table.id.span() };

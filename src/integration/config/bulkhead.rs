@@ -27,7 +27,7 @@ use crate::spine::config::ConfigError;
 ///
 /// let config: Config = config::parse("[bulkhead]\nmax_concurrent = 32\n", "app.toml")?;
 /// let layer = config.bulkhead.to_layer("upstream")?;
-/// assert_eq!(layer.handle().snapshot().max_concurrent(), 32);
+/// assert_eq!(layer.handle().snapshot().max_concurrent, 32);
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,8 +78,13 @@ impl BulkheadConfig {
     ///
     /// # Errors
     ///
-    /// None that [`parse`](super::parse) lets through.
-    pub fn to_layer(&self, name: &'static str) -> Result<BulkheadLayer, ConfigError> {
-        Bulkhead::new(self.max_concurrent).named(name).queue(self.max_queued, self.max_wait).build()
+    /// None that [`parse`](super::parse) lets through, but for a name that is none.
+    pub fn to_layer(&self, name: &str) -> Result<BulkheadLayer, ConfigError> {
+        self.to_builder(name).build()
+    }
+
+    /// The builder of the layer, for what no table says.
+    pub fn to_builder(&self, name: &str) -> Bulkhead {
+        Bulkhead::new(self.max_concurrent).name(name).queue(self.max_queued, self.max_wait)
     }
 }

@@ -94,8 +94,8 @@ impl CacheConfig {
             .bytes(self.bytes)
             .entry_bytes(usize::try_from(self.entry_bytes).unwrap_or(usize::MAX))
             .private_per_subject(self.private_per_subject)
-            .variants(self.variants)
-            .wait(self.wait)
+            .max_variants(self.variants)
+            .max_wait(self.wait)
             .max_stale(self.max_stale)
             .stale_when_disconnected(self.stale_when_disconnected)
             .policy(match self.client_directives {

@@ -1,6 +1,5 @@
 //! `[cache_store]`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -34,7 +33,7 @@ use crate::spine::config::ConfigError;
 ///
 /// let text = "[cache]\n[cache_store]\nurl = \"redis://127.0.0.1:6379\"\n";
 /// let config: Config = config::parse(text, "app.toml")?;
-/// let cache = config.cache_store.share(config.cache.to_builder())?.build()?;
+/// let cache = config.cache_store.add_to(config.cache.to_builder())?.build()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,8 +106,8 @@ impl CacheStoreConfig {
     /// # Errors
     ///
     /// None that [`parse`](super::parse) lets through.
-    pub fn share(&self, cache: CacheBuilder) -> Result<CacheBuilder, ConfigError> {
-        let store = Arc::new(self.server.builder().build()?.cache());
+    pub fn add_to(&self, cache: CacheBuilder) -> Result<CacheBuilder, ConfigError> {
+        let store = self.server.builder().build()?.cache();
         let cache =
             cache.with_store(store).store_timeout(self.server.timeout + MARGIN).store_entry_bytes(self.entry_bytes);
         Ok(cache.fill_lease(self.fill_lease))

@@ -21,7 +21,7 @@ use crate::spine::key::ClientIp;
 use crate::stack::{Configured, ConfiguredLayer, ConfiguredPlaces, Stack};
 
 /// The layers that a [`StackConfig`] describes, as handles and as a [`Stack`]. Made by [`StackConfig::load`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StackLayers {
     pub(super) config: StackConfig,
     pub(super) client_ip: ClientIp,
@@ -47,7 +47,7 @@ pub struct StackLayers {
 
 /// Limits on strangers, and on those who are known.
 #[cfg(feature = "rate-limit")]
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Limits {
     pub(super) by_address: ThrottleLayer,
     #[cfg(feature = "_auth")]
@@ -166,6 +166,12 @@ impl StackLayers {
     #[cfg(feature = "_auth")]
     pub const fn auth(&self) -> &AuthLayer {
         &self.auth
+    }
+
+    /// Authorization, whose [handle](AuthzLayer::handle) changes it.
+    #[cfg(feature = "_auth")]
+    pub const fn authz(&self) -> &AuthzLayer {
+        &self.authz
     }
 
     /// The cache, to be purged and watched.

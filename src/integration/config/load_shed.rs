@@ -33,7 +33,7 @@ use crate::spine::path::PathPattern;
 ///
 /// let config: Config = config::parse("[load_shed]\nalgorithm = \"aimd\"\n", "app.toml")?;
 /// let layer = config.load_shed.to_layer()?;
-/// assert_eq!(layer.handle().snapshot().limit(), 20);
+/// assert_eq!(layer.handle().snapshot().limit, 20);
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +119,11 @@ impl LoadShedConfig {
     ///
     /// None that [`parse`](super::parse) lets through.
     pub fn to_layer(&self) -> Result<LoadShedLayer, ConfigError> {
+        self.to_builder().build()
+    }
+
+    /// The builder of the layer, for what no table says.
+    pub fn to_builder(&self) -> LoadShed {
         let shed = match self.algorithm {
             Algorithm::Gradient2 => LoadShed::gradient2(),
             Algorithm::Aimd => LoadShed::aimd(self.latency_limit),
@@ -131,7 +136,7 @@ impl LoadShedConfig {
         let shed = count(shed, self.initial_limit, LoadShed::initial_limit);
         let shed = count(shed, self.max_limit, LoadShed::max_limit);
         let shed = if self.until_head { shed.until_head() } else { shed };
-        shed.never_shed(&self.never_shed).build()
+        shed.never_shed(&self.never_shed)
     }
 }
 

@@ -52,6 +52,7 @@ mod rate_limit;
 mod rate_limit_store;
 #[cfg(feature = "redis")]
 mod redis_server;
+mod renderer;
 #[cfg(feature = "retry")]
 mod retry;
 #[cfg(feature = "security-headers")]
@@ -59,6 +60,8 @@ mod security_headers;
 #[cfg(any(feature = "cache", feature = "validate"))]
 mod size;
 mod stack;
+#[cfg(feature = "rate-limit")]
+mod status;
 #[cfg(feature = "deadline")]
 mod timeouts;
 #[cfg(all(feature = "bulkhead", feature = "circuit-breaker", feature = "deadline", feature = "retry"))]

@@ -4,12 +4,14 @@ use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use http::StatusCode;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::key_part::Part;
 use super::located::{self, Located};
 use super::parse::carry_from;
+use super::status;
 use crate::layers::rate_limit::{HeaderStyle, Mode, OnMissingKey, Policy, Quota, RateLimit, ThrottleLayer};
 use crate::spine::config::ConfigError;
 use crate::spine::event::{self, Origin};
@@ -62,7 +64,7 @@ pub(super) struct PolicyConfig {
     key: Vec<Part>,
     on_missing_key: Missing,
     paths: Vec<PathPattern>,
-    count_status: Vec<u16>,
+    count_status: Vec<StatusCode>,
     mode: ModeConfig,
     max_keys: Option<usize>,
     max_wait: Duration,
@@ -156,7 +158,7 @@ impl<'de> Deserialize<'de> for RateLimitConfig {
         if policies.is_empty() {
             return Ok(Self::default());
         }
-        match Self(policies.clone()).to_limit(&ClientIp::new()).and_then(|limit| limit.on_trial().build_throttle()) {
+        match Self(policies.clone()).to_builder(&ClientIp::new()).and_then(|limit| limit.on_trial().build_throttle()) {
             Ok(_) => Ok(Self(policies)),
             Err(error) => Err(carry_from(place_at_fault(&policies), &error)),
         }
@@ -174,6 +176,12 @@ fn place_at_fault(policies: &[PolicyConfig]) -> Range<usize> {
 }
 
 impl RateLimitConfig {
+    /// Whether there is no table.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The tables for outside an authentication layer, and those for inside, which count by who the caller is: by
     /// `subject`, `tenant` or `api-key`.
     #[must_use]
@@ -190,10 +198,15 @@ impl RateLimitConfig {
     /// Two tables of one name, more than 16, or tables that want different `headers`: what [`parse`](super::parse)
     /// finds too.
     pub fn to_layer(&self, client_ip: &ClientIp) -> Result<ThrottleLayer, ConfigError> {
-        if self.0.is_empty() { Ok(ThrottleLayer::empty()) } else { self.to_limit(client_ip)?.build_throttle() }
+        if self.0.is_empty() { Ok(ThrottleLayer::empty()) } else { self.to_builder(client_ip)?.build_throttle() }
     }
 
-    pub(super) fn to_limit(&self, client_ip: &ClientIp) -> Result<RateLimit, ConfigError> {
+    /// The builder of the layer, for what no tables say. It can be built where there is a table.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`to_layer`](Self::to_layer).
+    pub fn to_builder(&self, client_ip: &ClientIp) -> Result<RateLimit, ConfigError> {
         let Self(policies) = self;
         if policies.len() > MAX_TABLES {
             const MEND: &str = "write at most 16 `[[rate_limit]]` tables";
@@ -238,7 +251,7 @@ impl PolicyConfig {
             key,
             on_missing_key: table.on_missing_key,
             paths: paths.collect::<Result<_, _>>()?,
-            count_status: table.count_status.into_iter().map(Spanned::into_inner).collect(),
+            count_status: table.count_status.iter().map(status::read).collect::<Result<_, _>>()?,
             mode: table.mode,
             max_keys: located::value(table.max_keys.as_ref()),
             max_wait,
@@ -273,7 +286,7 @@ impl PolicyConfig {
                 Missing::Pass => OnMissingKey::Pass,
             })
             .paths(self.paths.iter().map(PathPattern::as_str))
-            .count_status(self.count_status.iter().copied())
+            .count_statuses(self.count_status.iter().copied())
             .mode(match self.mode {
                 ModeConfig::Enforce => Mode::Enforce,
                 ModeConfig::Shadow => Mode::Shadow,
@@ -367,7 +380,6 @@ impl Places {
             place("name", table.name.as_ref()),
             place("max_keys", table.max_keys.as_ref()),
             place("max_wait", table.max_wait.as_ref()),
-            place("count_status", table.count_status.first()),
             place("paths", table.paths.first()),
         ];
         Self(places.into_iter().flatten().collect())

@@ -1,7 +1,6 @@
 //! `[rate_limit_store]`.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -119,7 +118,7 @@ impl RateLimitStoreConfig {
             Failure::Open => OnStoreFailure::Open,
             Failure::Closed => OnStoreFailure::Closed,
         };
-        Ok(SharedCounts::new(Arc::new(redis.limits())).leased(self.mode == Mode::Leased).on_failure(on_failure))
+        Ok(SharedCounts::new(redis.limits()).leased(self.mode == Mode::Leased).on_failure(on_failure))
     }
 }
 
@@ -133,6 +132,6 @@ impl RateLimitConfig {
         if self.0.is_empty() {
             return Ok(ThrottleLayer::empty());
         }
-        self.to_limit(client_ip)?.with_store(counts).build_throttle()
+        self.to_builder(client_ip)?.shared_counts(counts).build_throttle()
     }
 }

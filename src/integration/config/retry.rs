@@ -52,7 +52,7 @@ impl RetryConfig {
 
     /// The same, to be told more in code.
     pub fn to_builder(&self) -> Retries {
-        Retries::new().attempts(self.attempts).budget_percent(self.budget_percent)
+        Retries::new().max_attempts(self.attempts).budget_percent(self.budget_percent)
     }
 }
 
@@ -66,7 +66,7 @@ fn checked<'de, D: Deserializer<'de>>(
 }
 
 fn attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    checked(deserializer, |attempts| Retries::new().attempts(attempts).build())
+    checked(deserializer, |attempts| Retries::new().max_attempts(attempts).build())
 }
 
 fn budget_percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {

@@ -24,6 +24,7 @@ use super::ValidateConfig;
 #[cfg(feature = "rate-limit")]
 use super::configured::Limits;
 use super::configured::StackLayers;
+use super::renderer::Renderer;
 #[cfg(feature = "_auth")]
 use super::{AuthConfig, AuthzConfig};
 #[cfg(feature = "cache")]
@@ -32,6 +33,8 @@ use crate::layers::cache::Cache;
 use crate::layers::deadline::DeadlineLayer;
 #[cfg(feature = "load-shed")]
 use crate::layers::load_shed::LoadShedLayer;
+#[cfg(feature = "rate-limit")]
+use crate::layers::rate_limit::ThrottleLayer;
 #[cfg(feature = "security-headers")]
 use crate::layers::security_headers::SecurityHeadersLayer;
 #[cfg(feature = "validate")]
@@ -43,6 +46,7 @@ use crate::layers::{auth::AuthLayer, authz::AuthzLayer};
 use crate::spine::config::ConfigError;
 #[cfg(feature = "rate-limit")]
 use crate::spine::key::ClientIp;
+use crate::spine::rejection::RenderRejection;
 
 /// All tables of a server's stack: a whole file, or a table of yours. A table that is absent leaves its layer out.
 ///
@@ -105,16 +109,25 @@ pub struct StackConfig {
     #[cfg(feature = "cache")]
     #[serde(skip)]
     pub written_inside: Vec<String>,
+    #[serde(skip)]
+    renderer: Renderer,
 }
 
 impl StackConfig {
+    /// Replaces what turns the refusals of all layers into responses. No key of the file.
+    #[must_use]
+    pub fn with_renderer(mut self, renderer: impl RenderRejection) -> Self {
+        self.renderer = Renderer::new(renderer);
+        self
+    }
+
     /// Reads the files that the tables name, and makes the layers. Names are relative to `base`.
     ///
     /// # Errors
     ///
     /// What a layer's own table finds; and rules that ask for callers, where there is no `[auth]`.
     pub fn load(&self, base: &Path) -> Result<StackLayers, ConfigError> {
-        let _ = base;
+        let _ = (base, &self.renderer);
         let client_ip = self.client_ip.to_client_ip();
         Ok(StackLayers {
             config: self.clone(),
@@ -124,27 +137,26 @@ impl StackConfig {
                 None => SecurityHeadersLayer::empty(),
             },
             #[cfg(feature = "load-shed")]
-            load_shed: self.load_shed.as_ref().map_or_else(|| Ok(LoadShedLayer::empty()), LoadShedConfig::to_layer)?,
+            load_shed: match &self.load_shed {
+                Some(table) => table.to_builder().with_renderer(self.renderer.clone()).build()?,
+                None => LoadShedLayer::empty(),
+            },
             #[cfg(feature = "deadline")]
             deadline: match &self.timeouts {
-                Some(table) => table.to_deadline_layer()?,
+                Some(table) => table.to_builder().with_renderer(self.renderer.clone()).build()?,
                 None => DeadlineLayer::empty(),
             },
             #[cfg(feature = "rate-limit")]
             limits: self.limits(&client_ip)?,
             #[cfg(feature = "_auth")]
-            auth: match (&self.auth, &self.authz) {
-                (Some(table), Some(authz)) => table.to_layer_before(authz, base)?,
-                (Some(table), None) => table.to_layer(base)?,
-                (None, _) => AuthLayer::empty(),
-            },
+            auth: self.auth_layer(base)?,
             #[cfg(feature = "_auth")]
-            authz: self.authz_layer()?.with_client_ip(client_ip.clone()),
+            authz: self.authz_layer()?.client_ip(client_ip.clone()).with_renderer(self.renderer.clone()),
             #[cfg(feature = "validate")]
             validate: self.validate_layer(base)?,
             #[cfg(feature = "openapi")]
             validate_responses: match &self.validate {
-                Some(table) => table.to_responses_layer(base)?,
+                Some(table) => table.responses_layer(base, &self.renderer)?,
                 None => ValidateResponsesLayer::empty(),
             },
             #[cfg(feature = "cache")]
@@ -160,13 +172,18 @@ impl StackConfig {
         // One connection for both.
         #[cfg(feature = "redis")]
         let counts = self.rate_limit_store.as_ref().map(RateLimitStoreConfig::to_counts).transpose()?;
-        #[cfg(feature = "redis")]
-        let layer = |tables: &RateLimitConfig| match &counts {
-            Some(counts) => tables.to_shared_layer(client_ip, counts.clone()),
-            None => tables.to_layer(client_ip),
+        let layer = |tables: &RateLimitConfig| {
+            if tables.is_empty() {
+                return Ok(ThrottleLayer::empty());
+            }
+            let limit = tables.to_builder(client_ip)?.with_renderer(self.renderer.clone());
+            #[cfg(feature = "redis")]
+            let limit = match &counts {
+                Some(counts) => limit.shared_counts(counts.clone()),
+                None => limit,
+            };
+            limit.build_throttle()
         };
-        #[cfg(not(feature = "redis"))]
-        let layer = |tables: &RateLimitConfig| tables.to_layer(client_ip);
         Ok(Limits {
             by_address: layer(&by_address)?,
             #[cfg(feature = "_auth")]
@@ -183,6 +200,16 @@ impl StackConfig {
             return self.rate_limit.split_by_identity().into();
         }
         [self.rate_limit.clone(), RateLimitConfig::default()]
+    }
+
+    #[cfg(feature = "_auth")]
+    fn auth_layer(&self, base: &Path) -> Result<AuthLayer, ConfigError> {
+        let Some(table) = &self.auth else { return Ok(AuthLayer::empty()) };
+        let auth = match &self.authz {
+            Some(authz) => table.to_builder_before(authz, base)?,
+            None => table.to_builder(base)?,
+        };
+        AuthConfig::build(auth.with_renderer(self.renderer.clone()))
     }
 
     #[cfg(feature = "_auth")]
@@ -208,11 +235,9 @@ impl StackConfig {
         let has_auth = self.auth.is_some();
         #[cfg(not(feature = "_auth"))]
         let has_auth = false;
-        match &self.validate {
-            Some(table) if has_auth => table.to_layer_behind_auth(base),
-            Some(table) => table.to_layer(base),
-            None => Ok(ValidateLayer::empty()),
-        }
+        let Some(table) = &self.validate else { return Ok(ValidateLayer::empty()) };
+        let validate = if has_auth { table.to_builder_behind_auth(base)? } else { table.to_builder(base)? };
+        ValidateConfig::build(validate.with_renderer(self.renderer.clone()))
     }
 
     #[cfg(feature = "cache")]
@@ -228,9 +253,9 @@ impl StackConfig {
         let builder = table.to_builder().written_inside(self.written_inside.iter().map(String::as_str));
         #[cfg(feature = "redis")]
         let builder = match &self.cache_store {
-            Some(store) => store.share(builder)?,
+            Some(store) => store.add_to(builder)?,
             None => builder,
         };
-        builder.build().map(Some).map_err(|error| error.within("cache"))
+        builder.with_renderer(self.renderer.clone()).build().map(Some).map_err(|error| error.within("cache"))
     }
 }

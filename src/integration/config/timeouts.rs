@@ -25,7 +25,7 @@ use crate::spine::config::ConfigError;
 /// }
 ///
 /// let config: Config = config::parse("[timeouts]\nrequest = \"10s\"\n", "app.toml")?;
-/// let (deadline, each_try) = (config.timeouts.to_deadline_layer()?, config.timeouts.to_try_timeout()?);
+/// let (deadline, each_try) = (config.timeouts.to_deadline_layer()?, config.timeouts.to_try_timeout_layer()?);
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -50,7 +50,12 @@ impl TimeoutsConfig {
     ///
     /// None that [`parse`](super::parse) lets through.
     pub fn to_deadline_layer(&self) -> Result<DeadlineLayer, ConfigError> {
-        Deadlines::new().max(self.request).build()
+        self.to_builder().build()
+    }
+
+    /// The builder of the layer for `request`, for what no table says.
+    pub fn to_builder(&self) -> Deadlines {
+        Deadlines::new().max_time(self.request)
     }
 
     /// How long a request may take.
@@ -70,7 +75,7 @@ impl TimeoutsConfig {
     /// # Errors
     ///
     /// None that [`parse`](super::parse) lets through.
-    pub fn to_try_timeout(&self) -> Result<TryTimeoutLayer, ConfigError> {
+    pub fn to_try_timeout_layer(&self) -> Result<TryTimeoutLayer, ConfigError> {
         TryTimeoutLayer::new(self.upstream)
     }
 }

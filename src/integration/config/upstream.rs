@@ -2,12 +2,14 @@
 
 use serde::Deserialize;
 
+use super::renderer::Renderer;
 use super::{BulkheadConfig, CircuitBreakerConfig, RetryConfig, TimeoutsConfig};
 use crate::layers::bulkhead::BulkheadLayer;
 use crate::layers::circuit_breaker::CircuitBreakerLayer;
 use crate::layers::deadline::{PropagateDeadlineLayer, TryTimeoutLayer};
 use crate::layers::retry::{Retries, RetryLayer, RetryPolicy};
 use crate::spine::config::ConfigError;
+use crate::spine::rejection::RenderRejection;
 use crate::stack::{ConfiguredUpstreamPlaces, UpstreamStack};
 
 /// All tables of what stands before an upstream. A table that is absent leaves its layer out.
@@ -39,6 +41,8 @@ pub struct UpstreamConfig {
     pub circuit_breaker: Option<CircuitBreakerConfig>,
     /// `[bulkhead]`.
     pub bulkhead: Option<BulkheadConfig>,
+    #[serde(skip)]
+    renderer: Renderer,
 }
 
 /// The layers that an [`UpstreamConfig`] describes. Made by [`UpstreamConfig::load`].
@@ -53,9 +57,18 @@ pub struct UpstreamLayers<C> {
     pub try_timeout: TryTimeoutLayer,
     /// Calls in flight.
     pub bulkhead: BulkheadLayer,
+    /// What the upstream is told of the deadline.
+    pub propagate_deadline: PropagateDeadlineLayer,
 }
 
 impl UpstreamConfig {
+    /// Replaces what turns the refusals of all layers into responses. No key of the file.
+    #[must_use]
+    pub fn with_renderer(mut self, renderer: impl RenderRejection) -> Self {
+        self.renderer = Renderer::new(renderer);
+        self
+    }
+
     /// The layers. The circuit gets the upstream's name, and judges errors so.
     ///
     /// # Errors
@@ -65,20 +78,23 @@ impl UpstreamConfig {
         Ok(UpstreamLayers {
             retry: match &self.retry {
                 Some(table) => table.to_policy()?,
-                None => Retries::new().attempts(1).build()?,
+                None => Retries::new().max_attempts(1).build()?,
             },
             circuit_breaker: match &self.circuit_breaker {
-                Some(table) => table.to_builder(upstream).classify_errors(errors).build()?,
-                None => CircuitBreakerLayer::disabled(errors),
+                Some(table) => {
+                    table.to_builder(upstream).classify_errors(errors).with_renderer(self.renderer.clone()).build()?
+                }
+                None => CircuitBreakerLayer::empty_judging(errors),
             },
             try_timeout: match &self.timeouts {
-                Some(table) => table.to_try_timeout()?,
+                Some(table) => table.to_try_timeout_layer()?.with_renderer(self.renderer.clone()),
                 None => TryTimeoutLayer::empty(),
             },
             bulkhead: match &self.bulkhead {
-                Some(table) => table.to_layer("upstream")?,
+                Some(table) => table.to_builder("upstream").with_renderer(self.renderer.clone()).build()?,
                 None => BulkheadLayer::empty(),
             },
+            propagate_deadline: PropagateDeadlineLayer::grpc().with_renderer(self.renderer.clone()),
         })
     }
 }
@@ -91,6 +107,6 @@ impl<C: Clone + Send + Sync + 'static> UpstreamLayers<C> {
             .circuit_breaker(self.circuit_breaker.clone())
             .try_timeout(self.try_timeout.clone())
             .bulkhead(self.bulkhead.clone())
-            .propagate_deadline(PropagateDeadlineLayer::grpc())
+            .propagate_deadline(self.propagate_deadline.clone())
     }
 }

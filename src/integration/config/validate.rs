@@ -203,7 +203,11 @@ impl ValidateConfig {
     }
 
     fn layer(&self, base: &Path, has_auth: bool) -> Result<ValidateLayer, ConfigError> {
-        self.builder(base, has_auth)?.build().map_err(|error| error.within("validate"))
+        Self::build(self.builder(base, has_auth)?)
+    }
+
+    pub(super) fn build(validate: Validate) -> Result<ValidateLayer, ConfigError> {
+        validate.build().map_err(|error| error.within("validate"))
     }
 
     fn builder(&self, base: &Path, has_auth: bool) -> Result<Validate, ConfigError> {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+#[cfg(feature = "openapi")]
+use super::renderer::Renderer;
 use super::validate::ValidateConfig;
 #[cfg(feature = "openapi")]
 use super::validate::{Responses, Size, UnknownParameters};
@@ -18,6 +20,14 @@ impl ValidateConfig {
     ///
     /// An OpenAPI document that cannot be read or used, or none where responses are to be judged.
     pub fn to_responses_layer(&self, base: &Path) -> Result<ValidateResponsesLayer, ConfigError> {
+        self.responses_layer(base, &Renderer::default())
+    }
+
+    pub(super) fn responses_layer(
+        &self,
+        base: &Path,
+        renderer: &Renderer,
+    ) -> Result<ValidateResponsesLayer, ConfigError> {
         if self.responses == Responses::Off {
             return Ok(ValidateResponsesLayer::empty());
         }
@@ -31,7 +41,7 @@ impl ValidateConfig {
             None => ValidateResponses::new(api),
         };
         let responses = if self.responses == Responses::Report { responses.report() } else { responses };
-        responses.build().map_err(|error| self.of_file(&error))
+        responses.with_renderer(renderer.clone()).build().map_err(|error| self.of_file(&error))
     }
 
     pub(super) fn with_openapi(
@@ -52,7 +62,7 @@ impl ValidateConfig {
             (false, true) => api.all_security_bound(),
             (false, false) => api,
         };
-        Ok(validate.openapi(api))
+        Ok(validate.add_openapi(api))
     }
 
     fn read_openapi(&self, base: &Path) -> Result<Option<OpenApi>, ConfigError> {

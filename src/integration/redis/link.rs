@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::integration::timer;
-use crate::layers::circuit_breaker::{CircuitBreaker, CircuitBreakerHandle, OnCancel, State, Window};
+use crate::layers::circuit_breaker::{CircuitBreaker, CircuitBreakerHandle, OnAbandoned, State, Window};
 use crate::spine::config::ConfigError;
 
 /// How long a connection may take, name, TLS and greeting. Requests do not wait for it beyond their own timeout.
@@ -66,12 +66,19 @@ impl std::fmt::Display for Fault {
             Self::LeftAlone => f.write_str("the server is unwell, and is given time to recover"),
             Self::NoTimer => f.write_str("there is no tokio runtime with timers"),
             Self::TooLate => f.write_str("the server did not answer in time"),
-            Self::Failed(error) => write!(f, "the server failed: {error}"),
+            Self::Failed(_) => f.write_str("the server failed"),
         }
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::LeftAlone | Self::TooLate | Self::NoTimer => None,
+        }
+    }
+}
 
 /// A connection in the making. However that ends, those who wait hear of it, and the next may try.
 struct Connecting {
@@ -109,7 +116,7 @@ impl Link {
             .min_calls(10)
             .consecutive_failures(LATE_IN_A_ROW)
             .slow_call(None)
-            .on_cancel(OnCancel::Ignore)
+            .on_abandoned(OnAbandoned::Ignore)
             .open_for(Duration::from_millis(250))
             .max_open(Duration::from_secs(1))
             .probes(1)
@@ -124,7 +131,7 @@ impl Link {
         Ok(Self { client, timeout, breaker, line: Arc::new(line), late: AtomicU32::new(0) })
     }
 
-    pub(super) fn is_well(&self) -> bool {
+    pub(super) fn is_healthy(&self) -> bool {
         self.breaker.snapshot().state == State::Closed
     }
 

@@ -5,7 +5,6 @@
 //! it: a single one tries again, at most a second after the last.
 //!
 //! ```
-//! use std::sync::Arc;
 //! use std::time::Duration;
 //! use tower_rampart::rate_limit::{Quota, RateLimit, SharedCounts};
 //! use tower_rampart::redis::Redis;
@@ -13,7 +12,7 @@
 //! let redis = Redis::builder("redis://127.0.0.1:6379").build()?;
 //! // A hundred requests a minute for each client, whichever instance it asks.
 //! let layer = RateLimit::per_client_ip(Quota::new(100).per(Duration::from_secs(60)))
-//!     .with_store(SharedCounts::new(Arc::new(redis.limits())))
+//!     .shared_counts(SharedCounts::new(redis.limits()))
 //!     .build_throttle()?;
 //! # Ok::<(), tower_rampart::ConfigError>(())
 //! ```
@@ -81,6 +80,7 @@ struct Names {
 }
 
 /// A [`Redis`] in the making.
+#[derive(Clone)]
 #[must_use = "nothing is connected until it is built"]
 pub struct RedisBuilder {
     url: String,
@@ -119,17 +119,17 @@ impl Redis {
         RedisCache::of(self.clone())
     }
 
-    /// Revoked tokens and logged-out callers, with room for so many of each. All instances have the same room.
+    /// Revoked tokens and logged-out callers, so many of each at most. All instances say the same.
     #[cfg(feature = "_auth")]
     #[must_use]
-    pub fn revocations(&self, room: usize) -> RedisRevocations {
-        RedisRevocations::new(self.clone(), room)
+    pub fn revocations(&self, max_entries: usize) -> RedisRevocations {
+        RedisRevocations::new(self.clone(), max_entries)
     }
 
     /// Whether the server answered when it was last asked.
     #[must_use]
-    pub fn is_well(&self) -> bool {
-        self.link.is_well()
+    pub fn is_healthy(&self) -> bool {
+        self.link.is_healthy()
     }
 }
 

@@ -9,7 +9,7 @@ impl Auth {
         if let Some(verifier) = &self.jwt {
             known.push(format!("tokens of {}", list(verifier.issuers())));
         }
-        #[cfg(feature = "introspection")]
+        #[cfg(feature = "auth-introspection")]
         if self.introspection.is_some() {
             known.push(String::from("opaque tokens"));
         }

@@ -8,7 +8,7 @@ use http::Extensions;
 use super::basic::Login;
 use super::claims::TypedClaims;
 use super::credential::{Credential, Place};
-#[cfg(feature = "introspection")]
+#[cfg(feature = "auth-introspection")]
 use super::introspection::Recalled;
 use super::jwt::{TokenFault, Unverified, Verified};
 use super::layer::Auth;
@@ -46,7 +46,7 @@ pub(super) enum Pending {
     /// Somebody who knows passwords.
     Login { login: Login, credential: Box<[u8]> },
     /// The server that issued an opaque token.
-    #[cfg(feature = "introspection")]
+    #[cfg(feature = "auth-introspection")]
     Token { token: Box<[u8]>, place: Place },
 }
 
@@ -111,7 +111,7 @@ impl Auth {
     }
 
     fn judge_token(&self, token: &[u8], place: Place, now: SystemTime) -> Judgement {
-        #[cfg(feature = "introspection")]
+        #[cfg(feature = "auth-introspection")]
         if let Some(server) = self.introspection.as_ref().filter(|_| self.jwt.is_none() || !token.contains(&b'.')) {
             if !is_b64_token(token, self.max_opaque_bytes()) {
                 return self.refuse(Reason::InvalidToken);
@@ -151,8 +151,8 @@ impl Auth {
 
 /// Whose fault it is that a credential cannot be judged: not the client's.
 pub(super) fn cannot_judge(wait: Duration) -> Judgement {
-    let problem = Problem::new(ProblemKind::Unavailable).detail("Credentials cannot be checked at the moment.");
-    Judgement::Refused(Box::new(Rejection::new(Origin::Auth, problem).retry_after(wait)))
+    let problem = Problem::new(ProblemKind::Unavailable).with_detail("Credentials cannot be checked at the moment.");
+    Judgement::Refused(Box::new(Rejection::new(Origin::Auth, problem).with_retry_after(wait)))
 }
 
 /// For a verifier that does not say when it will be back.
@@ -162,12 +162,13 @@ pub(super) fn cannot_judge_now() -> Judgement {
 
 /// A cookie, where another site may have made the browser send it: no credential of another kind would mend it.
 fn cross_site() -> Judgement {
-    let problem = Problem::new(ProblemKind::Forbidden).detail("Cookies are taken from pages of the same origin alone.");
+    let problem =
+        Problem::new(ProblemKind::Forbidden).with_detail("Cookies are taken from pages of the same origin alone.");
     Judgement::Refused(Box::new(Rejection::new(Origin::Auth, problem)))
 }
 
 /// RFC 6750 section 2.1: what a bearer token is made of.
-#[cfg(feature = "introspection")]
+#[cfg(feature = "auth-introspection")]
 fn is_b64_token(token: &[u8], max_bytes: usize) -> bool {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
     (1..=max_bytes).contains(&token.len()) && token.iter().all(is_plain)

@@ -9,7 +9,7 @@ use tower_layer::Layer;
 use super::api_key::ApiKeys;
 use super::basic::Basic;
 use super::credential::Places;
-#[cfg(feature = "introspection")]
+#[cfg(feature = "auth-introspection")]
 use super::introspection::Introspection;
 use super::jwt::JwtVerifier;
 use super::metadata::Resource;
@@ -27,7 +27,7 @@ use crate::spine::rejection::{Refuser, RenderRejection};
 #[must_use = "nobody is authenticated until the layer is built"]
 pub struct Auth {
     pub(super) jwt: Option<JwtVerifier>,
-    #[cfg(feature = "introspection")]
+    #[cfg(feature = "auth-introspection")]
     pub(super) introspection: Option<Introspection>,
     pub(super) api_keys: Option<ApiKeys>,
     pub(super) basic: Option<Basic>,
@@ -63,7 +63,7 @@ impl Auth {
     }
 
     /// Takes opaque tokens that this server knows.
-    #[cfg(feature = "introspection")]
+    #[cfg(feature = "auth-introspection")]
     pub fn introspection(mut self, server: Introspection) -> Self {
         self.introspection = Some(server);
         self
@@ -200,7 +200,7 @@ impl Auth {
     pub(super) fn is_empty(&self) -> bool {
         let nobody =
             self.jwt.is_none() && self.api_keys.is_none() && self.basic.is_none() && self.certificates.is_none();
-        #[cfg(feature = "introspection")]
+        #[cfg(feature = "auth-introspection")]
         let nobody = nobody && self.introspection.is_none();
         nobody
     }
@@ -208,13 +208,13 @@ impl Auth {
     /// Whether a bearer token can open the door.
     fn takes_tokens(&self) -> bool {
         let tokens = self.jwt.is_some();
-        #[cfg(feature = "introspection")]
+        #[cfg(feature = "auth-introspection")]
         let tokens = tokens || self.introspection.is_some();
         tokens
     }
 
     /// The longest opaque token.
-    #[cfg(feature = "introspection")]
+    #[cfg(feature = "auth-introspection")]
     pub(super) fn max_opaque_bytes(&self) -> usize {
         const DEFAULT: usize = 4096;
         self.jwt.as_ref().map_or(DEFAULT, JwtVerifier::token_bytes)
@@ -255,7 +255,7 @@ impl AuthLayer {
     /// Whether tokens can be checked: each issuer's keys are there.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.auth.jwt.as_ref().is_none_or(JwtVerifier::has_keys)
+        self.auth.jwt.as_ref().is_none_or(JwtVerifier::is_ready)
     }
 
     /// What strangers are told, for an authorization layer that tells them, too.

@@ -33,10 +33,10 @@
 //! #         Ok::<_, std::convert::Infallible>(http::Response::new(Full::<Bytes>::default()))
 //! #     }))
 //! # }
-//! // With feature `https-client`: `HttpClient::https()?`.
+//! // With feature `auth-https-client`: `HttpClient::https()?`.
 //! let keys = RemoteKeys::discover("https://idp.example/", client())?.cooldown(Duration::from_secs(30));
 //! let idp = Issuer::new("https://idp.example/").audience("api").algorithms([Algorithm::Rs256]).keys(keys);
-//! let revoked = Denylist::with_room_for(10_000);
+//! let revoked = Denylist::new(10_000);
 //! let layer = Auth::new()
 //!     .jwt(JwtVerifier::new([idp])?.revocation(revoked.clone()))
 //!     .basic(Basic::new(|login: Login| async move { Ok(None::<Identity>) }))
@@ -108,18 +108,20 @@
 //! ```
 //! # #[cfg(feature = "rate-limit")] {
 //! use std::time::Duration;
+//! use http::StatusCode;
 //! use tower_rampart::key::ClientIp;
 //! use tower_rampart::rate_limit::{Policy, Quota, RateLimit};
 //!
 //! let quota = Quota::new(10).per(Duration::from_secs(15 * 60));
-//! let logins = RateLimit::new().add_policy(Policy::new("logins", quota).key(ClientIp::new()).count_status([401])).build()?;
+//! let logins = Policy::new("logins", quota).key(ClientIp::new()).count_statuses([StatusCode::UNAUTHORIZED]);
+//! let logins = RateLimit::new().add_policy(logins).build()?;
 //! # }
 //! # Ok::<(), tower_rampart::ConfigError>(())
 //! ```
 //!
 //! # In tests
 //!
-//! With feature `auth-test-kit`, the module `testing` has an authority that signs what it is told to, rotates its keys
+//! With feature `test-util`, the module `testing` has an authority that signs what it is told to, rotates its keys
 //! and goes down; time is moved with [`Clock::manual`](crate::Clock::manual).
 //!
 //! # Order
@@ -140,7 +142,7 @@ mod describe;
 mod digest;
 mod future;
 mod http;
-#[cfg(feature = "introspection")]
+#[cfg(feature = "auth-introspection")]
 mod introspection;
 mod judge;
 mod jwt;
@@ -150,7 +152,7 @@ mod metadata;
 mod provider;
 mod service;
 mod task;
-#[cfg(feature = "auth-test-kit")]
+#[cfg(feature = "test-util")]
 pub mod testing;
 
 pub use self::api_key::{ApiKey, ApiKeys};
@@ -158,7 +160,7 @@ pub use self::basic::{Basic, CannotVerify, Login, LoginFuture, VerifyPassword};
 pub use self::claims::Claims;
 pub use self::future::ResponseFuture;
 pub use self::http::HttpClient;
-#[cfg(feature = "introspection")]
+#[cfg(feature = "auth-introspection")]
 pub use self::introspection::Introspection;
 pub use self::jwt::{
     Algorithm, Denylist, DenylistFull, Issuer, JwtVerifier, KeySet, Keys, Profile, RemoteKeys, Revocation, TokenFacts,

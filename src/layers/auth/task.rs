@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-#[cfg(feature = "introspection")]
+#[cfg(feature = "auth-introspection")]
 use super::credential::Place;
 use super::judge::{Admitted, Judgement, Pending, cannot_judge_now, seconds};
 use super::layer::Auth;
@@ -31,7 +31,7 @@ pub(super) async fn settle(auth: Arc<Auth>, pending: Pending) -> Judgement {
                 Err(_) => cannot_judge_now(),
             }
         }
-        #[cfg(feature = "introspection")]
+        #[cfg(feature = "auth-introspection")]
         Pending::Token { token, place } => {
             let Some(server) = &auth.introspection else { return auth.refuse(Reason::InvalidToken) };
             match server.ask(&token, &auth.clock).await {

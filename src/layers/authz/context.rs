@@ -86,7 +86,7 @@ impl<'a> PolicyContext<'a> {
 
     /// Gives the time.
     #[must_use]
-    pub const fn at(mut self, now: SystemTime) -> Self {
+    pub const fn with_now(mut self, now: SystemTime) -> Self {
         self.now = Some(now);
         self
     }

@@ -8,14 +8,13 @@ use tower_layer::Layer;
 
 use super::policy::Policy;
 use super::service::AuthzService;
-use super::table::PolicyTable;
 use crate::spine::challenge::Challenge;
 use crate::spine::clock::Clock;
 use crate::spine::event::Sampler;
 use crate::spine::key::ClientIp;
 use crate::spine::rejection::{Refuser, RenderRejection};
 
-/// Lets requests through that a [`PolicyTable`] allows. See the [module](super) for the manual.
+/// Lets requests through that a [`PolicyTable`](super::PolicyTable) allows. See the [module](super) for the manual.
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct AuthzLayer {
@@ -59,13 +58,8 @@ pub(super) struct Said {
 }
 
 impl AuthzLayer {
-    /// Decides by this table.
-    pub fn new(table: PolicyTable) -> Self {
-        Self::by(table)
-    }
-
-    /// Decides by a policy of another kind.
-    pub fn by(policy: impl Policy) -> Self {
+    /// Decides by a [`PolicyTable`](super::PolicyTable), or a policy of another kind.
+    pub fn new(policy: impl Policy) -> Self {
         let layer = Self::empty();
         layer.policies.change(|policies| policies.enforced = Some(Arc::new(policy)));
         layer
@@ -89,7 +83,7 @@ impl AuthzLayer {
     }
 
     /// How clients' addresses are found, for rules that ask for them; the socket's peer unless it is said.
-    pub fn with_client_ip(self, client_ip: ClientIp) -> Self {
+    pub fn client_ip(self, client_ip: ClientIp) -> Self {
         self.with(|settings| settings.client_ip = client_ip)
     }
 
@@ -125,7 +119,7 @@ impl AuthzLayer {
         self
     }
 
-    /// Watches and changes this layer, its clones, and the services they made.
+    /// Changes this layer, its clones, and the services they made.
     #[must_use]
     pub fn handle(&self) -> AuthzHandle {
         AuthzHandle { policies: Arc::clone(&self.policies) }

@@ -8,9 +8,9 @@
 //! use http::Method;
 //! use tower_rampart::authz::{AuthzLayer, PolicyTable, Rule};
 //!
-//! let table = PolicyTable::new()
-//!     .role("admin", ["author"])
-//!     .role("author", ["voter"])
+//! let table = PolicyTable::builder()
+//!     .add_role("admin", ["author"])
+//!     .add_role("author", ["voter"])
 //!     .add_rule(Rule::public("read", "/v1/polls/{id}").methods([Method::GET]))
 //!     .add_rule(Rule::allow("vote", "/v1/polls/{id}/votes").methods([Method::POST]).roles(["voter"]))
 //!     .add_rule(Rule::allow("create", "/v1/polls").methods([Method::POST]).roles(["author"]).scopes(["polls:write"]))
@@ -45,8 +45,8 @@
 //! use tower_rampart::Identity;
 //! use tower_rampart::authz::{AuthzLayer, PolicyContext, PolicyTable, Predicate, Rule};
 //!
-//! let table = PolicyTable::new()
-//!     .role_permissions("author", ["polls:write"])
+//! let table = PolicyTable::builder()
+//!     .add_role_permissions("author", ["polls:write"])
 //!     .add_rule(Rule::allow("write", "/polls/{id}").when(Predicate::permission("polls:write")))
 //!     .add_rule(Rule::deny("outside", "/admin/**").when(Predicate::not(Predicate::client_in(["10.0.0.0/8".parse()?]))))
 //!     .build()?;
@@ -56,7 +56,7 @@
 //!
 //! let layer = AuthzLayer::new(table);
 //! // Tomorrow's table, asked beside today's: counted, logged where it differs, and never enforced until it is.
-//! layer.handle().replace_shadow(PolicyTable::new().build()?);
+//! layer.handle().replace_shadow(PolicyTable::builder().build()?);
 //! # Ok::<(), tower_rampart::ConfigError>(())
 //! ```
 //!

@@ -22,11 +22,11 @@ use crate::spine::identity::Identity;
 ///     }
 /// }
 ///
-/// let layer = AuthzLayer::by(LookDoNotTouch);
+/// let layer = AuthzLayer::new(LookDoNotTouch);
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` decides nothing",
-    note = "implement `Policy`, or build a `PolicyTable` with `PolicyTable::new().add_rule(..).build()?`"
+    note = "implement `Policy`, or build a `PolicyTable` with `PolicyTable::builder().add_rule(..).build()?`"
 )]
 pub trait Policy: Send + Sync + 'static {
     /// Decides about a request, at once and without a panic: what cannot be decided is refused. The path is as it was

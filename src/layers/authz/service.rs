@@ -87,7 +87,7 @@ impl Settings {
     fn ask(&self, policy: &dyn Policy, shadow: Option<&dyn Policy>, request: RequestView<'_>) -> Option<Rejection> {
         let mut context = PolicyContext::of(request, &self.client_ip);
         if policy.asks_time() || shadow.is_some_and(Policy::asks_time) {
-            context = context.at(self.clock.wall());
+            context = context.with_now(self.clock.wall());
         }
         let decision = policy.decide(&context);
         event::authorized(AuthzOutcome::enforced(decision.is_allowed()));
@@ -128,7 +128,7 @@ impl Settings {
             Refused::Stranger => self.challenge.refuse(Origin::Authz, Reason::NoCredential),
             Refused::Scopes(scopes) => self.challenge.refuse(Origin::Authz, Reason::InsufficientScope(scopes)),
             Refused::Forbidden | Refused::NotTheirs => {
-                let problem = Problem::new(ProblemKind::Forbidden).detail("This caller may not do this.");
+                let problem = Problem::new(ProblemKind::Forbidden).with_detail("This caller may not do this.");
                 Rejection::new(Origin::Authz, problem)
             }
         })
@@ -136,7 +136,7 @@ impl Settings {
 }
 
 fn ambiguous(detail: &'static str) -> Rejection {
-    Rejection::new(Origin::Authz, Problem::new(ProblemKind::BadRequest).detail(detail))
+    Rejection::new(Origin::Authz, Problem::new(ProblemKind::BadRequest).with_detail(detail))
 }
 
 /// Whether a field names another method than the request: some services do what the field says, and no rule was asked

@@ -29,8 +29,8 @@ use crate::spine::route::{Leaf, Node, Template};
 /// use tower_rampart::Identity;
 /// use tower_rampart::authz::{Decision, PolicyContext, PolicyTable, Rule};
 ///
-/// let table = PolicyTable::new()
-///     .role("admin", ["author"])
+/// let table = PolicyTable::builder()
+///     .add_role("admin", ["author"])
 ///     .add_rule(Rule::public("read", "/polls/{id}").methods([Method::GET]))
 ///     .add_rule(Rule::allow("create", "/polls").methods([Method::POST]).roles(["author"]))
 ///     .build()?;
@@ -49,7 +49,7 @@ pub struct PolicyTableBuilder {
     by_route: bool,
 }
 
-/// A compiled table. Made by [`PolicyTable::new`] and [`PolicyTableBuilder::build`].
+/// A compiled table. Made by [`PolicyTable::builder`] and [`PolicyTableBuilder::build`].
 pub struct PolicyTable {
     allowing: Node,
     denying: Node,
@@ -83,8 +83,7 @@ const MAX_RULES: usize = 10_000;
 
 impl PolicyTable {
     /// A table without rules, which refuses everything.
-    #[allow(clippy::new_ret_no_self, reason = "a table is compiled when its rules are there")]
-    pub fn new() -> PolicyTableBuilder {
+    pub fn builder() -> PolicyTableBuilder {
         PolicyTableBuilder::default()
     }
 
@@ -257,13 +256,17 @@ impl PolicyTableBuilder {
     }
 
     /// A role that has others with it.
-    pub fn role<T: Into<Box<str>>>(mut self, role: impl Into<Box<str>>, inherits: impl IntoIterator<Item = T>) -> Self {
+    pub fn add_role<T: Into<Box<str>>>(
+        mut self,
+        role: impl Into<Box<str>>,
+        inherits: impl IntoIterator<Item = T>,
+    ) -> Self {
         self.inherits.entry(role.into()).or_default().extend(inherits.into_iter().map(Into::into));
         self
     }
 
     /// A role that has permissions, and so has every role that inherits it.
-    pub fn role_permissions<T: Into<Box<str>>>(
+    pub fn add_role_permissions<T: Into<Box<str>>>(
         mut self,
         role: impl Into<Box<str>>,
         permissions: impl IntoIterator<Item = T>,

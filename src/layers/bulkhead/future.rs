@@ -18,7 +18,7 @@ use super::places::Permit;
 use super::refusal::Reason;
 use crate::spine::body::ResponseBody;
 use crate::spine::clock::Sleep;
-use crate::spine::event::{self, PressureEvent};
+use crate::spine::event::{self, Label, PressureEvent};
 use crate::spine::form::{AsResponse, Form};
 use crate::spine::outcome::ObservedBody;
 use crate::spine::request::RequestView;
@@ -177,7 +177,7 @@ impl Wait {
         if let Some(permit) = self.permit.take() {
             permit.places().refused.fetch_add(1, Ordering::Relaxed);
         }
-        event::pressure(PressureEvent::WaitedInVain, core.name);
+        event::pressure(PressureEvent::WaitedInVain, Label::Named(&core.name));
         F::refuse(&core.refuser, reason.rejection(core.retry_after), request)
     }
 }

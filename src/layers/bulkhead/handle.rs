@@ -13,9 +13,9 @@ use crate::spine::config::ConfigError;
 /// use tower_rampart::bulkhead::Bulkhead;
 ///
 /// let handle = Bulkhead::new(64).build()?.handle();
-/// assert_eq!(handle.snapshot().in_flight(), 0);
+/// assert_eq!(handle.snapshot().in_flight, 0);
 /// handle.set_max_concurrent(32)?;
-/// assert_eq!(handle.snapshot().max_concurrent(), 32);
+/// assert_eq!(handle.snapshot().max_concurrent, 32);
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -77,56 +77,20 @@ impl BulkheadHandle {
 
 /// How a bulkhead was doing at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BulkheadSnapshot {
-    in_flight: usize,
-    max_concurrent: usize,
-    max_concurrent_per_key: usize,
-    queued: usize,
-    max_queued: usize,
-    keys: usize,
-    refused: u64,
-}
-
-impl BulkheadSnapshot {
     /// Requests whose response has not ended yet.
-    #[must_use]
-    pub const fn in_flight(&self) -> usize {
-        self.in_flight
-    }
-
+    pub in_flight: usize,
     /// How many of them there may be; 0 where nothing is bounded.
-    #[must_use]
-    pub const fn max_concurrent(&self) -> usize {
-        self.max_concurrent
-    }
-
+    pub max_concurrent: usize,
     /// How many of one key there may be.
-    #[must_use]
-    pub const fn max_concurrent_per_key(&self) -> usize {
-        self.max_concurrent_per_key
-    }
-
+    pub max_concurrent_per_key: usize,
     /// Requests that wait for a place.
-    #[must_use]
-    pub const fn queued(&self) -> usize {
-        self.queued
-    }
-
+    pub queued: usize,
     /// How many of them there may be.
-    #[must_use]
-    pub const fn max_queued(&self) -> usize {
-        self.max_queued
-    }
-
+    pub max_queued: usize,
     /// Keys that have requests in flight or waiting.
-    #[must_use]
-    pub const fn keys(&self) -> usize {
-        self.keys
-    }
-
+    pub keys: usize,
     /// Requests that were refused since the start.
-    #[must_use]
-    pub const fn refused(&self) -> u64 {
-        self.refused
-    }
+    pub refused: u64,
 }

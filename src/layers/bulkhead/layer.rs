@@ -25,9 +25,10 @@ use crate::spine::rejection::{Refuser, RenderRejection};
 /// let layer = Bulkhead::new(64).build()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
+#[derive(Clone)]
 #[must_use = "nothing is bounded until the layer is built"]
 pub struct Bulkhead {
-    name: &'static str,
+    name: Option<Arc<str>>,
     max_concurrent: usize,
     queue: Option<(usize, Duration)>,
     key: Option<(Arc<dyn KeyExtractor>, usize)>,
@@ -39,6 +40,9 @@ pub struct Bulkhead {
 
 /// The most that a bound may be: what is beyond is no bound, and sums of two stay in range.
 const MAX_BOUND: usize = 1 << 31;
+const DEFAULT_NAME: &str = "default";
+/// A longer label helps nobody.
+const MAX_NAME_BYTES: usize = 128;
 /// Nobody knows when a place is free; a moment later is as good a time as any.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -46,7 +50,7 @@ impl Bulkhead {
     /// At most so many requests in flight; further ones are refused at once.
     pub fn new(max_concurrent: usize) -> Self {
         Self {
-            name: "default",
+            name: None,
             max_concurrent,
             queue: None,
             key: None,
@@ -57,9 +61,9 @@ impl Bulkhead {
         }
     }
 
-    /// The name in metrics.
-    pub const fn named(mut self, name: &'static str) -> Self {
-        self.name = name;
+    /// The name in metrics, `default` unless it is said: the dependency's, and never input.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
         self
     }
 
@@ -106,8 +110,13 @@ impl Bulkhead {
     ///
     /// # Errors
     ///
-    /// A bound of 0, which lets nothing through, or of more than two thousand million; a queue for each key, without keys.
+    /// A bound of 0, which lets nothing through, or of more than two thousand million; a queue for each key, without keys; a
+    /// name of nothing, or of more than 128 bytes.
     pub fn build(self) -> Result<BulkheadLayer, ConfigError> {
+        let name = self.name.unwrap_or_else(|| DEFAULT_NAME.into());
+        if name.is_empty() || name.len() > MAX_NAME_BYTES {
+            return Err(ConfigError::new("name", &name, "is no name", "write 1 to 128 bytes"));
+        }
         let (max_queued, max_wait) = self.queue.unwrap_or_default();
         let max_concurrent = bound("max_concurrent", self.max_concurrent)?;
         let has_keys = self.key.is_some();
@@ -129,7 +138,7 @@ impl Bulkhead {
             max_queued_per_key: self.max_queued_per_key.unwrap_or(max_concurrent_per_key),
         };
         let core = Core {
-            name: self.name,
+            name,
             key: self.key.map(|(key, _)| key),
             bounds,
             max_wait,
@@ -167,7 +176,7 @@ impl fmt::Debug for Bulkhead {
 
 /// A layer's settings.
 pub(super) struct Core {
-    pub(super) name: &'static str,
+    pub(super) name: Arc<str>,
     pub(super) key: Option<Arc<dyn KeyExtractor>>,
     pub(super) bounds: Bounds,
     pub(super) max_wait: Duration,

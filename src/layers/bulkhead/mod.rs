@@ -21,7 +21,7 @@
 //! use tower_rampart::key::AuthorityKey;
 //!
 //! let layer = Bulkhead::new(256)
-//!     .named("suppliers")
+//!     .name("suppliers")
 //!     // 64 may wait for a place, first come, first served, each for 100 ms at most.
 //!     .queue(64, Duration::from_millis(100))
 //!     // No supplier gets more than 32 of the 256 places, or 8 of those in the queue.
@@ -32,7 +32,7 @@
 //! // Watch it, or change a bound, while it runs.
 //! let handle = layer.handle();
 //! handle.set_max_concurrent_per_key(16)?;
-//! assert_eq!(handle.snapshot().in_flight(), 0);
+//! assert_eq!(handle.snapshot().in_flight, 0);
 //! // Around a client whose callers match on errors.
 //! let client_layer = layer.client();
 //! # Ok::<(), tower_rampart::ConfigError>(())

@@ -36,7 +36,7 @@ impl Reason {
             Self::KeyFull => "Too many requests of this kind are in progress.",
             Self::WaitedInVain => "Too many requests are in progress, and none has ended in time.",
         };
-        let problem = Problem::new(ProblemKind::Unavailable).detail(detail);
-        Rejection::new(Origin::Bulkhead, problem).retry_after(retry_after)
+        let problem = Problem::new(ProblemKind::Unavailable).with_detail(detail);
+        Rejection::new(Origin::Bulkhead, problem).with_retry_after(retry_after)
     }
 }

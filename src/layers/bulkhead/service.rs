@@ -17,7 +17,7 @@ use super::layer::Core;
 use super::places::{Permit, Places};
 use super::refusal::Reason;
 use crate::spine::body::ResponseBody;
-use crate::spine::event::{self, Origin, PressureEvent};
+use crate::spine::event::{self, Label, Origin, PressureEvent};
 use crate::spine::form::{AsResponse, Form};
 use crate::spine::key::{KeyWriter, MissingKey};
 use crate::spine::outcome::ObservedBody;
@@ -74,7 +74,7 @@ where
             Ok(permit) if permit.is_inside() => ResponseFuture::running(self.inner.call(request), Some(permit)),
             Ok(permit) => match core.clock.sleep(core.max_wait) {
                 Some(sleep) => {
-                    event::pressure(PressureEvent::Waited, core.name);
+                    event::pressure(PressureEvent::Waited, Label::Named(&core.name));
                     let wait = Wait::new(Arc::clone(core), permit, sleep);
                     // The service that is ready stays for the next request; a clone is asked when there is a place.
                     // Whoever waits must not hold what readiness may stand for.

@@ -26,6 +26,7 @@ use crate::spine::response::ResponseView;
 const DEFAULT_BYTES: u64 = 64 << 20;
 
 /// Makes a [`Cache`]. See the [module](super) for the manual.
+#[derive(Clone)]
 #[must_use = "nothing is cached until the cache is built and its layer stands around a service"]
 pub struct CacheBuilder {
     settings: Settings,
@@ -63,7 +64,7 @@ impl CacheBuilder {
     }
 
     /// Variants of one resource; 64. The oldest makes room.
-    pub const fn variants(mut self, variants: usize) -> Self {
+    pub const fn max_variants(mut self, variants: usize) -> Self {
         self.settings.variants = variants;
         self
     }
@@ -76,13 +77,13 @@ impl CacheBuilder {
 
     /// How long a request waits for the head of the response to another, and how long a reader may hold up others; 5 s.
     /// Then it goes alone.
-    pub const fn wait(mut self, wait: Duration) -> Self {
+    pub const fn max_wait(mut self, wait: Duration) -> Self {
         self.settings.wait = wait;
         self
     }
 
     /// Requests that wait for one response; 16384. More go alone.
-    pub const fn waiters(mut self, waiters: usize) -> Self {
+    pub const fn max_waiting(mut self, waiters: usize) -> Self {
         self.settings.waiters = waiters;
         self
     }
@@ -102,13 +103,13 @@ impl CacheBuilder {
 
     /// For how long responses are fresh that do not say it, where RFC 9110 lets caches guess. None unless it is said: what
     /// says nothing is then kept only to be validated.
-    pub const fn default_ttl(mut self, ttl: Option<Duration>) -> Self {
-        self.settings.default_ttl = ttl;
+    pub fn default_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
+        self.settings.default_ttl = ttl.into();
         self
     }
 
     /// For how long responses of this status are fresh that do not say it. Keep it short: it is for a herd's sake.
-    pub fn negative_ttl(mut self, status: StatusCode, ttl: Duration) -> Self {
+    pub fn add_negative_ttl(mut self, status: StatusCode, ttl: Duration) -> Self {
         self.settings.negative_ttl.push((status, ttl));
         self
     }
@@ -143,7 +144,7 @@ impl CacheBuilder {
     where
         F: Fn(ResponseView<'_>) -> bool + Send + Sync + 'static,
     {
-        self.settings.unreachable = Some(Box::new(judge));
+        self.settings.unreachable = Some(Arc::new(judge));
         self
     }
 
@@ -165,9 +166,10 @@ impl CacheBuilder {
         self
     }
 
-    /// Leaves parameters out of the key; `utm_*` stands for all that begin so. Name only what the origin ignores.
+    /// Leaves parameters out of the key; `utm_*` stands for all that begin so. Name only what the origin ignores. They
+    /// replace those that were said before.
     pub fn drop_query<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
-        self.settings.query.dropped.extend(names.into_iter().map(Into::into));
+        self.settings.query.dropped = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -201,7 +203,7 @@ impl CacheBuilder {
     where
         F: Fn(RequestView<'_>) -> Vec<String> + Send + Sync + 'static,
     {
-        self.settings.taggers.push(Box::new(tags));
+        self.settings.taggers.push(Arc::new(tags));
         self
     }
 
@@ -215,9 +217,10 @@ impl CacheBuilder {
     }
 
     /// Fields that layers or services further in write into requests, by their names in lower case; `x-auth-` stands for
-    /// all that begin so. A response that varies by one is not stored, since what chose it cannot be seen from here.
+    /// all that begin so. A response that varies by one is not stored, since what chose it cannot be seen from here. They
+    /// replace those that were said before.
     pub fn written_inside<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
-        self.settings.written_inside.extend(names.into_iter().map(Into::into));
+        self.settings.written_inside = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -229,8 +232,8 @@ impl CacheBuilder {
 
     /// A second tier behind the cache's own memory, which other instances may share: what one stores the others find, and
     /// what one purges is purged for all.
-    pub fn with_store(mut self, store: Arc<dyn Store>) -> Self {
-        self.store = Some(store);
+    pub fn with_store(mut self, store: impl Store) -> Self {
+        self.store = Some(Arc::new(store));
         self
     }
 
@@ -287,9 +290,9 @@ impl CacheBuilder {
             return Err(ConfigError::new("bytes", self.bytes, "has no room for one entry", MEND));
         }
         for (setting, value) in [
-            ("variants", self.settings.variants),
+            ("max_variants", self.settings.variants),
             ("key_bytes", self.settings.key_bytes),
-            ("waiters", self.settings.waiters),
+            ("max_waiting", self.settings.waiters),
         ] {
             if value == 0 {
                 return Err(too_small(setting, 0));

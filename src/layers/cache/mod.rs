@@ -25,15 +25,15 @@
 //!     .bytes(256 << 20)
 //!     .entry_bytes(4 << 20)
 //!     // The server decides what is good enough, and no client sends its requests past the cache.
-//!     .policy(Policy::origin())
-//!     .negative_ttl(StatusCode::NOT_FOUND, Duration::from_secs(5))
+//!     .policy(Policy::Origin)
+//!     .add_negative_ttl(StatusCode::NOT_FOUND, Duration::from_secs(5))
 //!     .stale_while_revalidate(Duration::from_secs(30))
 //!     .stale_if_error(Duration::from_secs(60 * 60))
 //!     .private_per_subject(true)
 //!     .sort_query()
 //!     .drop_query(["utm_*"])
 //!     .add_route("/assets/**", Route::new().cache_control("public, max-age=31536000, immutable")?)
-//!     .add_route("/v1/polls/**", Route::new().ttl(Duration::from_secs(5)).tag("polls"))
+//!     .add_route("/v1/polls/**", Route::new().ttl(Duration::from_secs(5)).add_tag("polls"))
 //!     .add_route("/v1/admin/**", Route::bypass())
 //!     .build()?;
 //! let layer = cache.layer();
@@ -146,7 +146,7 @@
 //!
 //! They stream. What is recorded on the way is kept when the whole has come; too long, and storing ends while the body
 //! goes on. Several readers go at their own pace as long as it may be kept; beyond, the slowest holds the others up for
-//! [`wait`](CacheBuilder::wait) at most. The body is a [`SharedBody`](crate::SharedBody), whose error says when a shared
+//! [`max_wait`](CacheBuilder::max_wait) at most. The body is a [`SharedBody`](crate::SharedBody), whose error says when a shared
 //! one broke off.
 //!
 //! # Cost
@@ -171,6 +171,7 @@ mod handle;
 mod key;
 mod layer;
 mod memory;
+mod memory_store;
 mod purge;
 mod query;
 mod range;
@@ -197,6 +198,7 @@ mod write;
 pub use self::future::ResponseFuture;
 pub use self::handle::{Cache, CacheStats};
 pub use self::layer::{CacheBuilder, CacheLayer};
+pub use self::memory_store::MemoryStore;
 pub use self::purge::Purge;
 pub use self::route::{CacheBypass, CacheHint, Route};
 pub use self::service::CacheService;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use crate::spine::config::ConfigError;
 use crate::spine::request::RequestView;
 
 pub(super) type KeyPart = Arc<dyn Fn(RequestView<'_>) -> Option<Vec<u8>> + Send + Sync>;
@@ -15,9 +14,11 @@ pub(super) type KeyPart = Arc<dyn Fn(RequestView<'_>) -> Option<Vec<u8>> + Send 
 ///
 /// ```
 /// use std::time::Duration;
+/// use http::HeaderValue;
 /// use tower_rampart::cache::{Cache, Route};
 ///
-/// let assets = Route::new().cache_control("public, max-age=31536000, immutable")?.tag("assets");
+/// let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// let assets = Route::new().cache_control(forever).add_tag("assets");
 /// let cache = Cache::builder()
 ///     .add_route("/assets/**", assets)
 ///     .add_route("/live/**", Route::bypass())
@@ -53,20 +54,13 @@ impl Route {
     }
 
     /// What a response says that has no `Cache-Control` of its own: to this cache and to the client.
-    ///
-    /// # Errors
-    ///
-    /// What is no field value.
-    pub fn cache_control(mut self, value: &str) -> Result<Self, ConfigError> {
-        let value = HeaderValue::try_from(value).map_err(|_| {
-            ConfigError::new("cache_control", value, "is no field value", "write one such as `public, max-age=60`")
-        })?;
+    pub fn cache_control(mut self, value: HeaderValue) -> Self {
         self.cache_control = Some(value);
-        Ok(self)
+        self
     }
 
-    /// A tag by which the responses can be purged.
-    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+    /// A further tag by which the responses can be purged.
+    pub fn add_tag(mut self, tag: impl Into<String>) -> Self {
         self.tags.push(tag.into());
         self
     }
@@ -100,7 +94,7 @@ impl fmt::Debug for Route {
 /// use http::Response;
 /// use tower_rampart::cache::CacheHint;
 ///
-/// let hint = CacheHint::new().ttl(Duration::from_secs(5)).tag("poll:7");
+/// let hint = CacheHint::new().ttl(Duration::from_secs(5)).add_tag("poll:7");
 /// let response = Response::builder().extension(hint).body("results").unwrap();
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,8 +122,8 @@ impl CacheHint {
         self
     }
 
-    /// A tag by which the response can be purged.
-    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+    /// A further tag by which the response can be purged.
+    pub fn add_tag(mut self, tag: impl Into<String>) -> Self {
         self.tags.push(tag.into());
         self
     }

@@ -141,6 +141,6 @@ fn unavailable<ReqB, ResB>(core: &Core, request: &Request<ReqB>) -> Answer<ResB>
 
 /// 504: what is asked for may not be answered without the origin, and the origin is not to be had.
 pub(super) fn refuse<B>(core: &Core, facts: &RequestFacts, detail: &'static str) -> Answer<B> {
-    let problem = Problem::new(ProblemKind::DeadlineExceeded).detail(detail);
+    let problem = Problem::new(ProblemKind::DeadlineExceeded).with_detail(detail);
     core.refuser.refuse(Rejection::new(Origin::Cache, problem), facts)
 }

@@ -1,5 +1,7 @@
 //! The second tier, as the cache sees it.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -84,7 +86,7 @@ impl Looked {
 }
 
 /// What a store has.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Record {
     /// As they were put.
@@ -101,8 +103,15 @@ impl Record {
     }
 }
 
+impl fmt::Debug for Record {
+    /// Its length, and nothing of what it holds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record").field("bytes", &self.bytes.len()).field("is_stale", &self.is_stale).finish()
+    }
+}
+
 /// What a store is given to keep.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Put {
     /// Bytes that mean nothing to the store.
@@ -115,6 +124,27 @@ pub struct Put {
     pub marks: Box<[u64]>,
     /// The last that was heard of the store when its fill began.
     pub begun: Moment,
+}
+
+impl Put {
+    /// A record that nothing can purge but its key and everything, and that is not fresh for any time.
+    #[must_use]
+    pub fn new(record: Bytes, keep: Duration, begun: Moment) -> Self {
+        Self { record, keep, fresh: Duration::ZERO, marks: Box::default(), begun }
+    }
+}
+
+impl fmt::Debug for Put {
+    /// The record's length, and nothing of what it holds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Put")
+            .field("record", &self.record.len())
+            .field("keep", &self.keep)
+            .field("fresh", &self.fresh)
+            .field("marks", &self.marks.len())
+            .field("begun", &self.begun)
+            .finish()
+    }
 }
 
 /// What is purged: what has this mark, or everything.
@@ -158,13 +188,12 @@ pub trait Listener: Send {
 ///
 /// What it must do is keep purges: what was put before a purge, or was being fetched when it came, is never found
 /// afterwards. A store that loses its purges begins another era, in which nothing from before is found. The suite
-/// in [`testing`](super::testing) (feature `test-util`) says whether one of your own does all of it:
+/// `testing::check_store` (feature `test-util`) says whether one of your own does all of it. [`MemoryStore`](super::MemoryStore)
+/// is one in memory:
 ///
-#[cfg_attr(feature = "test-util", doc = "```")]
-#[cfg_attr(not(feature = "test-util"), doc = "```ignore")]
+/// ```
 /// use std::sync::Arc;
-/// use tower_rampart::cache::Cache;
-/// use tower_rampart::cache::testing::MemoryStore;
+/// use tower_rampart::cache::{Cache, MemoryStore};
 ///
 /// // Two caches that are one, as two instances are with a store that both reach.
 /// let store = Arc::new(MemoryStore::new(64 << 20));
@@ -205,4 +234,38 @@ pub trait Store: Send + Sync + 'static {
 
     /// Somebody who hears what is purged; `None` for a store of a single instance.
     fn listen(&self) -> Option<Box<dyn Listener>>;
+}
+
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn secret(&self) -> Vec<u8> {
+        S::secret(self)
+    }
+
+    fn get_now(&self, key: &[u8]) -> Option<Record> {
+        S::get_now(self, key)
+    }
+
+    fn get<'a>(&'a self, look: Look<'a>) -> StoreFuture<'a, Looked> {
+        S::get(self, look)
+    }
+
+    fn put<'a>(&'a self, key: &'a [u8], put: Put) -> StoreFuture<'a, bool> {
+        S::put(self, key, put)
+    }
+
+    fn remove<'a>(&'a self, key: &'a [u8]) -> StoreFuture<'a, ()> {
+        S::remove(self, key)
+    }
+
+    fn purge<'a>(&'a self, purges: &'a [StorePurge], from: u64) -> StoreFuture<'a, Moment> {
+        S::purge(self, purges, from)
+    }
+
+    fn release<'a>(&'a self, key: &'a [u8], token: u64, is_declined: bool) -> StoreFuture<'a, ()> {
+        S::release(self, key, token, is_declined)
+    }
+
+    fn listen(&self) -> Option<Box<dyn Listener>> {
+        S::listen(self)
+    }
 }

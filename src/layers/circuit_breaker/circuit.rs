@@ -152,8 +152,8 @@ impl Circuit {
 pub(super) fn rejection(shut: Shut) -> Rejection {
     // Where others must answer first, they soon will.
     let wait = Duration::from_millis(shut.wait.unwrap_or(0).max(MIN_WAIT_MS));
-    let problem = Problem::new(ProblemKind::Unavailable).detail(DETAIL);
-    Rejection::new(Origin::CircuitBreaker, problem).retry_after(wait)
+    let problem = Problem::new(ProblemKind::Unavailable).with_detail(DETAIL);
+    Rejection::new(Origin::CircuitBreaker, problem).with_retry_after(wait)
 }
 
 const MIN_WAIT_MS: u64 = 1000;

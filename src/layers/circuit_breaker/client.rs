@@ -7,9 +7,11 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::circuit::rejection;
 use super::circuits::Circuits;
 use super::errors::{AllErrors, ClassifyError};
 use super::future::ClientFuture;
+use super::handle::CircuitBreakerHandle;
 use super::permit::Permit;
 use super::service::Gate;
 use crate::spine::body::ResponseBody;
@@ -30,23 +32,29 @@ impl<C> CircuitBreakerClientLayer<C> {
     pub(super) const fn new(circuits: Arc<Circuits>, errors: C) -> Self {
         Self { circuits, errors }
     }
+
+    /// Watches and steers the layer while it runs.
+    #[must_use]
+    pub fn handle(&self) -> CircuitBreakerHandle {
+        CircuitBreakerHandle::of(Arc::clone(&self.circuits))
+    }
 }
 
 impl<S, C: Clone> Layer<S> for CircuitBreakerClientLayer<C> {
-    type Service = CircuitBreakerClient<S, C>;
+    type Service = CircuitBreakerClientService<S, C>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CircuitBreakerClient { gate: Gate::new(inner, Arc::clone(&self.circuits), self.errors.clone()) }
+        CircuitBreakerClientService { gate: Gate::new(inner, Arc::clone(&self.circuits), self.errors.clone()) }
     }
 }
 
 /// The service of [`CircuitBreakerClientLayer`].
 #[derive(Debug, Clone)]
-pub struct CircuitBreakerClient<S, C = AllErrors> {
+pub struct CircuitBreakerClientService<S, C = AllErrors> {
     gate: Gate<S, C>,
 }
 
-impl<S, C> CircuitBreakerClient<S, C> {
+impl<S, C> CircuitBreakerClientService<S, C> {
     /// The inner service.
     pub const fn get_ref(&self) -> &S {
         &self.gate.inner
@@ -63,7 +71,7 @@ impl<S, C> CircuitBreakerClient<S, C> {
     }
 }
 
-impl<S, C, ReqB, ResB> Service<Request<ReqB>> for CircuitBreakerClient<S, C>
+impl<S, C, ReqB, ResB> Service<Request<ReqB>> for CircuitBreakerClientService<S, C>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
     C: ClassifyError<S::Error>,
@@ -80,7 +88,10 @@ where
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         match self.gate.enter(RequestView::of(&request)) {
             Ok(permit) => ClientFuture::passed(self.gate.inner.call(request), permit, self.gate.errors.clone()),
-            Err(shut) => ClientFuture::refused(shut),
+            Err(shut) => {
+                self.gate.circuits.shared.refuser.report(&rejection(shut));
+                ClientFuture::refused(shut)
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::spine::rejection::Rejection;
 /// not.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot judge errors of type `{E}`",
-    note = "use `AllErrors`, `RefusalsAside`, or `ErrorVerdict::new(|error: &{E}| ..)`"
+    note = "use `AllErrors`, `RefusalsAside`, or `ErrorsBy::new(|error: &{E}| ..)`"
 )]
 pub trait ClassifyError<E>: Clone {
     /// What the error says.
@@ -41,31 +41,31 @@ impl<E: Error + 'static> ClassifyError<E> for RefusalsAside {
 }
 
 /// Judges errors of one type by a closure.
-pub struct ErrorVerdict<E>(Arc<Judge<E>>);
+pub struct ErrorsBy<E>(Arc<Judge<E>>);
 
 type Judge<E> = dyn Fn(&E) -> Verdict + Send + Sync;
 
-impl<E> ErrorVerdict<E> {
+impl<E> ErrorsBy<E> {
     /// Judges by this.
     pub fn new(judge: impl Fn(&E) -> Verdict + Send + Sync + 'static) -> Self {
         Self(Arc::new(judge))
     }
 }
 
-impl<E> ClassifyError<E> for ErrorVerdict<E> {
+impl<E> ClassifyError<E> for ErrorsBy<E> {
     fn verdict(&self, error: &E) -> Verdict {
         (self.0)(error)
     }
 }
 
-impl<E> Clone for ErrorVerdict<E> {
+impl<E> Clone for ErrorsBy<E> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<E> fmt::Debug for ErrorVerdict<E> {
+impl<E> fmt::Debug for ErrorsBy<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ErrorVerdict").finish_non_exhaustive()
+        f.debug_struct("ErrorsBy").finish_non_exhaustive()
     }
 }

@@ -25,7 +25,7 @@ pin_project! {
 }
 
 pin_project! {
-    /// The future of [`CircuitBreakerClient`](super::CircuitBreakerClient).
+    /// The future of [`CircuitBreakerClientService`](super::CircuitBreakerClientService).
     pub struct ClientFuture<F, C> {
         #[pin]
         kind: Kind<F, C, Option<Shut>>,

@@ -39,13 +39,13 @@ pub struct CircuitBreakerHandle {
 /// How a circuit is at a moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub struct Snapshot {
+pub struct CircuitBreakerSnapshot {
     /// What a call of this moment would meet.
     pub state: State,
     /// How long it will yet be open; `None` when it is not, or nobody knows.
-    pub opens_in: Option<Duration>,
+    pub open_for: Option<Duration>,
     /// How often in a row it has opened.
-    pub attempts: u32,
+    pub openings_in_a_row: u32,
     /// The calls in its window.
     pub calls: u32,
     /// The failures among them, overload included.
@@ -91,19 +91,19 @@ impl CircuitBreakerHandle {
 
     /// How the circuit is. Of circuits by key, the one of requests that have none or found no room.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> CircuitBreakerSnapshot {
         snapshot(&self.circuits.common)
     }
 
     /// How the circuit of a request like this one is; `None` when there is none yet.
     #[must_use]
-    pub fn snapshot_of(&self, request: RequestView<'_>) -> Option<Snapshot> {
+    pub fn snapshot_of(&self, request: RequestView<'_>) -> Option<CircuitBreakerSnapshot> {
         self.circuits.find(request).map(|circuit| snapshot(&circuit))
     }
 
     /// How all circuits are, in no order: more than one only where they are by key.
     #[must_use]
-    pub fn snapshots(&self) -> Vec<Snapshot> {
+    pub fn snapshots(&self) -> Vec<CircuitBreakerSnapshot> {
         self.circuits.all().iter().map(|circuit| snapshot(circuit)).collect()
     }
 
@@ -120,7 +120,7 @@ impl CircuitBreakerHandle {
 
     /// Lets all calls through and counts none, for so long; then the circuit is closed and begins anew.
     /// [`Duration::MAX`] is for ever.
-    pub fn force_closed(&self, time: Duration) {
+    pub fn disable_for(&self, time: Duration) {
         self.force(Phase::Disabled, Some(time), Reason::Forced);
     }
 
@@ -182,15 +182,15 @@ impl CircuitBreakerHandle {
     }
 }
 
-fn snapshot(circuit: &Circuit) -> Snapshot {
+fn snapshot(circuit: &Circuit) -> CircuitBreakerSnapshot {
     let (shared, machine, tally) = (&circuit.shared, &circuit.machine, &circuit.tally);
     let now = shared.now_ms();
     let totals = machine.totals(now);
     let shut = machine.would_refuse(|| now);
-    Snapshot {
+    CircuitBreakerSnapshot {
         state: machine.state(now),
-        opens_in: shut.and_then(|shut| shut.wait).map(Duration::from_millis),
-        attempts: machine.word().attempts(),
+        open_for: shut.and_then(|shut| shut.wait).map(Duration::from_millis),
+        openings_in_a_row: machine.word().attempts(),
         calls: totals.calls,
         failures: totals.failures,
         slow: totals.slow,
@@ -239,9 +239,9 @@ pub struct Changed<'a> {
 }
 
 impl Future for Changed<'_> {
-    type Output = Snapshot;
+    type Output = CircuitBreakerSnapshot;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Snapshot> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CircuitBreakerSnapshot> {
         loop {
             let generation = self.watch.circuit.machine.word().generation();
             let state = self.watch.circuit.state();

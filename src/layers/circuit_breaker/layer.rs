@@ -15,7 +15,7 @@ use super::client::CircuitBreakerClientLayer;
 use super::errors::AllErrors;
 use super::handle::CircuitBreakerHandle;
 use super::service::CircuitBreakerService;
-use super::settings::{Mode, OnCancel, Settings, WhenOpen, Window};
+use super::settings::{Mode, OnAbandoned, Settings, WhenOpen, Window};
 use super::state::Change;
 use crate::spine::classify::HeadVerdict;
 use crate::spine::clock::{Clock, Sleep};
@@ -39,6 +39,7 @@ use crate::spine::signal::Signal;
 ///     .build()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
+#[derive(Clone)]
 #[must_use = "nothing is guarded until the layer is built"]
 pub struct CircuitBreaker<C = AllErrors> {
     name: Arc<str>,
@@ -56,7 +57,7 @@ pub struct CircuitBreaker<C = AllErrors> {
 }
 
 /// What finds the key of a request, and how many there are at most.
-pub(super) type Keys = (Box<dyn KeyExtractor>, usize);
+pub(super) type Keys = (Arc<dyn KeyExtractor>, usize);
 
 /// Services and handles that wait for a change at a time; more look again without being woken.
 const MAX_WAITING: usize = 65_536;
@@ -175,8 +176,8 @@ impl<C> CircuitBreaker<C> {
     }
 
     /// What a call counts as that its caller leaves: a failure once it was slow, unless it is said.
-    pub const fn on_cancel(mut self, policy: OnCancel) -> Self {
-        self.settings.on_cancel = Some(policy);
+    pub const fn on_abandoned(mut self, policy: OnAbandoned) -> Self {
+        self.settings.on_abandoned = Some(policy);
         self
     }
 
@@ -197,12 +198,13 @@ impl<C> CircuitBreaker<C> {
     ///
     /// At the bound, the one that was not used lately makes room, if it is closed and idle, or could have been tried for
     /// [`max_open`](Self::max_open) and was not; where there is none, newcomers share one circuit.
-    pub fn per(mut self, key: impl KeyExtractor, max_keys: usize) -> Self {
-        self.keys = Some((Box::new(key), max_keys));
+    pub fn per_key(mut self, key: impl KeyExtractor, max_keys: usize) -> Self {
+        self.keys = Some((Arc::new(key), max_keys));
         self
     }
 
-    /// Judges responses by their heads, instead of by status and gRPC status.
+    /// Judges responses by their heads, instead of by status and gRPC status. What it does not know better it can leave to
+    /// [`classify_head`](crate::classify::classify_head).
     pub fn classify_responses(
         mut self,
         judge: impl Fn(ResponseView<'_>) -> HeadVerdict + Send + Sync + 'static,
@@ -212,7 +214,7 @@ impl<C> CircuitBreaker<C> {
     }
 
     /// Judges errors, which are all failures unless it is said: by [`RefusalsAside`](super::RefusalsAside), or an
-    /// [`ErrorVerdict`](super::ErrorVerdict).
+    /// [`ErrorsBy`](super::ErrorsBy).
     pub fn classify_errors<D>(self, errors: D) -> CircuitBreaker<D> {
         let Self { name, settings, mode, when_open, keys, judge_head, fallback, on_change, is_quiet, .. } = self;
         let (clock, refuser) = (self.clock, self.refuser);
@@ -355,14 +357,14 @@ pub struct CircuitBreakerLayer<C = AllErrors> {
 impl CircuitBreakerLayer {
     /// Guards nothing: for a place that a configuration may leave open.
     pub fn empty() -> Self {
-        Self::disabled(AllErrors)
+        Self::empty_judging(AllErrors)
     }
 }
 
 impl<C> CircuitBreakerLayer<C> {
     /// Guards nothing, as [`empty`](CircuitBreakerLayer::empty), in the place of one that judges errors so.
-    pub fn disabled(errors: C) -> Self {
-        let silent = CircuitBreaker::new("").slow_call(None).on_cancel(OnCancel::Ignore);
+    pub fn empty_judging(errors: C) -> Self {
+        let silent = CircuitBreaker::new("").slow_call(None).on_abandoned(OnAbandoned::Ignore);
         let (shared, ..) = silent.shared();
         Self { circuits: Arc::new(Circuits::disabled(Arc::new(shared))), errors }
     }

@@ -42,12 +42,12 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use tower_rampart::circuit_breaker::{CircuitBreaker, OnCancel, Window};
+//! use tower_rampart::circuit_breaker::{CircuitBreaker, OnAbandoned, Window};
 //! use tower_rampart::key::AuthorityKey;
 //!
 //! let layer = CircuitBreaker::new("upstreams")
 //!     // A circuit for each host, a thousand at most.
-//!     .per(AuthorityKey, 1000)
+//!     .per_key(AuthorityKey, 1000)
 //!     .window(Window::time(Duration::from_secs(10)))
 //!     .failure_rate(0.5)
 //!     .min_calls(20)
@@ -58,7 +58,7 @@
 //!     .probes(3)
 //!     .probes_needed(2)
 //!     .ramp_up(Duration::from_secs(10))
-//!     .on_cancel(OnCancel::FailAfter(Duration::from_secs(1)))
+//!     .on_abandoned(OnAbandoned::FailAfter(Duration::from_secs(1)))
 //!     .on_change(|name, change| println!("{name}: {} -> {} ({})", change.from, change.to, change.reason))
 //!     .build()?;
 //! # Ok::<(), tower_rampart::ConfigError>(())
@@ -105,7 +105,7 @@
 //! | an error of the service, in `poll_ready` too | failure, unless [`classify_errors`](CircuitBreaker::classify_errors) says otherwise |
 //! | a body that breaks off | failure |
 //! | a panic | failure |
-//! | a call that is left, by an outer timeout say | failure when it was slow ([`OnCancel`]), else nothing |
+//! | a call that is left, by an outer timeout say | failure when it was slow ([`OnAbandoned`]), else nothing |
 //! | a refusal by a layer further in, as a response; as an error with [`RefusalsAside`] | nothing |
 //! | a [`Rejection`](crate::Rejection) for a deadline that passed further in | as a call that is left |
 //! | a head that comes after `slow_call` | slow, beside the above; a slow probe has failed |
@@ -156,7 +156,7 @@
 //! Toward a dependency, outermost first: retry, **circuit breaker**, timeout of one try, bulkhead, client.
 //!
 //! - **Timeouts inside**, so that a timeout is an answer like any other. One outside is seen too, but only where the call
-//!   was slow when it was cut off: keep `slow_call`, or [`OnCancel::FailAfter`], below it.
+//!   was slow when it was cut off: keep `slow_call`, or [`OnAbandoned::FailAfter`], below it.
 //! - **Retries outside**, so that each try is counted, and a circuit that opens ends them. They must leave refusals
 //!   alone; a refusal costs no budget.
 //! - **The bulkhead inside**, since its refusals say nothing of the dependency. A probe that it refuses gives its slot back.
@@ -195,13 +195,13 @@ mod terms;
 mod window;
 mod word;
 
-pub use self::client::{CircuitBreakerClient, CircuitBreakerClientLayer};
-pub use self::errors::{AllErrors, ClassifyError, ErrorVerdict, RefusalsAside};
+pub use self::client::{CircuitBreakerClientLayer, CircuitBreakerClientService};
+pub use self::errors::{AllErrors, ClassifyError, ErrorsBy, RefusalsAside};
 pub use self::future::{ClientFuture, ResponseFuture};
-pub use self::handle::{Changed, CircuitBreakerHandle, Counts, Snapshot, Watch};
+pub use self::handle::{Changed, CircuitBreakerHandle, CircuitBreakerSnapshot, Counts, Watch};
 pub use self::layer::{CircuitBreaker, CircuitBreakerLayer};
 pub use self::permit::Permit;
 pub use self::readiness::Readiness;
 pub use self::service::CircuitBreakerService;
-pub use self::settings::{Mode, OnCancel, WhenOpen, Window};
+pub use self::settings::{Mode, OnAbandoned, WhenOpen, Window};
 pub use self::state::{Change, Reason, State};

@@ -100,7 +100,7 @@ impl Permit {
         }
         let head = match &self.circuit.shared.judge_head {
             Some(judge) => judge(ResponseView::of(response)),
-            None if self.flags.may_be_grpc => classify_head(response),
+            None if self.flags.may_be_grpc => classify_head(ResponseView::of(response)),
             None => HeadVerdict::Settled(classify_status(response.status(), response.headers())),
         };
         if let Some(judgement) = judge::of_head(head, response.headers(), self.flags.is_slow, || self.wall()) {

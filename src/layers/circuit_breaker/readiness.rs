@@ -58,7 +58,7 @@ impl Readiness {
             let snapshot = handle.snapshot();
             match snapshot.state {
                 State::ForcedOpen => false,
-                State::Open | State::HalfOpen => snapshot.attempts < TELLING_ATTEMPTS,
+                State::Open | State::HalfOpen => snapshot.openings_in_a_row < TELLING_ATTEMPTS,
                 State::Closed | State::RampUp | State::Disabled => true,
             }
         })

@@ -33,7 +33,7 @@ impl Window {
 /// What a call counts as that its caller leaves before the response's head, as an outer timeout does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "it counts, or it does not")]
-pub enum OnCancel {
+pub enum OnAbandoned {
     /// Nothing: callers may leave for reasons of their own.
     Ignore,
     /// A failure, once it has lasted so long: then it was the dependency that was waited for.
@@ -80,7 +80,7 @@ pub(super) struct Settings {
     pub(super) needed: Option<u32>,
     pub(super) lease: Duration,
     pub(super) ramp: Duration,
-    pub(super) on_cancel: Option<OnCancel>,
+    pub(super) on_abandoned: Option<OnAbandoned>,
 }
 
 const DEFAULT_MIN_CALLS: u32 = 20;
@@ -107,7 +107,7 @@ impl Default for Settings {
             needed: None,
             lease: Duration::from_secs(5),
             ramp: Duration::ZERO,
-            on_cancel: None,
+            on_abandoned: None,
         }
     }
 }
@@ -197,10 +197,10 @@ impl Settings {
 
     /// The time after which a call that is left counts, in nanoseconds.
     pub(super) fn cancel_after(&self) -> Option<u64> {
-        let default = OnCancel::FailAfter(self.slow_call.unwrap_or(DEFAULT_SLOW));
-        match self.on_cancel.unwrap_or(default) {
-            OnCancel::Ignore => None,
-            OnCancel::FailAfter(time) => Some(nanos(time)),
+        let default = OnAbandoned::FailAfter(self.slow_call.unwrap_or(DEFAULT_SLOW));
+        match self.on_abandoned.unwrap_or(default) {
+            OnAbandoned::Ignore => None,
+            OnAbandoned::FailAfter(time) => Some(nanos(time)),
         }
     }
 

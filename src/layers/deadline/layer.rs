@@ -64,15 +64,9 @@ impl Deadlines {
         Self { terms, clock: Clock::system(), refuser: Refuser::new() }
     }
 
-    /// How long a request may take at most.
-    pub const fn max(mut self, max: Duration) -> Self {
-        self.terms.max = Some(max);
-        self
-    }
-
-    /// Lets requests take as long as their clients wait.
-    pub const fn without_max(mut self) -> Self {
-        self.terms.max = None;
+    /// How long a request may take at most; with `None`, as long as its client waits.
+    pub fn max_time(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.terms.max = time.into();
         self
     }
 
@@ -121,8 +115,8 @@ impl Deadlines {
 
     fn share(self) -> Result<Arc<Core>, ConfigError> {
         if self.terms.max == Some(Duration::ZERO) {
-            const MEND: &str = "write a time such as 30 seconds, or take `without_max`";
-            return Err(ConfigError::new("max", "0s", "refuses everything", MEND));
+            const MEND: &str = "write a time such as 30 seconds, or take `max_time(None)`";
+            return Err(ConfigError::new("max_time", "0s", "refuses everything", MEND));
         }
         let fields = &self.terms.fields;
         let twice =

@@ -21,7 +21,7 @@
 //! use tower_rampart::deadline::{Deadlines, TimeoutField};
 //!
 //! let layer = Deadlines::new()
-//!     .max(Duration::from_secs(10))
+//!     .max_time(Duration::from_secs(10))
 //!     .add_field(TimeoutField::seconds(HeaderName::from_static("x-request-timeout")))
 //!     .build_with_body()?;
 //! # Ok::<(), tower_rampart::ConfigError>(())
@@ -110,4 +110,4 @@ pub use self::layer::{DeadlineBodyLayer, DeadlineLayer, Deadlines};
 pub use self::propagate::{PropagateDeadlineLayer, PropagateDeadlineService};
 pub use self::service::{DeadlineBodyService, DeadlineService};
 pub use self::timeout::TimeoutField;
-pub use self::try_timeout::{AsError, AsResponse, TryFuture, TryTimeoutLayer, TryTimeoutService};
+pub use self::try_timeout::{TryFuture, TryTimeoutLayer, TryTimeoutService};

@@ -119,7 +119,7 @@ where
         |problem| Timed::refused(Arc::clone(core), Rejection::new(Origin::Deadline, problem), RequestFacts::of(view));
     let standing = Deadline::of(view);
     let Ok(timeout) = core.terms.timeout(view.headers()) else {
-        return refuse(Problem::new(ProblemKind::BadRequest).detail("The field for the timeout is malformed."));
+        return refuse(Problem::new(ProblemKind::BadRequest).with_detail("The field for the timeout is malformed."));
     };
     if standing.is_none() && timeout.is_none() {
         return Timed::free(inner.call(request));

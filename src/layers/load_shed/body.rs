@@ -63,6 +63,8 @@ impl InFlight {
     }
 }
 
+impl super::ticket::sealed::Sealed for InFlight {}
+
 impl Ticket for InFlight {
     fn responded<B>(&mut self, response: &Response<B>) {
         self.stage = match self.core.judge.head(response) {

@@ -15,10 +15,10 @@ use crate::spine::config::ConfigError;
 /// use tower_rampart::load_shed::LoadShed;
 ///
 /// let handle = LoadShed::gradient2().build()?.handle();
-/// assert_eq!(handle.snapshot().limit(), 20);
+/// assert_eq!(handle.snapshot().limit, 20);
 /// // An incident: no more than ten at once, whatever the latency says.
 /// handle.set_limits(1, 10)?;
-/// assert_eq!(handle.snapshot().limit(), 10);
+/// assert_eq!(handle.snapshot().limit, 10);
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -44,8 +44,8 @@ impl LoadShedHandle {
         LoadShedSnapshot {
             limit: state.limit(),
             in_flight: state.in_flight(),
-            expected: state.expected().map(|nanos| Duration::from_nanos(nanos as u64)),
-            shed: classes.map(|criticality| state.shed(criticality)),
+            expected_latency: state.expected().map(|nanos| Duration::from_nanos(nanos as u64)),
+            by_criticality: classes.map(|criticality| state.shed(criticality)),
         }
     }
 
@@ -63,41 +63,27 @@ impl LoadShedHandle {
 
 /// How a layer was doing at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoadShedSnapshot {
-    limit: usize,
-    in_flight: usize,
-    expected: Option<Duration>,
-    shed: [u64; Criticality::COUNT],
+    /// How many requests may be in flight; 0 where nothing is shed.
+    pub limit: usize,
+    /// How many are.
+    pub in_flight: usize,
+    /// The latency of work that nobody waits for, as far as it is known.
+    pub expected_latency: Option<Duration>,
+    by_criticality: [u64; Criticality::COUNT],
 }
 
 impl LoadShedSnapshot {
-    /// How many requests may be in flight; 0 where nothing is shed.
-    #[must_use]
-    pub const fn limit(&self) -> usize {
-        self.limit
-    }
-
-    /// How many are.
-    #[must_use]
-    pub const fn in_flight(&self) -> usize {
-        self.in_flight
-    }
-
-    /// The latency of work that nobody waits for, as far as it is known.
-    #[must_use]
-    pub const fn expected_latency(&self) -> Option<Duration> {
-        self.expected
-    }
-
     /// Requests that were shed since the start.
     #[must_use]
     pub fn shed(&self) -> u64 {
-        self.shed.iter().sum()
+        self.by_criticality.iter().sum()
     }
 
     /// Those that mattered so much.
     #[must_use]
     pub fn shed_of(&self, criticality: Criticality) -> u64 {
-        self.shed.get(criticality.index()).copied().unwrap_or(0)
+        self.by_criticality.get(criticality.index()).copied().unwrap_or(0)
     }
 }

@@ -7,6 +7,7 @@ use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_end, classi
 use crate::spine::grpc;
 use crate::spine::problem::ProblemKind;
 use crate::spine::rejection::Rejection;
+use crate::spine::response::ResponseView;
 
 /// Which verdicts count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl Judge {
             let late = rejection.problem().kind() == ProblemKind::DeadlineExceeded && !self.latency_only;
             return Judgement::Settled(late.then_some(Outcome::CutOff));
         }
-        match classify_head(response) {
+        match classify_head(ResponseView::of(response)) {
             HeadVerdict::AwaitsTrailers => Judgement::AwaitsTrailers,
             HeadVerdict::Settled(verdict) => {
                 let failure = match response.status() {

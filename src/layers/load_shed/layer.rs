@@ -30,6 +30,7 @@ use crate::spine::request::RequestView;
 /// let layer = LoadShed::gradient2().never_shed(["/healthz"]).build()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
+#[derive(Clone)]
 #[must_use = "nothing is shed until the layer is built"]
 pub struct LoadShed {
     algorithm: Algorithm,
@@ -114,8 +115,9 @@ impl LoadShed {
     }
 
     /// Paths that are never shed nor counted: health checks. A path that servers may read in several ways is spared only
-    /// when every reading is.
+    /// when every reading is. They replace those that were said before.
     pub fn never_shed<T: AsRef<str>>(mut self, patterns: impl IntoIterator<Item = T>) -> Self {
+        self.spared.paths.clear();
         for pattern in patterns {
             match pattern.as_ref().parse::<PathPattern>() {
                 Ok(pattern) => self.spared.paths.push(pattern),
@@ -237,7 +239,7 @@ impl fmt::Debug for LoadShed {
 }
 
 /// Who is never shed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Spared {
     pub(super) paths: Vec<PathPattern>,
     when: Option<Arc<Spare>>,

@@ -37,7 +37,7 @@
 //!     .build()?;
 //! // Watch it, or bound the limit, while it runs.
 //! let handle = layer.handle();
-//! assert_eq!(handle.snapshot().limit(), 32);
+//! assert_eq!(handle.snapshot().limit, 32);
 //! # Ok::<(), tower_rampart::ConfigError>(())
 //! ```
 //!
@@ -89,7 +89,7 @@
 //! use tower_rampart::load_shed::AdaptiveThrottle;
 //!
 //! let layer = AdaptiveThrottle::new().k(2.0).build()?.client();
-//! assert_eq!(layer.handle().probability(), 0.0);
+//! assert_eq!(layer.handle().snapshot().probability, 0.0);
 //! # Ok::<(), tower_rampart::ConfigError>(())
 //! ```
 //!
@@ -133,6 +133,7 @@ pub use self::handle::{LoadShedHandle, LoadShedSnapshot};
 pub use self::layer::{LoadShed, LoadShedLayer};
 pub use self::service::LoadShedService;
 pub use self::throttle::{
-    AdaptiveThrottle, AdaptiveThrottleHandle, AdaptiveThrottleLayer, AdaptiveThrottleService, Asked,
+    AdaptiveThrottle, AdaptiveThrottleHandle, AdaptiveThrottleLayer, AdaptiveThrottleService, AdaptiveThrottleSnapshot,
+    Asked,
 };
 pub use self::ticket::Ticket;

@@ -15,7 +15,7 @@ use super::future::ResponseFuture;
 use super::layer::Core;
 use super::state::State;
 use crate::spine::body::ResponseBody;
-use crate::spine::event::{self, Origin, PressureEvent};
+use crate::spine::event::{self, Label, Origin, PressureEvent};
 use crate::spine::form::{AsResponse, Form};
 use crate::spine::outcome::ObservedBody;
 use crate::spine::problem::{Problem, ProblemKind};
@@ -83,7 +83,7 @@ where
             }
             None => {
                 self.state.count_shed(criticality);
-                event::pressure(PressureEvent::Shed, criticality.name());
+                event::pressure(PressureEvent::Shed, Label::Fixed(criticality.name()));
                 ResponseFuture::refused(F::refuse(&core.refuser, rejection(core), view))
             }
         }
@@ -91,8 +91,8 @@ where
 }
 
 fn rejection(core: &Core) -> Rejection {
-    let problem = Problem::new(ProblemKind::Unavailable).detail("The service is overloaded.");
-    Rejection::new(Origin::LoadShed, problem).retry_after(core.retry_after)
+    let problem = Problem::new(ProblemKind::Unavailable).with_detail("The service is overloaded.");
+    Rejection::new(Origin::LoadShed, problem).with_retry_after(core.retry_after)
 }
 
 impl<S: Clone, F> Clone for LoadShedService<S, F> {

@@ -17,7 +17,7 @@ use crate::spine::config::ConfigError;
 ///
 /// let layer = RateLimit::per_client_ip(Quota::new(100).per(Duration::from_secs(60))).build()?;
 /// let handle = layer.handle();
-/// assert_eq!(handle.keys("default"), Some(0));
+/// assert_eq!(handle.snapshot("default").map(|policy| policy.keys), Some(0));
 /// // An incident: everybody gets a tenth.
 /// handle.set_quota("default", Quota::new(10).per(Duration::from_secs(60)))?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
@@ -41,25 +41,18 @@ impl RateLimitHandle {
         self.core.limiter.rules.iter().map(|rule| &*rule.policy.name)
     }
 
-    /// How many keys a policy remembers, of shared counts those that this instance knows something of: slots that are taken. A key whose quota has come back takes one until
-    /// something sweeps it away.
+    /// How a policy is doing; `None` when there is none of that name.
     #[must_use]
-    pub fn keys(&self, policy: &str) -> Option<usize> {
+    pub fn snapshot(&self, policy: &str) -> Option<PolicySnapshot> {
         let index = self.index(policy)?;
+        let rule = self.core.limiter.rules.get(index)?;
         let shared = self.core.shared.as_ref().and_then(|shared| shared.keys(index));
-        shared.or_else(|| self.rule(policy).map(|rule| rule.table.keys()))
-    }
-
-    /// How many requests of new keys found a policy's table full.
-    #[must_use]
-    pub fn overflowed(&self, policy: &str) -> Option<u64> {
-        self.rule(policy).map(|rule| rule.table.overflowed())
-    }
-
-    /// How many requests a policy would have refused, had it been enforced.
-    #[must_use]
-    pub fn shadowed(&self, policy: &str) -> Option<u64> {
-        self.rule(policy).map(|rule| rule.shadowed.load(Ordering::Relaxed))
+        Some(PolicySnapshot {
+            keys: shared.unwrap_or_else(|| rule.table.keys()),
+            overflowed: rule.table.overflowed(),
+            shadowed: rule.shadowed.load(Ordering::Relaxed),
+            limit: rule.table.meter().limit(),
+        })
     }
 
     /// How many requests wait at the moment.
@@ -141,4 +134,19 @@ impl RateLimitHandle {
     fn rule(&self, policy: &str) -> Option<&Rule> {
         self.core.limiter.rules.iter().find(|rule| &*rule.policy.name == policy)
     }
+}
+
+/// How a policy was doing at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PolicySnapshot {
+    /// Keys that it remembers, of shared counts those that this instance knows something of: slots that are taken. A key
+    /// whose quota has come back takes one until something sweeps it away.
+    pub keys: usize,
+    /// Requests of new keys that found its table full.
+    pub overflowed: u64,
+    /// Requests that it would have refused, had it been enforced.
+    pub shadowed: u64,
+    /// What a key may use at once: the burst, the requests of a window, or those in flight.
+    pub limit: u32,
 }

@@ -19,7 +19,7 @@ use super::throttle::ThrottleLayer;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 use crate::spine::event::{self, PolicyEvent};
-use crate::spine::key::{ClientIp, TrustedProxies};
+use crate::spine::key::{Cidr, ClientIp};
 use crate::spine::path::PathPattern;
 use crate::spine::rejection::{Refuser, RenderRejection};
 use crate::spine::slots::Slots;
@@ -33,6 +33,7 @@ use crate::spine::slots::Slots;
 /// let layer = RateLimit::per_client_ip(Quota::new(100).per(Duration::from_secs(60))).build()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
+#[derive(Clone)]
 #[must_use = "nothing is limited until the layer is built"]
 pub struct RateLimit {
     policies: Vec<Policy>,
@@ -97,27 +98,29 @@ impl RateLimit {
         self
     }
 
-    /// Finds the client for [`allow`](Self::allow) and [`deny`](Self::deny). The policies' keys find it for themselves.
+    /// Finds the client for [`exempt_clients`](Self::exempt_clients) and [`deny_clients`](Self::deny_clients). The policies' keys find it for themselves.
     pub fn client_ip(mut self, client_ip: ClientIp) -> Self {
         self.exemptions.client_ip = client_ip;
         self
     }
 
     /// Clients that are never counted.
-    pub fn allow(mut self, blocks: TrustedProxies) -> Self {
-        self.exemptions.allowed = blocks;
+    pub fn exempt_clients(mut self, blocks: impl IntoIterator<Item = Cidr>) -> Self {
+        self.exemptions.allowed = blocks.into_iter().collect();
         self
     }
 
-    /// Clients that are always refused, with 403. This counts for more than [`allow`](Self::allow).
-    pub fn deny(mut self, blocks: TrustedProxies) -> Self {
-        self.exemptions.denied = blocks;
+    /// Clients that are always refused, with 403. This counts for more than
+    /// [`exempt_clients`](Self::exempt_clients).
+    pub fn deny_clients(mut self, blocks: impl IntoIterator<Item = Cidr>) -> Self {
+        self.exemptions.denied = blocks.into_iter().collect();
         self
     }
 
     /// Paths that are never counted: health checks, say. A path that servers may read in several ways is exempt only
-    /// when every reading is.
+    /// when every reading is. They replace those that were said before.
     pub fn exempt_paths<T: AsRef<str>>(mut self, patterns: impl IntoIterator<Item = T>) -> Self {
+        self.exemptions.paths.clear();
         for pattern in patterns {
             match pattern.as_ref().parse::<PathPattern>() {
                 Ok(pattern) => self.exemptions.paths.push(pattern),
@@ -143,7 +146,7 @@ impl RateLimit {
     /// Counts together with other instances, in a store that all of them ask. Policies of requests in flight count for
     /// each instance by itself. The layer waits for the store's answer, so it is finished with
     /// [`build_throttle`](Self::build_throttle).
-    pub fn with_store(mut self, counts: SharedCounts) -> Self {
+    pub fn shared_counts(mut self, counts: SharedCounts) -> Self {
         self.store = Some(counts);
         self
     }
@@ -170,7 +173,7 @@ impl RateLimit {
     pub fn build(self) -> Result<RateLimitLayer, ConfigError> {
         if self.store.is_some() {
             const BREACH: &str = "needs a layer that can wait for it";
-            return Err(ConfigError::new("rate limit.store", "", BREACH, "finish with `.build_throttle()`"));
+            return Err(ConfigError::new("rate limit.shared_counts", "", BREACH, "finish with `.build_throttle()`"));
         }
         if let Some(policy) = self.policies.iter().find(|policy| !policy.max_wait.is_zero()) {
             const BREACH: &str = "needs a layer that can wait";

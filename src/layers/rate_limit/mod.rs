@@ -47,7 +47,7 @@
 //!     .build()?;
 //! // Watch it, or change a quota, while it runs.
 //! let handle = layer.handle();
-//! assert_eq!(handle.keys("burst"), Some(0));
+//! assert_eq!(handle.snapshot("burst").map(|policy| policy.keys), Some(0));
 //! # Ok::<(), tower_rampart::ConfigError>(())
 //! ```
 //!
@@ -95,7 +95,7 @@
 //!
 //! # More than one instance
 //!
-//! With [`RateLimit::with_store`] several instances count as one, in a [`Store`] that all of them ask: the one of the module
+//! With [`RateLimit::shared_counts`] several instances count as one, in a [`Store`] that all of them ask: the one of the module
 //! `redis` (feature `redis`), or one of yours. A request waits for its answer, so the layer is one that can wait. What an
 //! instance knows to be refused costs no question. [`SharedCounts::leased`] asks by the batch; [`OnStoreFailure`] says
 //! what happens while the store fails. Shared keys are as their extractor writes them, hashed by the store; denied and exempt
@@ -141,7 +141,7 @@ mod window;
 pub use self::choice::{Mode, OnAbandoned, OnMissingKey};
 pub use self::fields::HeaderStyle;
 pub use self::future::ResponseFuture;
-pub use self::handle::RateLimitHandle;
+pub use self::handle::{PolicySnapshot, RateLimitHandle};
 pub use self::layer::{RateLimit, RateLimitLayer};
 pub use self::place::Overflow;
 pub use self::policy::Policy;

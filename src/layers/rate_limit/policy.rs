@@ -23,6 +23,7 @@ use crate::spine::response::ResponseView;
 ///
 /// ```
 /// use std::time::Duration;
+/// use http::StatusCode;
 /// use tower_rampart::key::{ClientIp, IdentityKey};
 /// use tower_rampart::rate_limit::{Policy, Quota, RateLimit};
 ///
@@ -30,13 +31,14 @@ use crate::spine::response::ResponseView;
 /// let logins = Policy::new("failed-logins", Quota::new(10).per(Duration::from_secs(3600)))
 ///     .key(ClientIp::new())
 ///     .paths(["/login"])
-///     .count_status([401]);
+///     .count_statuses([StatusCode::UNAUTHORIZED]);
 ///
 /// let daily = Policy::new("daily", Quota::new(10_000).per(Duration::from_secs(86_400))).key(IdentityKey);
 ///
 /// let layer = RateLimit::new().add_policy(logins).add_policy(daily).build()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
+#[derive(Clone)]
 #[must_use = "a policy limits nothing until it is added to a layer"]
 pub struct Policy {
     pub(super) name: Arc<str>,
@@ -189,14 +191,8 @@ impl Policy {
     }
 
     /// Counts only responses with one of these statuses: 401 for failed logins.
-    pub fn count_status(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
-        let mut counted = Vec::new();
-        for status in statuses {
-            match StatusCode::from_u16(status) {
-                Ok(status) if status.as_u16() < 600 => counted.push(status),
-                _ => self.blame(ConfigError::new("count_status", status, "is no status", "write one from 100 to 599")),
-            }
-        }
+    pub fn count_statuses(self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
+        let counted: Vec<_> = statuses.into_iter().collect();
         if counted.is_empty() {
             return self;
         }
@@ -216,8 +212,9 @@ impl Policy {
         self
     }
 
-    /// Which paths it is about; all, unless it is said. See [`PathPattern`].
+    /// Which paths it is about; all, unless it is said. See [`PathPattern`]. They replace those that were said before.
     pub fn paths<T: AsRef<str>>(mut self, patterns: impl IntoIterator<Item = T>) -> Self {
+        self.paths.clear();
         for pattern in patterns {
             match pattern.as_ref().parse() {
                 Ok(pattern) => self.paths.push(pattern),

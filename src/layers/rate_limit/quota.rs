@@ -154,7 +154,7 @@ impl QuotaBuilder {
     /// A limit, window or burst of zero, a missing window, a burst beside a fixed window, and quotas beyond what can
     /// be counted: buckets that take more than 73 years to fill, windows of more than ten years or 16 million requests.
     pub fn build(self) -> Result<Quota, ConfigError> {
-        const LIMIT_MEND: &str = "write 1 or more; to refuse everything, use a policy's `denied` keys or no route";
+        const LIMIT_MEND: &str = "write 1 or more; to refuse everything, use a policy's `add_denied_key` or no route";
         let limit = NonZeroU32::new(self.limit)
             .ok_or_else(|| ConfigError::new("quota", self.limit, "lets nothing through", LIMIT_MEND))?;
         let window = match self.window {

@@ -26,7 +26,7 @@ pub(super) struct Refusal {
 impl Refusal {
     /// The client, or its key, is on a list.
     pub(super) fn denied() -> Self {
-        let problem = Problem::new(ProblemKind::Forbidden).detail("This client may not use the service.");
+        let problem = Problem::new(ProblemKind::Forbidden).with_detail("This client may not use the service.");
         Self { problem, wait: None, permanent: true, stamp: None }
     }
 
@@ -36,7 +36,7 @@ impl Refusal {
         let problem = match missing.problem() {
             // What the server lacks is no stranger's business.
             ProblemKind::Internal => problem,
-            _ => problem.detail(format!("The request has no {}.", missing.part())),
+            _ => problem.with_detail(format!("The request has no {}.", missing.part())),
         };
         Self { problem, wait: None, permanent: true, stamp: None }
     }
@@ -45,8 +45,8 @@ impl Refusal {
     pub(super) fn no_room_to_wait(wait_nanos: u64, names: &[Arc<str>], stamp: Option<Stamp>) -> Self {
         let names: Vec<_> = names.iter().map(|name| Member::from(name.to_string())).collect();
         let problem = Problem::new(ProblemKind::TemporaryReducedCapacity)
-            .detail("Too many requests are waiting for their turn.")
-            .member("violated-policies", names);
+            .with_detail("Too many requests are waiting for their turn.")
+            .add_member("violated-policies", names);
         Self { problem, wait: Some(Duration::from_nanos(wait_nanos)), permanent: false, stamp }
     }
 
@@ -54,7 +54,7 @@ impl Refusal {
     pub(super) fn store_failed() -> Self {
         const MOMENT: Duration = Duration::from_secs(1);
         let problem = Problem::new(ProblemKind::TemporaryReducedCapacity)
-            .detail("The service cannot count requests for the moment.");
+            .with_detail("The service cannot count requests for the moment.");
         Self { problem, wait: Some(MOMENT), permanent: false, stamp: None }
     }
 
@@ -82,7 +82,7 @@ impl Refusal {
         };
         let names: Vec<_> = names.iter().map(|name| Member::from(name.to_string())).collect();
         Self {
-            problem: Problem::new(kind).detail(detail).member("violated-policies", names),
+            problem: Problem::new(kind).with_detail(detail).add_member("violated-policies", names),
             wait: wait_nanos.map(Duration::from_nanos),
             permanent,
             stamp,
@@ -93,7 +93,7 @@ impl Refusal {
     pub(super) fn rejection(&self, protocol: Protocol) -> Rejection {
         let rejection = Rejection::new(Origin::RateLimit, self.problem.clone());
         match self.wait {
-            Some(wait) => rejection.retry_after(wait),
+            Some(wait) => rejection.with_retry_after(wait),
             // A negative pushback forbids retries (gRPC A6).
             None if self.permanent && protocol == Protocol::Grpc => {
                 rejection.add_header(HeaderName::from_static("grpc-retry-pushback-ms"), HeaderValue::from_static("-1"))

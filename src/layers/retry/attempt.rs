@@ -1,8 +1,7 @@
 //! Which try of a call it is.
 
-use http::Extensions;
-
 use crate::spine::request::RequestView;
+use crate::spine::response::ResponseView;
 
 /// Which try of a call this is: 1 is the first.
 ///
@@ -32,10 +31,10 @@ impl Attempt {
         Self::noted(request).unwrap_or(Self(1))
     }
 
-    /// The try that a response came from, by the response's extensions.
+    /// The try that a response came from.
     #[must_use]
-    pub fn of_response(extensions: &Extensions) -> Self {
-        extensions.get().copied().unwrap_or(Self(1))
+    pub fn of_response(response: ResponseView<'_>) -> Self {
+        response.extensions().get().copied().unwrap_or(Self(1))
     }
 
     pub(super) fn noted(request: RequestView<'_>) -> Option<Self> {

@@ -19,6 +19,7 @@ use super::service::RetryService;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 use crate::spine::event::Sampler;
+use crate::spine::problem::GrpcCode;
 use crate::spine::random::Random;
 use crate::spine::request::RequestView;
 
@@ -75,7 +76,7 @@ impl Retries {
     }
 
     /// Tries in all, the first one included: 1 to 16.
-    pub const fn attempts(mut self, attempts: u32) -> Self {
+    pub const fn max_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
@@ -130,8 +131,8 @@ impl Retries {
     }
 
     /// Replaces the gRPC codes after which a call is tried again: 14, unavailable.
-    pub fn grpc_codes(mut self, codes: impl IntoIterator<Item = u8>) -> Self {
-        self.signs.grpc_codes = codes.into_iter().collect();
+    pub fn grpc_codes(mut self, codes: impl IntoIterator<Item = GrpcCode>) -> Self {
+        self.signs.grpc_codes = codes.into_iter().map(GrpcCode::get).collect();
         self
     }
 
@@ -179,14 +180,14 @@ impl Retries {
     pub fn build(self) -> Result<RetryPolicy, ConfigError> {
         if self.attempts == 0 || self.attempts > MOST_ATTEMPTS {
             const MEND: &str = "write 1 to 16, the first try included";
-            return Err(ConfigError::new("attempts", self.attempts, "is no number of tries", MEND));
+            return Err(ConfigError::new("max_attempts", self.attempts, "is no number of tries", MEND));
         }
         if self.budget_percent > 1000 {
             const MEND: &str = "write 0 to 1000; 20 is a fifth";
             return Err(ConfigError::new("budget_percent", self.budget_percent, "is too large a share", MEND));
         }
-        if let Some(code) = self.signs.grpc_codes.iter().find(|code| !(1..=16).contains(*code)) {
-            return Err(ConfigError::new("grpc_codes", code, "is no failure of gRPC's", "write codes from 1 to 16"));
+        if self.signs.grpc_codes.contains(&GrpcCode::OK.get()) {
+            return Err(ConfigError::new("grpc_codes", 0, "is no failure of gRPC's", "write codes of failures"));
         }
         let (first, longest) = self.backoff;
         let bounds =
@@ -237,6 +238,12 @@ impl<V> RetryLayer<V> {
     /// Tries again as this policy says. Layers with clones of one policy have one budget.
     pub const fn new(policy: RetryPolicy<V>) -> Self {
         Self { policy }
+    }
+}
+
+impl<V> From<RetryPolicy<V>> for RetryLayer<V> {
+    fn from(policy: RetryPolicy<V>) -> Self {
+        Self::new(policy)
     }
 }
 

@@ -34,7 +34,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let policy = Retries::new()
-//!     .attempts(4)
+//!     .max_attempts(4)
 //!     .backoff(Duration::from_millis(20), Duration::from_secs(1))
 //!     .grpc_is_idempotent()
 //!     .build()?;

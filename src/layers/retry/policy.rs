@@ -52,6 +52,7 @@ pub(super) struct Core {
 /// [`keep`](Self::keep) first.
 ///
 /// `V` looks into errors: [`Typed`], or [`Boxed`] for boxed ones.
+#[must_use = "a policy does nothing until it is put around a service"]
 pub struct RetryPolicy<V = Typed> {
     core: Arc<Core>,
     /// Tries of this call that were made and have failed.
@@ -77,7 +78,6 @@ impl RetryPolicy {
     }
 
     /// The same policy for services whose errors are boxed.
-    #[must_use]
     pub fn boxed_errors(self) -> RetryPolicy<Boxed> {
         RetryPolicy { core: self.core, failed: self.failed, view: PhantomData }
     }

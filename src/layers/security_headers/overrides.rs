@@ -17,7 +17,7 @@ use super::values::{ClearSiteData, CrossOriginResourcePolicy, FrameOptions};
 ///
 /// let mut widget = Response::new("<p>Results</p>");
 /// widget.extensions_mut().insert(
-///     HeaderOverrides::new().frame_options(FrameOptions::SameOrigin).omit(header::REFERRER_POLICY),
+///     HeaderOverrides::new().frame_options(FrameOptions::SameOrigin).remove(header::REFERRER_POLICY),
 /// );
 /// ```
 #[derive(Debug, Clone, Default)]
@@ -48,7 +48,7 @@ impl HeaderOverrides {
 
     /// The response goes without the field.
     #[must_use]
-    pub fn omit(self, name: HeaderName) -> Self {
+    pub fn remove(self, name: HeaderName) -> Self {
         self.with(name, Override::Omit)
     }
 

@@ -37,6 +37,7 @@ use crate::spine::key::ClientIp;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
 #[derive(Debug, Clone)]
+#[must_use = "nothing is said until the layer is built"]
 pub struct SecurityHeaders {
     pub(super) ours: HeaderMap,
     pub(super) rules: HeaderMap<Rule>,
@@ -53,7 +54,6 @@ pub struct SecurityHeaders {
 
 impl SecurityHeaders {
     /// Sends nothing and removes nothing.
-    #[must_use]
     pub fn empty() -> Self {
         Self {
             ours: HeaderMap::new(),
@@ -70,7 +70,6 @@ impl SecurityHeaders {
     }
 
     /// `Content-Security-Policy`: a [`Csp`](super::Csp), a finished policy, or text.
-    #[must_use]
     pub fn content_security_policy<P>(mut self, policy: P) -> Self
     where
         P: TryInto<ContentSecurityPolicy, Error: Into<ConfigError>>,
@@ -84,7 +83,6 @@ impl SecurityHeaders {
     }
 
     /// `Content-Security-Policy-Report-Only`: tried, never enforced. It shares the nonce of the enforced policy.
-    #[must_use]
     pub fn content_security_policy_report_only<P>(mut self, policy: P) -> Self
     where
         P: TryInto<ContentSecurityPolicy, Error: Into<ConfigError>>,
@@ -98,63 +96,53 @@ impl SecurityHeaders {
     }
 
     /// `Strict-Transport-Security`.
-    #[must_use]
     pub fn hsts(self, hsts: Hsts) -> Self {
         self.put(header::STRICT_TRANSPORT_SECURITY, hsts.value())
     }
 
     /// On which responses HSTS is sent; on those to secure requests by default.
-    #[must_use]
     pub fn hsts_when(mut self, when: HstsWhen) -> Self {
         self.hsts_when = when;
         self
     }
 
     /// The proxies whose word about the client's protocol counts, for [`HstsWhen::Secure`].
-    #[must_use]
     pub fn client_ip(mut self, client_ip: ClientIp) -> Self {
         self.client_ip = client_ip;
         self
     }
 
     /// `X-Frame-Options`.
-    #[must_use]
     pub fn frame_options(self, options: FrameOptions) -> Self {
         self.set(header::X_FRAME_OPTIONS, options.into())
     }
 
     /// `X-Content-Type-Options: nosniff`.
-    #[must_use]
     pub fn nosniff(self) -> Self {
         self.set(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
     }
 
     /// `Referrer-Policy`.
-    #[must_use]
     pub fn referrer_policy(self, policy: ReferrerPolicy) -> Self {
         self.set(header::REFERRER_POLICY, policy.into())
     }
 
     /// `Permissions-Policy`.
-    #[must_use]
     pub fn permissions_policy(self, policy: PermissionsPolicy) -> Self {
         self.put(names::PERMISSIONS_POLICY, policy.value())
     }
 
     /// `Permissions-Policy-Report-Only`.
-    #[must_use]
     pub fn permissions_policy_report_only(self, policy: PermissionsPolicy) -> Self {
         self.put(names::PERMISSIONS_POLICY_REPORT_ONLY, policy.value())
     }
 
     /// `Cross-Origin-Opener-Policy`.
-    #[must_use]
     pub fn cross_origin_opener_policy(self, policy: CrossOriginOpenerPolicy) -> Self {
         self.set(names::CROSS_ORIGIN_OPENER_POLICY, policy.into())
     }
 
     /// `Cross-Origin-Opener-Policy-Report-Only`, reporting to a declared endpoint.
-    #[must_use]
     pub fn cross_origin_opener_policy_report_only(
         self,
         policy: CrossOriginOpenerPolicy,
@@ -164,13 +152,11 @@ impl SecurityHeaders {
     }
 
     /// `Cross-Origin-Embedder-Policy`.
-    #[must_use]
     pub fn cross_origin_embedder_policy(self, policy: CrossOriginEmbedderPolicy) -> Self {
         self.set(names::CROSS_ORIGIN_EMBEDDER_POLICY, policy.into())
     }
 
     /// `Cross-Origin-Embedder-Policy-Report-Only`, reporting to a declared endpoint.
-    #[must_use]
     pub fn cross_origin_embedder_policy_report_only(
         self,
         policy: CrossOriginEmbedderPolicy,
@@ -180,19 +166,16 @@ impl SecurityHeaders {
     }
 
     /// `Cross-Origin-Resource-Policy`.
-    #[must_use]
     pub fn cross_origin_resource_policy(self, policy: CrossOriginResourcePolicy) -> Self {
         self.set(names::CROSS_ORIGIN_RESOURCE_POLICY, policy.into())
     }
 
     /// `Origin-Agent-Cluster: ?1`: the page's process is shared with its own origin alone.
-    #[must_use]
     pub fn origin_agent_cluster(self) -> Self {
         self.set(names::ORIGIN_AGENT_CLUSTER, HeaderValue::from_static("?1"))
     }
 
     /// Declares a group in `Reporting-Endpoints`, for the policies that report to it.
-    #[must_use]
     pub fn reporting_endpoint(mut self, group: impl Into<String>, url: impl Into<String>) -> Self {
         self.reporting.add(group.into(), url.into());
         let rendered = self.reporting.value();
@@ -203,50 +186,42 @@ impl SecurityHeaders {
     }
 
     /// `Integrity-Policy`.
-    #[must_use]
     pub fn integrity_policy(self, policy: IntegrityPolicy) -> Self {
         self.integrity(names::INTEGRITY_POLICY, &policy)
     }
 
     /// `Integrity-Policy-Report-Only`.
-    #[must_use]
     pub fn integrity_policy_report_only(self, policy: IntegrityPolicy) -> Self {
         self.integrity(names::INTEGRITY_POLICY_REPORT_ONLY, &policy)
     }
 
     /// `Clear-Site-Data`, for a layer around the logout route alone: on every response it would log everybody out.
-    #[must_use]
     pub fn clear_site_data(self, data: impl IntoIterator<Item = ClearSiteData>) -> Self {
         self.put(names::CLEAR_SITE_DATA, clear_site_data_value(data))
     }
 
     /// Any other field.
-    #[must_use]
     pub fn set(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.ours.insert(name, value);
         self
     }
 
     /// The handler's field stands, where it sends one; ours elsewhere.
-    #[must_use]
     pub fn keep(self, name: HeaderName) -> Self {
         self.rule(name, Rule::Keep)
     }
 
     /// Ours is sent beside the handler's. Two policies both apply, so that a page may do what both allow.
-    #[must_use]
     pub fn append(self, name: HeaderName) -> Self {
         self.rule(name, Rule::Append)
     }
 
     /// Neither ours nor the handler's is sent.
-    #[must_use]
     pub fn remove(self, name: HeaderName) -> Self {
         self.without(name.clone()).rule(name, Rule::Remove)
     }
 
     /// The layer no longer sends or removes the field: the handler alone decides.
-    #[must_use]
     pub fn without(mut self, name: HeaderName) -> Self {
         self.ours.remove(&name);
         self.rules.remove(&name);
@@ -262,7 +237,6 @@ impl SecurityHeaders {
     }
 
     /// Removes the fields that tell what a server is made of (OWASP's list of 87), without those that propagate traces.
-    #[must_use]
     pub fn strip_fingerprints(mut self) -> Self {
         for name in FINGERPRINTS {
             self.rules.insert(HeaderName::from_static(name), Rule::Remove);
@@ -271,7 +245,6 @@ impl SecurityHeaders {
     }
 
     /// Removes the trace propagation fields on that list too (`X-B3-*`, `X-Datadog-*`).
-    #[must_use]
     pub fn strip_trace_propagation(mut self) -> Self {
         for name in TRACE_PROPAGATION {
             self.rules.insert(HeaderName::from_static(name), Rule::Remove);
@@ -281,7 +254,6 @@ impl SecurityHeaders {
 
     /// Whether responses to requests with credentials (`Authorization`, `Cookie`, `X-API-Key`), and those that set a
     /// cookie, get `Cache-Control: no-store` where the handler said nothing about caching.
-    #[must_use]
     pub fn no_store_for_credentials(mut self, yes: bool) -> Self {
         self.no_store_for_credentials = yes;
         self

@@ -1,7 +1,9 @@
 //! What is wrong with a request, in words that hold nothing of it.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
+use crate::spine::config::ConfigError;
 use crate::spine::problem::{Member, Problem, ProblemKind};
 #[cfg(feature = "json-schema")]
 use crate::wiring::{MAX_BREACHES, SchemaBreach};
@@ -131,6 +133,18 @@ impl Check {
     }
 }
 
+impl FromStr for Check {
+    type Err = ConfigError;
+
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        let named = Self::ALL.iter().find(|check| check.name() == name);
+        named.copied().ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|check| check.name()).collect();
+            ConfigError::new("check", name, "is none", format!("write one of `{}`", names.join("`, `")))
+        })
+    }
+}
+
 /// A check that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Breach {
@@ -216,7 +230,7 @@ impl Breach {
             Member::object(members)
         };
         let errors: Vec<_> = self.errors.into_iter().map(error).collect();
-        let problem = Problem::new(self.kind).detail(self.detail).member("errors", errors);
-        if self.is_truncated { problem.member("truncated", true) } else { problem }
+        let problem = Problem::new(self.kind).with_detail(self.detail).add_member("errors", errors);
+        if self.is_truncated { problem.add_member("truncated", true) } else { problem }
     }
 }

@@ -7,7 +7,7 @@ use http::{Extensions, HeaderValue, header};
 use super::breach::{Breach, Check};
 use super::grpc::{MessageFault, Messages};
 use super::inside::Inside;
-use super::inspect::{Part, Verdict};
+use super::inspect::{Decision, Part};
 use super::layer::{Bodies, Shared, UnknownPaths};
 use super::limits::Limits;
 use super::media::{BodyKind, Coded, boundary, check_encoding, coded, kind_of};
@@ -260,8 +260,8 @@ impl Shared {
 
     fn inspected(&self, part: Part<'_>) -> Result<(), Refusal> {
         match self.inspect.0.as_ref().map(|hook| hook.inspect(part)) {
-            None | Some(Verdict::Pass) => Ok(()),
-            Some(Verdict::Refuse) => {
+            None | Some(Decision::Pass) => Ok(()),
+            Some(Decision::Refuse) => {
                 let breach = Breach::new(Check::Inspect, ProblemKind::BadRequest, "The request is not acceptable.");
                 self.tell(breach).map_err(|breach| self.refusal(breach, None))
             }
@@ -320,8 +320,8 @@ fn decoded_too_long(max_bytes: usize) -> Breach {
 /// All bodies that are held together are too large for now.
 pub(super) fn no_room() -> Rejection {
     const WAIT: Duration = Duration::from_secs(1);
-    let problem = Problem::new(ProblemKind::Unavailable).detail("Too many bodies are being read at the moment.");
-    Rejection::new(Origin::Validate, problem).retry_after(WAIT)
+    let problem = Problem::new(ProblemKind::Unavailable).with_detail("Too many bodies are being read at the moment.");
+    Rejection::new(Origin::Validate, problem).with_retry_after(WAIT)
 }
 
 pub(super) fn bad_part(fault: PartFault) -> Breach {

@@ -152,9 +152,9 @@ impl Validate {
         self
     }
 
-    /// Describes all requests of an API, by its OpenAPI document.
+    /// Describes all requests of a further API, by its OpenAPI document.
     #[cfg(feature = "openapi")]
-    pub fn openapi(mut self, api: OpenApi) -> Self {
+    pub fn add_openapi(mut self, api: OpenApi) -> Self {
         self.openapi.push(api);
         self
     }

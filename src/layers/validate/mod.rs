@@ -128,7 +128,7 @@
 //! }"#;
 //! // An authentication layer further out checks them; without a word about it the layer is not built.
 //! let api = OpenApi::from_json(document)?.base_path("/v1").bound_security(["bearer"]);
-//! let layer = Validate::new().openapi(api).unknown_paths(UnknownPaths::Refuse).build()?;
+//! let layer = Validate::new().add_openapi(api).unknown_paths(UnknownPaths::Refuse).build()?;
 //! # Ok::<(), tower_rampart::ConfigError>(())
 //! ```
 //!
@@ -223,7 +223,7 @@ mod service;
 pub use self::body::CheckedBody;
 pub use self::breach::Check;
 pub use self::future::ResponseFuture;
-pub use self::inspect::{Inspect, Part, Verdict};
+pub use self::inspect::{Decision, Inspect, Part};
 pub use self::layer::{UnknownPaths, Validate, ValidateLayer};
 pub use self::limits::Limits;
 pub use self::media::MediaType;

@@ -35,6 +35,8 @@ pub struct Route {
     pub(super) index: usize,
     pub(super) body: Expected,
     pub(super) body_bytes: Option<usize>,
+    /// What was said of gRPC messages, where there are none.
+    odd: Option<&'static str>,
     #[cfg(feature = "json-schema")]
     pub(super) schema: Option<Schema>,
     #[cfg(feature = "json-schema")]
@@ -86,6 +88,7 @@ impl Route {
             index: 0,
             body: Expected::Nothing,
             body_bytes: None,
+            odd: None,
             #[cfg(feature = "json-schema")]
             schema: None,
             #[cfg(feature = "json-schema")]
@@ -161,18 +164,21 @@ impl Route {
         route
     }
 
-    /// Bytes of a gRPC message; means nothing for other routes.
+    /// Bytes of a gRPC message. Routes of other kinds have no messages, and cannot be built with it.
     pub fn message_bytes(mut self, bytes: usize) -> Self {
-        if let Expected::Grpc { message_bytes, .. } = &mut self.body {
-            *message_bytes = bytes;
+        match &mut self.body {
+            Expected::Grpc { message_bytes, .. } => *message_bytes = bytes,
+            _ => self.odd = Some("message_bytes"),
         }
         self
     }
 
-    /// Takes compressed gRPC messages, too, whose length is then that before they are decompressed.
+    /// Takes compressed gRPC messages, too, whose length is then that before they are decompressed. Routes of other
+    /// kinds have no messages, and cannot be built with it.
     pub fn compressed_messages(mut self, allowed: bool) -> Self {
-        if let Expected::Grpc { allows_compressed, .. } = &mut self.body {
-            *allows_compressed = allowed;
+        match &mut self.body {
+            Expected::Grpc { allows_compressed, .. } => *allows_compressed = allowed,
+            _ => self.odd = Some("compressed_messages"),
         }
         self
     }
@@ -270,6 +276,10 @@ impl Routes {
         routes.sort_by_key(|route| Reverse(route.mixture()));
         routes.iter_mut().enumerate().for_each(|(index, route)| route.index = index);
         for (index, route) in routes.iter().enumerate() {
+            if let Some(setting) = route.odd {
+                const MEND: &str = "make it with `Route::grpc`, or leave this out";
+                return Err(ConfigError::new(format!("route, {setting}"), &route.path, "has no gRPC messages", MEND));
+            }
             let leaf = all.tree.leaf(&route.segments()?);
             let is_same = |(method, other): &(Option<Method>, usize)| {
                 method.as_ref() == Some(&route.method)

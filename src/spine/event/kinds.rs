@@ -1,5 +1,8 @@
 //! What happens in a layer beside refusals, with the names that metrics and events have for it.
 
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+use std::sync::Arc;
+
 /// What an authorization comes to, for counters.
 #[cfg(feature = "_auth")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +127,16 @@ impl StoreEvent {
             Self::Remembered => "rampart_rate_limit_store_remembered_total",
         }
     }
+}
+
+/// What a counter is told apart by.
+#[cfg(any(feature = "bulkhead", feature = "load-shed"))]
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(all(feature = "bulkhead", feature = "load-shed")), allow(dead_code, reason = "each layer has one kind"))]
+#[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "nothing counts without metrics"))]
+pub(crate) enum Label<'a> {
+    Fixed(&'static str),
+    Named(&'a Arc<str>),
 }
 
 /// What happens to bulkheads and to what sheds load, beside refusals.

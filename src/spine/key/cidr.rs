@@ -33,10 +33,10 @@ impl FromStr for Cidr {
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         let refuse = |breach: &'static str| {
-            ConfigError::new("trusted proxy", text, breach, "write one such as `10.0.0.0/8` or `2001:db8::/32`")
+            ConfigError::new("address block", text, breach, "write one such as `10.0.0.0/8` or `2001:db8::/32`")
         };
         let net = match text.parse::<IpAddr>() {
-            Ok(addr) => IpNet::from(addr.to_canonical()),
+            Ok(addr) => return Ok(Self::from(addr)),
             Err(_) => text.parse::<IpNet>().map_err(|_| refuse("is not an address block"))?,
         };
         if let IpNet::V6(v6) = net
@@ -48,6 +48,13 @@ impl FromStr for Cidr {
             return Err(refuse("has bits set beyond its prefix"));
         }
         Ok(Self(net))
+    }
+}
+
+impl From<IpAddr> for Cidr {
+    /// One address.
+    fn from(addr: IpAddr) -> Self {
+        Self(IpNet::from(addr.to_canonical()))
     }
 }
 
@@ -82,7 +89,8 @@ impl TrustedProxies {
     ///
     /// Names the first text that is not an address block.
     pub fn parse<T: AsRef<str>>(blocks: impl IntoIterator<Item = T>) -> Result<Self, ConfigError> {
-        blocks.into_iter().map(|block| block.as_ref().parse()).collect()
+        let block = |text: T| text.as_ref().parse().map_err(|error: ConfigError| error.for_setting("trusted proxy"));
+        blocks.into_iter().map(block).collect()
     }
 
     /// Whether this address is a trusted proxy.
@@ -102,5 +110,14 @@ impl TrustedProxies {
 impl FromIterator<Cidr> for TrustedProxies {
     fn from_iter<T: IntoIterator<Item = Cidr>>(blocks: T) -> Self {
         Self(blocks.into_iter().collect())
+    }
+}
+
+impl IntoIterator for TrustedProxies {
+    type Item = Cidr;
+    type IntoIter = std::vec::IntoIter<Cidr>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_vec().into_iter()
     }
 }

@@ -43,6 +43,7 @@ pub use self::target::{AuthorityKey, GlobalKey, GrpcMethodKey, MethodKey, RouteK
 
 use std::fmt;
 use std::hash::Hasher;
+use std::sync::Arc;
 
 use crate::spine::problem::ProblemKind;
 use crate::spine::request::RequestView;
@@ -78,6 +79,12 @@ where
 {
     fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey> {
         self(request, key)
+    }
+}
+
+impl<K: KeyExtractor + ?Sized> KeyExtractor for Arc<K> {
+    fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey> {
+        K::extract(self, request, key)
     }
 }
 
@@ -171,6 +178,12 @@ impl MissingKey {
     #[must_use]
     pub const fn part(&self) -> &'static str {
         self.part
+    }
+
+    /// How requests come to have it: for the operator, and not for clients.
+    #[must_use]
+    pub const fn mend(&self) -> &'static str {
+        self.mend
     }
 
     /// What to refuse with.

@@ -1,5 +1,6 @@
 //! What the connection itself says: its peer, and whether it is encrypted.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 
@@ -23,7 +24,7 @@ use crate::wiring;
 ///
 /// let accepted: SocketAddr = "192.0.2.1:50000".parse().unwrap();
 /// let request = Request::get("/").extension(PeerAddr::new(accepted)).body(()).unwrap();
-/// assert_eq!(PeerAddr::of(RequestView::of(&request)).map(PeerAddr::get), Some(accepted));
+/// assert_eq!(PeerAddr::of(RequestView::of(&request)), Some(accepted.into()));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddr(SocketAddr);
@@ -55,6 +56,18 @@ impl PeerAddr {
     }
 }
 
+impl From<SocketAddr> for PeerAddr {
+    fn from(addr: SocketAddr) -> Self {
+        Self::new(addr)
+    }
+}
+
+impl fmt::Display for PeerAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Marks a request that came over an encrypted connection. Whoever terminates TLS puts it into the extensions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "a mark: there is nothing to add")]
@@ -78,11 +91,11 @@ impl SecureTransport {
 /// let service_of_this_connection = PeerAddrLayer::new(PeerAddr::new(accepted)).layer(app);
 /// ```
 #[derive(Debug, Clone, Copy)]
+#[must_use = "a layer does nothing until it is put around a service"]
 pub struct PeerAddrLayer(PeerAddr);
 
 impl PeerAddrLayer {
     /// For the connection with this peer.
-    #[must_use]
     pub const fn new(peer: PeerAddr) -> Self {
         Self(peer)
     }
@@ -101,6 +114,23 @@ impl<S> Layer<S> for PeerAddrLayer {
 pub struct PeerAddrService<S> {
     inner: S,
     peer: PeerAddr,
+}
+
+impl<S> PeerAddrService<S> {
+    /// The inner service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to be changed.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service, alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S, B> Service<Request<B>> for PeerAddrService<S>

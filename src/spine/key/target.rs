@@ -1,5 +1,6 @@
 //! Keys made of what a request is for.
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::Method;
@@ -65,6 +66,12 @@ impl RouteTemplate {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl fmt::Display for RouteTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

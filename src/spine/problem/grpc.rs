@@ -25,9 +25,9 @@ pub(super) fn trailers_only(rejection: &Rejection, facts: &RequestFacts) -> Resp
     let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, content_type(facts.grpc_content_type()));
-    let text = problem.detail_text().unwrap_or_else(|| problem.kind().title());
+    let text = problem.detail().unwrap_or_else(|| problem.kind().title());
     grpc::write(headers, problem.kind(), message(text));
-    if let Some(wait) = rejection.retry_after_wait() {
+    if let Some(wait) = rejection.retry_after() {
         // What gRPC clients understand instead of `Retry-After`, rounded up as that is.
         grpc::write_pushback(headers, wait);
     }

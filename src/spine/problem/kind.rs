@@ -4,11 +4,56 @@ use std::fmt;
 
 use http::StatusCode;
 
+use crate::spine::config::ConfigError;
+
 /// A gRPC status code, by its number in the gRPC specification.
+///
+/// ```
+/// use tower_rampart::problem::GrpcCode;
+///
+/// assert_eq!(GrpcCode::try_from(14)?, GrpcCode::UNAVAILABLE);
+/// assert!(GrpcCode::try_from(17).is_err());
+/// # Ok::<(), tower_rampart::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GrpcCode(u8);
 
 impl GrpcCode {
+    /// It worked.
+    pub const OK: Self = Self(0);
+    /// The caller gave it up.
+    pub const CANCELLED: Self = Self(1);
+    /// Something of which no more is known.
+    pub const UNKNOWN: Self = Self(2);
+    /// The request makes no sense, whatever the state of things is.
+    pub const INVALID_ARGUMENT: Self = Self(3);
+    /// It took too long.
+    pub const DEADLINE_EXCEEDED: Self = Self(4);
+    /// There is no such thing.
+    pub const NOT_FOUND: Self = Self(5);
+    /// There is such a thing already.
+    pub const ALREADY_EXISTS: Self = Self(6);
+    /// The caller is known and may not.
+    pub const PERMISSION_DENIED: Self = Self(7);
+    /// A quota, or room, is used up.
+    pub const RESOURCE_EXHAUSTED: Self = Self(8);
+    /// The state of things does not allow it.
+    pub const FAILED_PRECONDITION: Self = Self(9);
+    /// It conflicts with something at the same time.
+    pub const ABORTED: Self = Self(10);
+    /// Beyond the end of what there is.
+    pub const OUT_OF_RANGE: Self = Self(11);
+    /// The server does not do this.
+    pub const UNIMPLEMENTED: Self = Self(12);
+    /// A fault of the server.
+    pub const INTERNAL: Self = Self(13);
+    /// Not now; a further try may do.
+    pub const UNAVAILABLE: Self = Self(14);
+    /// Something is lost, or broken.
+    pub const DATA_LOSS: Self = Self(15);
+    /// Nobody knows who calls.
+    pub const UNAUTHENTICATED: Self = Self(16);
+
     /// The number: 0 to 16.
     #[must_use]
     pub const fn get(self) -> u8 {
@@ -22,16 +67,16 @@ impl fmt::Display for GrpcCode {
     }
 }
 
-const INVALID_ARGUMENT: GrpcCode = GrpcCode(3);
-const DEADLINE_EXCEEDED: GrpcCode = GrpcCode(4);
-const PERMISSION_DENIED: GrpcCode = GrpcCode(7);
-const RESOURCE_EXHAUSTED: GrpcCode = GrpcCode(8);
-const FAILED_PRECONDITION: GrpcCode = GrpcCode(9);
-const ABORTED: GrpcCode = GrpcCode(10);
-const UNIMPLEMENTED: GrpcCode = GrpcCode(12);
-const INTERNAL: GrpcCode = GrpcCode(13);
-const UNAVAILABLE: GrpcCode = GrpcCode(14);
-const UNAUTHENTICATED: GrpcCode = GrpcCode(16);
+impl TryFrom<u8> for GrpcCode {
+    type Error = ConfigError;
+
+    fn try_from(code: u8) -> Result<Self, ConfigError> {
+        if code > Self::UNAUTHENTICATED.get() {
+            return Err(ConfigError::new("gRPC code", code, "is none", "write one from 0 to 16"));
+        }
+        Ok(Self(code))
+    }
+}
 
 /// The `type` of a problem that says no more than its status (RFC 9457 section 4.2.1).
 const ABOUT_BLANK: &str = "about:blank";
@@ -58,7 +103,7 @@ macro_rules! catalogue {
             /// The gRPC status code.
             #[must_use]
             pub const fn grpc_code(self) -> GrpcCode {
-                match self { $(Self::$kind => $grpc,)* }
+                match self { $(Self::$kind => GrpcCode::$grpc,)* }
             }
 
             /// The `type` member: a URI that identifies the kind, `about:blank` when the status says it all.

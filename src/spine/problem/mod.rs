@@ -34,11 +34,11 @@ pub const MAX_DETAIL_BYTES: usize = 4096;
 /// use tower_rampart::problem::{Problem, ProblemKind};
 ///
 /// let problem = Problem::new(ProblemKind::QuotaExceeded)
-///     .detail("The quota of this client is used up.")
-///     .member("violated-policies", ["default"]);
+///     .with_detail("The quota of this client is used up.")
+///     .add_member("violated-policies", ["default"]);
 /// assert_eq!(problem.kind().status(), 429);
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     kind: ProblemKind,
     detail: Option<Cow<'static, str>>,
@@ -56,7 +56,7 @@ impl Problem {
     /// A sentence about this occurrence that is safe for a stranger to read. Cut to [`MAX_DETAIL_BYTES`] over HTTP and
     /// to a kibibyte over gRPC.
     #[must_use]
-    pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = Some(detail.into());
         self
     }
@@ -64,7 +64,7 @@ impl Problem {
     /// An extension member (RFC 9457 section 3.2). A name that stands already is replaced; the names of the standard
     /// members (`type`, `title`, `status`, `detail`, `instance`, `request_id`) are ours, and are ignored here.
     #[must_use]
-    pub fn member(mut self, name: &'static str, value: impl Into<Member>) -> Self {
+    pub fn add_member(mut self, name: &'static str, value: impl Into<Member>) -> Self {
         if !matches!(name, "type" | "title" | "status" | "detail" | "instance" | "request_id") {
             self.members.retain(|(held, _)| *held != name);
             self.members.push((name, value.into()));
@@ -80,7 +80,7 @@ impl Problem {
 
     /// The sentence about this occurrence.
     #[must_use]
-    pub fn detail_text(&self) -> Option<&str> {
+    pub fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
     }
 

@@ -42,7 +42,7 @@ fn document(problem: &Problem, request: &RequestFacts) -> String {
     write_text(&mut json, kind.title());
     json.push_str(",\"status\":");
     Member::Number(kind.status().as_u16().into()).write(&mut json);
-    if let Some(detail) = problem.detail_text() {
+    if let Some(detail) = problem.detail() {
         json.push_str(",\"detail\":");
         write_text(&mut json, cut(detail, MAX_DETAIL_BYTES));
     }

@@ -172,7 +172,7 @@ fn forms_of_wider_types_and_lists_that_are_json() {
     for range in ["application/*", "*/*"] {
         let api = read(&media(json!({ range: { "schema": members } }), true)).unwrap();
         assert!(api.warnings().any(|warning| warning.contains("JSON and forms alone")), "{range}");
-        let layer = Validate::new().openapi(api).build().unwrap();
+        let layer = Validate::new().add_openapi(api).build().unwrap();
         for (body, status) in [("a=5", 200), ("a=x", 422), ("b=5", 422)] {
             assert_eq!(post(&layer, "application/x-www-form-urlencoded", body).status, status, "{range} {body}");
         }
@@ -202,13 +202,13 @@ fn a_type_that_is_described_twice_is_told() {
 fn statuses_and_reports() {
     let described = media(json!({ "application/json": { "schema": { "type": "string" } } }), true);
     let of = |validate: Validate| {
-        post(&validate.openapi(read(&described).unwrap()).build().unwrap(), "application/json", "1").status
+        post(&validate.add_openapi(read(&described).unwrap()).build().unwrap(), "application/json", "1").status
     };
     assert_eq!(of(Validate::new()), 422);
     assert_eq!(of(Validate::new().schema_errors_are_bad_requests()), 400);
     assert_eq!(of(Validate::new().report(Check::Schema)), 200);
     // A body of the wrong type that is only reported goes through unread.
-    let reporting = Validate::new().openapi(read(&described).unwrap()).report(Check::ContentType).build().unwrap();
+    let reporting = Validate::new().add_openapi(read(&described).unwrap()).report(Check::ContentType).build().unwrap();
     assert_eq!(post(&reporting, "text/plain", "x").body, "x");
 }
 

@@ -240,7 +240,7 @@ fn patterns_are_linear() {
     };
     assert!(of("(?=a)b").unwrap_err().contains("schema/pattern: the pattern"));
     let api = of("^(a+)+$").unwrap();
-    let layer = tower_rampart::validate::Validate::new().openapi(api).build().unwrap();
+    let layer = tower_rampart::validate::Validate::new().add_openapi(api).build().unwrap();
     assert_eq!(super::get(&layer, &format!("/?q={}!", "a".repeat(3000))).status, 400);
 }
 
@@ -274,7 +274,7 @@ fn depth_and_size_are_bounded() {
 fn yaml_is_the_same() {
     let text = "openapi: 3.0.3\ninfo: &i {title: t, version: '1'}\npaths:\n  /a:\n    get:\n      parameters:\n        - name: q\n          in: query\n          schema: {type: integer, maximum: 9}\n      responses:\n        200: {description: *i}\n";
     let api = OpenApi::from_yaml(text).unwrap();
-    let layer = tower_rampart::validate::Validate::new().openapi(api).build().unwrap();
+    let layer = tower_rampart::validate::Validate::new().add_openapi(api).build().unwrap();
     assert_eq!((super::get(&layer, "/a?q=9").status, super::get(&layer, "/a?q=10").status), (200, 400));
     for (text, message) in [
         ("openapi: 3.1.0\nopenapi: 3.1.0\n", "twice"),

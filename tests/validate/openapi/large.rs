@@ -56,7 +56,7 @@ fn large() -> Value {
 #[test]
 fn a_large_description_compiles_and_serves() {
     let api = read(&large()).unwrap();
-    let layer = Validate::new().openapi(api.clone()).unknown_paths(UnknownPaths::Refuse).build().unwrap();
+    let layer = Validate::new().add_openapi(api.clone()).unknown_paths(UnknownPaths::Refuse).build().unwrap();
     let ask = |method: Method, target: &str, body: &str| {
         send(&layer, request(method, target, &[("content-type", "application/json")], body)).status
     };

@@ -34,7 +34,7 @@ pub(crate) fn read(document: &Value) -> Result<OpenApi, String> {
 }
 
 pub(crate) fn layer(document: &Value) -> ValidateLayer {
-    Validate::new().openapi(read(document).unwrap()).build().unwrap()
+    Validate::new().add_openapi(read(document).unwrap()).build().unwrap()
 }
 
 /// One operation, `GET /{...}`, with these parameters.

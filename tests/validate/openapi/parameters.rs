@@ -17,7 +17,7 @@ fn styled(place: &str, style: &str, explode: bool, value: &Value) -> ValidateLay
     let parameter =
         json!({ "name": "q", "in": place, "required": true, "style": style, "explode": explode, "schema": schema });
     let api = read(&document(json!({ path: { "get": { "parameters": [parameter] } } }))).unwrap();
-    Validate::new().openapi(api).unknown_paths(UnknownPaths::Refuse).build().unwrap()
+    Validate::new().add_openapi(api).unknown_paths(UnknownPaths::Refuse).build().unwrap()
 }
 
 /// A schema of this one value.
@@ -347,7 +347,7 @@ fn all_that_is_wrong_is_told_up_to_a_bound_and_can_be_reported() {
     let answer = get(&with_parameters("/", json!(parameters[..16])), "/?unknown=1");
     assert_eq!((errors(&answer).len(), &answer.json()["truncated"]), (16, &json!(true)));
     let described = document(json!({ "/": { "get": { "parameters": parameters } } }));
-    let reporting = Validate::new().openapi(read(&described).unwrap()).report(Check::Parameters).build().unwrap();
+    let reporting = Validate::new().add_openapi(read(&described).unwrap()).report(Check::Parameters).build().unwrap();
     assert_eq!(get(&reporting, "/").status, 200);
 }
 
@@ -356,7 +356,8 @@ fn all_that_is_wrong_is_told_up_to_a_bound_and_can_be_reported() {
 fn odd_text_is_refused_or_passed() {
     let deep = styled("query", "deepObject", true, &json!({ "a": 1 }));
     let form = styled("query", "form", true, &json!({ "a": 1 }));
-    let reporting = |document: Value| Validate::new().openapi(read(&document).unwrap()).report_all().build().unwrap();
+    let reporting =
+        |document: Value| Validate::new().add_openapi(read(&document).unwrap()).report_all().build().unwrap();
     let loose = reporting(document(
         json!({ "/": { "get": { "parameters": [{ "name": "q", "in": "query", "schema": { "type": "integer" } }] } } }),
     ));

@@ -131,7 +131,7 @@ fn refusals_of_layers_further_in_pass() {
     let handler = service_fn(|request: Request<Full<Bytes>>| {
         let wait = std::time::Duration::from_secs(7);
         let rejection =
-            Rejection::new(Origin::Custom("proxy"), Problem::new(ProblemKind::Unavailable)).retry_after(wait);
+            Rejection::new(Origin::Custom("proxy"), Problem::new(ProblemKind::Unavailable)).with_retry_after(wait);
         let facts = RequestFacts::of(RequestView::of(&request));
         std::future::ready(Ok::<_, Infallible>(Refuser::new().refuse::<Full<Bytes>>(rejection, &facts)))
     });

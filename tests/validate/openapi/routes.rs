@@ -39,7 +39,7 @@ fn polls() -> Value {
 }
 
 fn refusing(document: &Value) -> ValidateLayer {
-    Validate::new().openapi(read(document).unwrap()).unknown_paths(UnknownPaths::Refuse).build().unwrap()
+    Validate::new().add_openapi(read(document).unwrap()).unknown_paths(UnknownPaths::Refuse).build().unwrap()
 }
 
 fn status(layer: &ValidateLayer, method: Method, target: &str) -> u16 {
@@ -86,7 +86,7 @@ fn other_methods_are_answered_with_those_that_there_are() {
     assert_eq!((answer.status, answer.headers["allow"].to_str().unwrap()), (405, "DELETE, GET, HEAD"));
     assert_eq!(status(&layer, Method::HEAD, "/polls/7"), 200);
     assert_eq!(status(&layer, Method::HEAD, "/polls/x"), 400);
-    let passing = Validate::new().openapi(read(&polls()).unwrap()).build().unwrap();
+    let passing = Validate::new().add_openapi(read(&polls()).unwrap()).build().unwrap();
     assert_eq!(status(&passing, Method::GET, "/nowhere"), 200);
     assert_eq!(status(&passing, Method::PUT, "/polls/7"), 405);
 }
@@ -120,14 +120,14 @@ fn servers_have_paths_which_can_be_replaced() {
         assert_eq!(get(&layer, target).status, 200, "{target}");
         assert_eq!(get(&layer, "/b").status, 404);
         let api = read(&document).unwrap().base_path("/elsewhere");
-        let layer = Validate::new().openapi(api).unknown_paths(UnknownPaths::Refuse).build().unwrap();
+        let layer = Validate::new().add_openapi(api).unknown_paths(UnknownPaths::Refuse).build().unwrap();
         assert_eq!((get(&layer, "/elsewhere/a").status, get(&layer, target).status), (200, 404));
     }
     let error = read(&of(url("/{v}"), json!({}))).unwrap_err();
     assert!(error.contains("#/servers/0/url: has a variable without a default"), "{error}");
     for base in ["v1", "/{v}"] {
         let api = read(&of(url("/"), json!({}))).unwrap().base_path(base);
-        let error = Validate::new().openapi(api).build().unwrap_err();
+        let error = Validate::new().add_openapi(api).build().unwrap_err();
         assert_eq!(error.setting(), "base_path", "{base}");
     }
 }
@@ -139,7 +139,7 @@ fn the_template_is_handed_on() {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(template.unwrap_or_default()))))
     });
     let api = read(&polls()).unwrap().base_path("/v1");
-    let layer = Validate::new().openapi(api).add_route(Route::new(Method::GET, "/own/{x}")).build().unwrap();
+    let layer = Validate::new().add_openapi(api).add_route(Route::new(Method::GET, "/own/{x}")).build().unwrap();
     for (target, template) in
         [("/v1/polls/7", "/v1/polls/{id}"), ("/v1/reports/a.7", "/v1/reports/{name}.{format}"), ("/x", "")]
     {
@@ -158,7 +158,7 @@ fn unknown_query_parameters_are_refused_unless_they_may_be_there() {
     assert!(!String::from_utf8_lossy(&answer.body).contains("s3cret"));
     assert_eq!(get(&layer, "/polls/7?").status, 200);
     let api = read(&polls()).unwrap().unknown_query(UnknownQuery::Pass);
-    let layer = Validate::new().openapi(api).build().unwrap();
+    let layer = Validate::new().add_openapi(api).build().unwrap();
     assert_eq!(get(&layer, "/polls/7?x=1").status, 200);
 }
 
@@ -196,7 +196,7 @@ fn operations_that_ask_for_credentials_need_somebody_who_checks() {
         document["components"] = json!({ "securitySchemes": { "bearer": {}, "key": {} } });
         document
     };
-    let build = |api: OpenApi| Validate::new().openapi(api).build().map(|_| ()).map_err(|error| error.to_string());
+    let build = |api: OpenApi| Validate::new().add_openapi(api).build().map(|_| ()).map_err(|error| error.to_string());
     let asking = read(&described(json!([{ "bearer": [] }]))).unwrap();
     let error = build(asking.clone()).unwrap_err();
     assert!(error.contains("#/paths/~1a/get/security") && error.contains("as 1 of its operations do"), "{error}");
@@ -227,7 +227,8 @@ fn a_path_is_described_once() {
     assert!(twice("/a/{y}").unwrap_err().contains("#/paths/~1a~1{y}: matches the same paths"));
     assert!(twice("/a/{y}.json").is_ok());
     let api = read(&polls()).unwrap();
-    let error = Validate::new().openapi(api).add_route(Route::new(Method::GET, "/polls/{key}")).build().unwrap_err();
+    let error =
+        Validate::new().add_openapi(api).add_route(Route::new(Method::GET, "/polls/{key}")).build().unwrap_err();
     assert!(error.to_string().contains("is described twice for GET"), "{error}");
 }
 

@@ -12,10 +12,11 @@ use hyper::body::Incoming;
 use tower::{Layer, Service};
 use tower_rampart::ResponseBody;
 use tower_rampart::bulkhead::{BulkheadService, Held};
-use tower_rampart::circuit_breaker::{CircuitBreakerService, ErrorVerdict, Permit};
+use tower_rampart::circuit_breaker::{CircuitBreakerService, ErrorsBy, Permit};
 use tower_rampart::classify::ObservedBody;
+use tower_rampart::client::AsError;
 use tower_rampart::config::UpstreamLayers;
-use tower_rampart::deadline::{AsError, PropagateDeadlineLayer, PropagateDeadlineService, TryTimeoutService};
+use tower_rampart::deadline::{PropagateDeadlineLayer, PropagateDeadlineService, TryTimeoutService};
 use tower_rampart::retry::{PeekedBody, ReplayBody, RetryLayer, RetryService};
 use tower_rampart::stack::UpstreamStack;
 
@@ -23,7 +24,7 @@ use super::sent::{Fate, Sent};
 use super::upstream::{Failure, Upstream};
 
 /// See the module. Clones share connections, budgets and whatever else the layers hold.
-pub type Chain = RetryService<CircuitBreakerService<Try, ErrorVerdict<Failure>>>;
+pub type Chain = RetryService<CircuitBreakerService<Try, ErrorsBy<Failure>>>;
 type Try = TryTimeoutService<BulkheadService<PropagateDeadlineService<Client>>, AsError>;
 
 /// The body of what comes out of it.
@@ -31,7 +32,7 @@ pub type Body = PeekedBody<ResponseBody<ObservedBody<TryBody, Permit>>>;
 type TryBody = ResponseBody<ObservedBody<ResponseBody<Incoming>, Held>>;
 
 /// The layers, as the configuration has them.
-pub type Layers = UpstreamLayers<ErrorVerdict<Failure>>;
+pub type Layers = UpstreamLayers<ErrorsBy<Failure>>;
 
 /// Puts them around the upstream.
 pub fn around(layers: Layers, upstream: Upstream) -> Chain {

@@ -16,7 +16,7 @@ use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use metrics::counter;
 use tower::{Service, ServiceExt};
-use tower_rampart::circuit_breaker::{CircuitBreakerLayer, ErrorVerdict};
+use tower_rampart::circuit_breaker::{CircuitBreakerLayer, ErrorsBy};
 use tower_rampart::classify::Verdict;
 use tower_rampart::config::AuthConfig;
 use tower_rampart::key::ClientIp;
@@ -53,11 +53,11 @@ impl Proxy {
 pub type Body = ResponseBody<chain::Body>;
 
 /// Guards the upstream.
-pub type Breaker = CircuitBreakerLayer<ErrorVerdict<Failure>>;
+pub type Breaker = CircuitBreakerLayer<ErrorsBy<Failure>>;
 
 /// What the upstream's errors say of it.
-pub fn errors() -> ErrorVerdict<Failure> {
-    ErrorVerdict::new(|failure: &Failure| match failure {
+pub fn errors() -> ErrorsBy<Failure> {
+    ErrorsBy::new(|failure: &Failure| match failure {
         Failure::Broken | Failure::TimedOut => Verdict::Failure,
         Failure::Inbound => Verdict::Neutral,
     })
@@ -106,7 +106,7 @@ impl Inner {
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // Nothing asked for it: `Upgrade` was removed.
-            return Err(Problem::new(ProblemKind::BadGateway).detail("The upstream changed the protocol unasked."));
+            return Err(Problem::new(ProblemKind::BadGateway).with_detail("The upstream changed the protocol unasked."));
         }
         // RFC 9110 section 6.2: the version is this hop's, not the upstream's.
         *response.version_mut() = Version::HTTP_11;

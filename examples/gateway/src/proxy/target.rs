@@ -13,10 +13,10 @@ use super::headers::has_token;
 /// (section 3.2.2). RFC 9113 section 8.3.1: `:authority` and `host` must agree.
 pub fn host<B>(request: &Request<B>) -> Result<Authority, Problem> {
     if request.method() == Method::CONNECT {
-        return Err(Problem::new(ProblemKind::NotImplemented).detail("This gateway opens no tunnels."));
+        return Err(Problem::new(ProblemKind::NotImplemented).with_detail("This gateway opens no tunnels."));
     }
     if asks_for_websocket(request.headers()) {
-        return Err(Problem::new(ProblemKind::NotImplemented).detail("This gateway passes no WebSockets on."));
+        return Err(Problem::new(ProblemKind::NotImplemented).with_detail("This gateway passes no WebSockets on."));
     }
     let named = host_field(request.headers())?;
     let target = request.uri().authority().cloned();
@@ -57,7 +57,7 @@ fn asks_for_websocket(headers: &HeaderMap) -> bool {
 }
 
 fn bad(detail: &'static str) -> Problem {
-    Problem::new(ProblemKind::BadRequest).detail(detail)
+    Problem::new(ProblemKind::BadRequest).with_detail(detail)
 }
 
 #[cfg(test)]

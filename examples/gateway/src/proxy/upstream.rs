@@ -56,12 +56,12 @@ impl Failure {
     pub fn problem(self) -> Problem {
         match self {
             Self::Broken => {
-                Problem::new(ProblemKind::BadGateway).detail("The upstream cannot be reached or broke off.")
+                Problem::new(ProblemKind::BadGateway).with_detail("The upstream cannot be reached or broke off.")
             }
             Self::TimedOut => {
-                Problem::new(ProblemKind::DeadlineExceeded).detail("The upstream did not answer in time.")
+                Problem::new(ProblemKind::DeadlineExceeded).with_detail("The upstream did not answer in time.")
             }
-            Self::Inbound => Problem::new(ProblemKind::BadRequest).detail("The request's body broke off."),
+            Self::Inbound => Problem::new(ProblemKind::BadRequest).with_detail("The request's body broke off."),
         }
     }
 

@@ -30,7 +30,7 @@ pub async fn state(State(app): State<Arc<App>>) -> Result<Response> {
 pub async fn reload(State(app): State<Arc<App>>, request: axum::extract::Request) -> Response {
     let Err(error) = app.reload().await else { return StatusCode::NO_CONTENT.into_response() };
     // The file is the operator's own, and so is the error about it.
-    let problem = Problem::new(ProblemKind::UnprocessableContent).detail(error.to_string());
+    let problem = Problem::new(ProblemKind::UnprocessableContent).with_detail(error.to_string());
     let facts = RequestFacts::of(RequestView::of(&request));
     app.refuser.refuse::<Body>(Rejection::new(ORIGIN, problem), &facts).map(Body::new)
 }

@@ -37,7 +37,7 @@ pub fn cached(request: &HeaderMap, body: &Value, until_ms: Option<i64>, tags: &[
     if let Ok(etag) = HeaderValue::from_str(&etag) {
         headers.insert(ETAG, etag);
     }
-    let hint = tags.iter().fold(CacheHint::new().ttl(ttl), |hint, tag| hint.tag(*tag));
+    let hint = tags.iter().fold(CacheHint::new().ttl(ttl), |hint, tag| hint.add_tag(*tag));
     response.extensions_mut().insert(hint);
     response
 }

@@ -18,7 +18,7 @@ impl Owners {
         });
         let rule = Rule::allow("owner-or-admin", "/owners/{owner}")
             .when(Predicate::any([is_theirs, Predicate::role("admin")]));
-        PolicyTable::new().add_rule(rule).build().map(Self)
+        PolicyTable::builder().add_rule(rule).build().map(Self)
     }
 
     /// Whether the caller may change what this user made.

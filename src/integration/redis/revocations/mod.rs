@@ -48,7 +48,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// revocations.loaded().await;
 ///
 /// let now = SystemTime::now();
-/// revocations.log_out("https://idp.example/", "alice", now, now + Duration::from_secs(600)).await?;
+/// revocations.log_out("https://idp.example/", "alice", now + Duration::from_secs(600), now).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -88,17 +88,24 @@ impl fmt::Display for RevocationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => DenylistFull.fmt(f),
-            Self::NotShared(cause) => write!(f, "it is revoked here alone, since {cause}"),
+            Self::NotShared(_) => f.write_str("it is revoked here alone: the server did not take it"),
         }
     }
 }
 
-impl std::error::Error for RevocationError {}
+impl std::error::Error for RevocationError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Full => None,
+            Self::NotShared(cause) => Some(&**cause),
+        }
+    }
+}
 
 impl RedisRevocations {
     /// Hears of others at once where there is a runtime, else when it is first used in one.
     pub(super) fn new(redis: Redis, room: usize) -> Self {
-        let known = Denylist::with_room_for(room);
+        let known = Denylist::new(room);
         let shared = Shared { redis, room, known, is_loaded: watch::Sender::new(false), feed: Mutex::default() };
         let this = Self { shared: Arc::new(shared) };
         this.listen();
@@ -131,11 +138,11 @@ impl RedisRevocations {
         &self,
         issuer: &str,
         subject: &str,
-        now: SystemTime,
         until: SystemTime,
+        now: SystemTime,
     ) -> Result<(), RevocationError> {
         let name = self.name(CALLER, issuer, subject);
-        self.shared.known.log_out("", &name, now, until).map_err(|_| RevocationError::Full)?;
+        self.shared.known.log_out("", &name, until, now).map_err(|_| RevocationError::Full)?;
         self.tell(&name, until, millis(now).to_string()).await
     }
 
@@ -230,7 +237,7 @@ impl Shared {
         let now = Clock::system().wall();
         let learnt = match told::read(told) {
             Some(Told::Token { name, until }) if now < until => self.known.revoke("", name, until, now),
-            Some(Told::Caller { name, from, until }) if now < until => self.known.log_out("", name, from, until),
+            Some(Told::Caller { name, from, until }) if now < until => self.known.log_out("", name, until, from),
             _ => Ok(()),
         };
         let _ = learnt;

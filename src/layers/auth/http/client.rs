@@ -18,7 +18,7 @@ use crate::spine::clock::Clock;
 
 /// Sends requests for this crate: any tower service that speaks HTTP.
 ///
-/// With feature `https-client` there is one at hand, `HttpClient::https`. Another is a service for requests with a body
+/// With feature `auth-https-client` there is one at hand, `HttpClient::https`. Another is a service for requests with a body
 /// that can be made of bytes (`Full<Bytes>`, axum's and reqwest's `Body`), which can be cloned. Redirects, sizes and
 /// timeouts are looked after here.
 ///
@@ -92,7 +92,7 @@ impl HttpClient {
     }
 
     /// Sends a form with a credential, which no redirect is to see.
-    #[cfg_attr(not(feature = "introspection"), expect(dead_code, reason = "only introspection sends"))]
+    #[cfg_attr(not(feature = "auth-introspection"), expect(dead_code, reason = "only introspection sends"))]
     pub(in crate::layers::auth) async fn post_form(
         &self,
         uri: &Uri,

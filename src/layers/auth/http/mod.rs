@@ -3,6 +3,6 @@
 mod client;
 
 pub use self::client::HttpClient;
-#[cfg(feature = "introspection")]
+#[cfg(feature = "auth-introspection")]
 pub(super) use self::client::Limits;
 pub(super) use self::client::{Fault, within};

@@ -30,7 +30,7 @@ use crate::spine::slots::Slots;
 /// ```no_run
 /// use tower_rampart::auth::{Auth, HttpClient, Introspection};
 ///
-/// # #[cfg(feature = "https-client")] {
+/// # #[cfg(feature = "auth-https-client")] {
 /// let server = Introspection::with_secret("https://idp.example/introspect", "api", "secret", HttpClient::https()?)?
 ///     .issuer("https://idp.example/")
 ///     .audience("api");
@@ -131,9 +131,14 @@ impl Introspection {
         self
     }
 
-    /// A name by which tokens mean this service. Several may be given; one must be meant. Where none is, the server that
-    /// is asked decides whom it tells what.
+    /// The name by which tokens mean this service. Where there is none, the server that is asked decides whom it tells what.
     pub fn audience(mut self, audience: impl Into<Box<str>>) -> Self {
+        self.rules.audiences = vec![audience.into()];
+        self
+    }
+
+    /// A further name of this service. A token must mean one of them.
+    pub fn add_audience(mut self, audience: impl Into<Box<str>>) -> Self {
         self.rules.audiences.push(audience.into());
         self
     }

@@ -57,8 +57,14 @@ impl Issuer {
         }
     }
 
-    /// A name by which tokens mean this service (`aud`). Several may be given; one must be meant.
+    /// The name by which tokens mean this service (`aud`).
     pub fn audience(mut self, audience: impl Into<Box<str>>) -> Self {
+        self.rules.audiences = vec![audience.into()];
+        self
+    }
+
+    /// A further name of this service. A token must mean one of them.
+    pub fn add_audience(mut self, audience: impl Into<Box<str>>) -> Self {
         self.rules.audiences.push(audience.into());
         self
     }

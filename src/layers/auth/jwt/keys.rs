@@ -76,7 +76,7 @@ impl Keys {
 
     /// Whether there are keys.
     #[must_use]
-    pub fn are_there(&self) -> bool {
+    pub fn is_ready(&self) -> bool {
         self.now().set.is_some() && self.0.remote.as_ref().is_none_or(Remote::are_usable)
     }
 

@@ -15,7 +15,7 @@ mod verifier;
 
 pub use self::algorithm::Algorithm;
 pub use self::claims::Profile;
-#[cfg(feature = "introspection")]
+#[cfg(feature = "auth-introspection")]
 pub(super) use self::claims::date;
 pub use self::fault::TokenFault;
 pub use self::issuer::Issuer;

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::issuer::MAX_LEEWAY;
 
 /// A token that is good otherwise, as a [`Revocation`] is asked about it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct TokenFacts<'a> {
     /// Who issued it.
@@ -21,10 +21,44 @@ pub struct TokenFacts<'a> {
     pub issued: Option<SystemTime>,
 }
 
+impl<'a> TokenFacts<'a> {
+    /// Of a token that has no name, and does not say when it was issued.
+    #[must_use]
+    pub const fn new(issuer: &'a str, subject: &'a str) -> Self {
+        Self { issuer, subject, id: None, issued: None }
+    }
+}
+
+impl fmt::Debug for TokenFacts<'_> {
+    /// Without whose it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenFacts").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
 /// Knows which tokens were revoked. It is asked on every request, so it answers from memory.
+///
+/// A closure of the same shape will do.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use tower_rampart::auth::{Revocation, TokenFacts};
+///
+/// let gone = |token: TokenFacts<'_>, _: SystemTime| token.subject == "mallory";
+/// assert!(gone.is_revoked(TokenFacts::new("https://idp.example/", "mallory"), SystemTime::now()));
+/// ```
 pub trait Revocation: Send + Sync + 'static {
     /// Whether this token is no good any more.
     fn is_revoked(&self, token: TokenFacts<'_>, now: SystemTime) -> bool;
+}
+
+impl<F> Revocation for F
+where
+    F: Fn(TokenFacts<'_>, SystemTime) -> bool + Send + Sync + 'static,
+{
+    fn is_revoked(&self, token: TokenFacts<'_>, now: SystemTime) -> bool {
+        self(token, now)
+    }
 }
 
 /// Revoked tokens and logged-out callers, in memory and bounded. Clones are the same list.
@@ -33,11 +67,11 @@ pub trait Revocation: Send + Sync + 'static {
 /// use std::time::{Duration, SystemTime};
 /// use tower_rampart::auth::Denylist;
 ///
-/// let denylist = Denylist::with_room_for(10_000);
+/// let denylist = Denylist::new(10_000);
 /// let now = SystemTime::now();
 /// // One token, until it would have expired anyway; and all that a caller was given before now.
 /// denylist.revoke("https://idp.example/", "token-17", now + Duration::from_secs(600), now)?;
-/// denylist.log_out("https://idp.example/", "alice", now, now + Duration::from_secs(600))?;
+/// denylist.log_out("https://idp.example/", "alice", now + Duration::from_secs(600), now)?;
 /// # Ok::<(), tower_rampart::auth::DenylistFull>(())
 /// ```
 #[derive(Clone)]
@@ -70,10 +104,10 @@ impl fmt::Display for DenylistFull {
 impl std::error::Error for DenylistFull {}
 
 impl Denylist {
-    /// A list with room for so many tokens and as many callers.
+    /// A list of so many tokens and as many callers at most.
     #[must_use]
-    pub fn with_room_for(entries: usize) -> Self {
-        Self { lists: Arc::default(), room: entries }
+    pub fn new(max_entries: usize) -> Self {
+        Self { lists: Arc::default(), room: max_entries }
     }
 
     /// Whether nothing is on it.
@@ -108,7 +142,7 @@ impl Denylist {
     /// # Errors
     ///
     /// The list is full of callers whose tokens still matter.
-    pub fn log_out(&self, issuer: &str, subject: &str, now: SystemTime, until: SystemTime) -> Result<(), DenylistFull> {
+    pub fn log_out(&self, issuer: &str, subject: &str, until: SystemTime, now: SystemTime) -> Result<(), DenylistFull> {
         let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
         if lists.subjects.len() >= self.room {
             lists.subjects.retain(|_, (_, until)| still_matters(*until, now));

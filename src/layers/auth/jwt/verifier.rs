@@ -112,7 +112,7 @@ impl JwtVerifier {
     /// How many verified tokens are remembered; 10,000 unless it is said, none at 0. Where all issuers sign with secrets,
     /// none are unless it is said.
     #[must_use]
-    pub fn cached_tokens(mut self, tokens: usize) -> Self {
+    pub fn max_cached_tokens(mut self, tokens: usize) -> Self {
         self.known = (tokens > 0).then(|| Arc::new(Known::with_room_for(tokens)));
         self
     }
@@ -153,8 +153,8 @@ impl JwtVerifier {
 
     /// Whether each issuer's keys are there.
     #[must_use]
-    pub fn has_keys(&self) -> bool {
-        self.issuers.iter().all(|issuer| issuer.key_source().are_there())
+    pub fn is_ready(&self) -> bool {
+        self.issuers.iter().all(|issuer| issuer.key_source().is_ready())
     }
 
     /// Asks whether a token was revoked, also of one that was verified before.
@@ -171,7 +171,7 @@ impl JwtVerifier {
         self
     }
 
-    #[cfg(feature = "introspection")]
+    #[cfg(feature = "auth-introspection")]
     pub(in crate::layers::auth) const fn token_bytes(&self) -> usize {
         self.max_token_bytes
     }

@@ -120,19 +120,21 @@ impl Cache {
 
     /// Purges everything, and frees it.
     pub fn purge_all(&self) {
-        self.core.purge(Aim::All, Purge::Hard);
-        self.core.memory.clear();
+        self.purge_all_as(Purge::Hard);
+    }
+
+    /// The same, and says how: softly, everything is stale, and nothing is freed.
+    pub fn purge_all_as(&self, how: Purge) {
+        self.core.purge(Aim::All, how);
+        if how == Purge::Hard {
+            self.core.memory.clear();
+        }
     }
 
     /// Waits until the second tier has heard of everything that was purged here, so that no instance finds it there; the
     /// others hear of it then. `false` when it has not heard within its timeout: it is told as soon as it answers again.
     pub async fn purges_told(&self) -> bool {
         tier::settle(&self.core).await
-    }
-
-    /// Makes everything stale.
-    pub fn expire_all(&self) {
-        self.core.purge(Aim::All, Purge::Soft);
     }
 
     /// What the cache holds and has done. After a purge the first call goes through all that is held, and frees what was

@@ -9,11 +9,12 @@ use std::task::{Context, Poll, ready};
 use http::Response;
 use pin_project_lite::pin_project;
 
-use super::layer::{AsError, AsResponse, Core};
+use super::layer::Core;
 use crate::spine::body::ResponseBody;
 use crate::spine::clock::Sleep;
 use crate::spine::deadline::TimedOut;
 use crate::spine::event::Origin;
+use crate::spine::form::{AsError, AsResponse};
 use crate::spine::problem::{Problem, ProblemKind};
 use crate::spine::rejection::Rejection;
 use crate::spine::request::RequestFacts;

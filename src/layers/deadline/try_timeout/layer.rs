@@ -12,6 +12,7 @@ use super::super::layer::sleep;
 use super::service::TryTimeoutService;
 use crate::spine::clock::{Clock, Sleep};
 use crate::spine::config::ConfigError;
+use crate::spine::form::{AsError, AsResponse};
 use crate::spine::rejection::{Refuser, RenderRejection};
 
 /// Bounds the time until the head of a response is there: of each try, where it stands inside a retry. The call is dropped
@@ -35,16 +36,6 @@ pub struct TryTimeoutLayer<A = AsResponse> {
     pub(in super::super) core: Arc<Core>,
     form: PhantomData<A>,
 }
-
-/// A try that got no answer is answered 504 (gRPC 4).
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct AsResponse;
-
-/// A try that got no answer is an error, made of [`TimedOut`](crate::TimedOut).
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct AsError;
 
 /// What all services of a layer share.
 pub(in super::super) struct Core {

@@ -5,5 +5,5 @@ mod layer;
 mod service;
 
 pub use self::future::TryFuture;
-pub use self::layer::{AsError, AsResponse, TryTimeoutLayer};
+pub use self::layer::TryTimeoutLayer;
 pub use self::service::TryTimeoutService;

@@ -9,9 +9,10 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::future::TryFuture;
-use super::layer::{AsError, AsResponse, Core};
+use super::layer::Core;
 use crate::spine::body::ResponseBody;
 use crate::spine::deadline::TimedOut;
+use crate::spine::form::{AsError, AsResponse};
 use crate::spine::request::{RequestFacts, RequestView};
 
 /// The service of [`TryTimeoutLayer`](super::TryTimeoutLayer).

@@ -11,6 +11,7 @@ use super::ratio::{Answer, Epoch};
 use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_end, classify_head};
 use crate::spine::outcome::ObserveEnd;
 use crate::spine::rejection::Rejection;
+use crate::spine::response::ResponseView;
 
 /// A request that was made, until it is known whether it was accepted.
 pub struct Asked {
@@ -41,15 +42,17 @@ const fn answer(verdict: Verdict) -> Answer {
     }
 }
 
+impl super::super::ticket::sealed::Sealed for Asked {}
+
 impl Ticket for Asked {
     fn responded<B>(&mut self, response: &Response<B>) {
         // A layer further in has refused: the service was not asked.
         if response.extensions().get::<Rejection>().is_some() {
             return self.settle(Answer::Unknown);
         }
-        match classify_head(response) {
+        match classify_head(ResponseView::of(response)) {
             HeadVerdict::Settled(Verdict::Success) | HeadVerdict::AwaitsTrailers => {
-                self.head = Some(classify_head(response));
+                self.head = Some(classify_head(ResponseView::of(response)));
             }
             HeadVerdict::Settled(verdict) => self.settle(answer(verdict)),
         }

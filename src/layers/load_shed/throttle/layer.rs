@@ -25,6 +25,7 @@ use crate::spine::rejection::{Refuser, RenderRejection};
 /// let layer = AdaptiveThrottle::new().build()?.client();
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
+#[derive(Clone)]
 #[must_use = "nothing is throttled until the layer is built"]
 pub struct AdaptiveThrottle {
     k: f64,
@@ -228,7 +229,7 @@ impl fmt::Debug for Core {
 /// use tower_rampart::load_shed::AdaptiveThrottle;
 ///
 /// let handle = AdaptiveThrottle::new().build()?.handle();
-/// assert_eq!(handle.probability(), 0.0);
+/// assert_eq!(handle.snapshot().probability, 0.0);
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -237,33 +238,27 @@ pub struct AdaptiveThrottleHandle {
 }
 
 impl AdaptiveThrottleHandle {
+    /// How the throttle is doing.
+    #[must_use]
+    pub fn snapshot(&self) -> AdaptiveThrottleSnapshot {
+        let now = self.core.now();
+        let mut ratio = self.core.ratio();
+        let (requests, accepted) = ratio.counts(now);
+        let throttled = self.core.throttled.load(Ordering::Relaxed);
+        AdaptiveThrottleSnapshot { probability: ratio.probability(now), requests, accepted, throttled }
+    }
+}
+
+/// How a throttle was doing at a moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct AdaptiveThrottleSnapshot {
     /// The probability with which the next request is refused.
-    #[must_use]
-    pub fn probability(&self) -> f64 {
-        let now = self.core.now();
-        self.core.ratio().probability(now)
-    }
-
+    pub probability: f64,
     /// Requests within the window, those that were throttled included.
-    #[must_use]
-    pub fn requests(&self) -> u64 {
-        self.counts().0
-    }
-
+    pub requests: u64,
     /// Those that were accepted, as far as it is known: requests under way are counted among them.
-    #[must_use]
-    pub fn accepts(&self) -> u64 {
-        self.counts().1
-    }
-
+    pub accepted: u64,
     /// Requests that were throttled since the start.
-    #[must_use]
-    pub fn throttled(&self) -> u64 {
-        self.core.throttled.load(Ordering::Relaxed)
-    }
-
-    fn counts(&self) -> (u64, u64) {
-        let now = self.core.now();
-        self.core.ratio().counts(now)
-    }
+    pub throttled: u64,
 }

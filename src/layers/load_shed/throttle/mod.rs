@@ -8,5 +8,5 @@ mod ratio_tests;
 mod service;
 
 pub use self::body::Asked;
-pub use self::layer::{AdaptiveThrottle, AdaptiveThrottleHandle, AdaptiveThrottleLayer};
+pub use self::layer::{AdaptiveThrottle, AdaptiveThrottleHandle, AdaptiveThrottleLayer, AdaptiveThrottleSnapshot};
 pub use self::service::AdaptiveThrottleService;

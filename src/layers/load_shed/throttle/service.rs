@@ -74,8 +74,8 @@ where
             None => {
                 core.throttled.fetch_add(1, Ordering::Relaxed);
                 let problem = Problem::new(ProblemKind::Unavailable)
-                    .detail("The service refuses too much of what it is asked for.");
-                let rejection = Rejection::new(Origin::AdaptiveThrottle, problem).retry_after(core.retry_after);
+                    .with_detail("The service refuses too much of what it is asked for.");
+                let rejection = Rejection::new(Origin::AdaptiveThrottle, problem).with_retry_after(core.retry_after);
                 ResponseFuture::refused(F::refuse(&core.refuser, rejection, RequestView::of(&request)))
             }
         }

@@ -13,9 +13,9 @@ use super::store::Store;
 /// use std::time::Duration;
 /// use tower_rampart::rate_limit::{MemoryStore, OnStoreFailure, Quota, RateLimit, SharedCounts};
 ///
-/// let counts = SharedCounts::new(Arc::new(MemoryStore::new())).leased(true).on_failure(OnStoreFailure::Open);
+/// let counts = SharedCounts::new(MemoryStore::new()).leased(true).on_failure(OnStoreFailure::Open);
 /// let layer = RateLimit::per_client_ip(Quota::new(100).per(Duration::from_secs(60)))
-///     .with_store(counts)
+///     .shared_counts(counts)
 ///     .build_throttle()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
@@ -53,8 +53,8 @@ impl Default for OnStoreFailure {
 
 impl SharedCounts {
     /// Counts in a store that is asked for each request.
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, leased: false, on_failure: OnStoreFailure::default() }
+    pub fn new(store: impl Store) -> Self {
+        Self { store: Arc::new(store), leased: false, on_failure: OnStoreFailure::default() }
     }
 
     /// Takes tokens in batches: up to a tenth of the burst at a time, for up to a second, more as a key asks for more.

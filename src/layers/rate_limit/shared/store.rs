@@ -23,6 +23,16 @@ pub trait Store: Send + Sync + 'static {
     fn settle<'a>(&'a self, settlement: &'a Settlement) -> StoreFuture<'a, ()>;
 }
 
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn take<'a>(&'a self, asks: &'a [Ask]) -> StoreFuture<'a, Vec<Answer>> {
+        S::take(self, asks)
+    }
+
+    fn settle<'a>(&'a self, settlement: &'a Settlement) -> StoreFuture<'a, ()> {
+        S::settle(self, settlement)
+    }
+}
+
 /// What one policy asks for one request.
 #[derive(Clone)]
 #[non_exhaustive]

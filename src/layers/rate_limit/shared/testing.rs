@@ -8,7 +8,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), String> {
 //! let (clock, hand) = Clock::manual();
-//! let store = MemoryStore::with_clock(clock);
+//! let store = MemoryStore::new().with_clock(clock);
 //! // How time passes: by a clock's hand here, by sleeping for a server that has a clock of its own.
 //! testing::check_store(&store, "run-1", async |time| hand.advance(time)).await
 //! # }

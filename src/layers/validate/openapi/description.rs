@@ -40,7 +40,7 @@ use crate::spine::key::RouteTemplate;
 ///         }
 ///     }"#,
 /// )?;
-/// let layer = Validate::new().openapi(api).build()?;
+/// let layer = Validate::new().add_openapi(api).build()?;
 ///
 /// let error = OpenApi::from_json(r#"{ "openapi": "3.1.0", "paths": { "polls": {} } }"#).unwrap_err();
 /// assert!(error.to_string().contains("#/paths/polls: the path does not begin with `/`"));

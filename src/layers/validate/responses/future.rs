@@ -154,8 +154,8 @@ impl Asked {
             ProblemKind::BadGateway => "The response broke off.",
             _ => "Too many responses are being read at the moment.",
         };
-        let rejection = Rejection::new(Origin::Validate, Problem::new(kind).detail(detail));
-        let rejection = if kind == ProblemKind::Unavailable { rejection.retry_after(WAIT) } else { rejection };
+        let rejection = Rejection::new(Origin::Validate, Problem::new(kind).with_detail(detail));
+        let rejection = if kind == ProblemKind::Unavailable { rejection.with_retry_after(WAIT) } else { rejection };
         self.shared.refuser.refuse(rejection, &self.facts)
     }
 }

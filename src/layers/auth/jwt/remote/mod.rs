@@ -33,7 +33,7 @@ use crate::wiring::{self, Task};
 /// ```no_run
 /// use tower_rampart::auth::{Algorithm, HttpClient, Issuer, RemoteKeys};
 ///
-/// # #[cfg(feature = "https-client")] {
+/// # #[cfg(feature = "auth-https-client")] {
 /// let client = HttpClient::https()?;
 /// let idp = Issuer::new("https://idp.example/")
 ///     .audience("api")

@@ -197,7 +197,7 @@ where
 
 /// The origin's answer fits nothing that it was asked.
 fn refused<B>(core: &Core, facts: &RequestFacts, why: &'static str) -> Answer<B> {
-    let problem = Problem::new(ProblemKind::BadGateway).detail(why);
+    let problem = Problem::new(ProblemKind::BadGateway).with_detail(why);
     core.refuser.refuse(Rejection::new(Origin::Cache, problem), facts)
 }
 

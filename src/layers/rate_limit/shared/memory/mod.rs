@@ -25,8 +25,8 @@ use crate::spine::clock::Clock;
 /// let store = Arc::new(MemoryStore::new());
 /// let limit = || RateLimit::per_client_ip(Quota::new(100).per(Duration::from_secs(60)));
 /// // A hundred for both together.
-/// let one = limit().with_store(SharedCounts::new(store.clone())).build_throttle()?;
-/// let other = limit().with_store(SharedCounts::new(store)).build_throttle()?;
+/// let one = limit().shared_counts(SharedCounts::new(store.clone())).build_throttle()?;
+/// let other = limit().shared_counts(SharedCounts::new(store)).build_throttle()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
 #[derive(Clone, Default)]
@@ -54,10 +54,11 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// One on another clock.
+    /// Replaces the clock.
     #[must_use]
-    pub fn with_clock(clock: Clock) -> Self {
-        Self { cells: Arc::default(), clock }
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
     }
 
     fn cells(&self) -> MutexGuard<'_, Cells> {

@@ -10,10 +10,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::super::purge::Purge;
-use super::super::store::{
-    Claim, Listener, Look, Looked, Moment, News, Put, Record, Store, StoreFuture, StorePurge, Turn,
-};
+use super::purge::Purge;
+use super::store::{Claim, Listener, Look, Looked, Moment, News, Put, Record, Store, StoreFuture, StorePurge, Turn};
 use crate::spine::clock::Clock;
 
 /// A second tier in the memory of one process: for tests, and for several caches that are to be one. Clones are the

@@ -1,9 +1,10 @@
-//! What every [`Store`] of responses must do, as a suite to be run against yours; and one in memory.
+//! What every [`Store`] of responses must do, as a suite to be run against yours.
 //!
 //! ```
 //! use std::sync::Arc;
 //! use tower_rampart::Clock;
-//! use tower_rampart::cache::testing::{MemoryStore, check_store};
+//! use tower_rampart::cache::MemoryStore;
+//! use tower_rampart::cache::testing::check_store;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), String> {
@@ -14,14 +15,11 @@
 //! # }
 //! ```
 
-mod memory;
-
 use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-pub use self::memory::MemoryStore;
 use super::purge::Purge;
 use super::store::{Claim, Look, Looked, Moment, News, Put, Store, StorePurge, Turn};
 
