@@ -11,7 +11,7 @@ use redis::FromRedisValue;
 use self::message::{Message, item, places};
 use super::Redis;
 use super::ear::Ear;
-use super::script::Code;
+use super::question::{Code, Question};
 use crate::layers::cache::{
     Listener, Look, Looked, Moment, News, Put, Record, Store, StoreError, StoreFuture, StorePurge, Turn,
 };
@@ -88,8 +88,7 @@ impl RedisCache {
         keys: &[String],
         arguments: &[Vec<u8>],
     ) -> Result<T, StoreError> {
-        let asking = async |connection| code.run(connection, keys, arguments).await;
-        self.redis.link.ask(asking).await.map_err(StoreError::new)
+        Ok(self.redis.servers.ask(code.on(keys, arguments)).await?)
     }
 
     async fn get_one(&self, look: Look<'_>) -> Result<Looked, StoreError> {
@@ -168,13 +167,7 @@ impl Store for RedisCache {
     }
 
     fn remove<'a>(&'a self, key: &'a [u8]) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let name = self.named("record:", key);
-            let asking = async |mut connection: redis::aio::MultiplexedConnection| {
-                redis::cmd("UNLINK").arg(&name).query_async::<()>(&mut connection).await
-            };
-            self.redis.link.ask(asking).await.map_err(StoreError::new)
-        })
+        Box::pin(async move { Ok(self.redis.servers.ask(Question::of("UNLINK", &self.named("record:", key))).await?) })
     }
 
     fn purge<'a>(&'a self, purges: &'a [StorePurge], from: u64) -> StoreFuture<'a, Moment> {
@@ -190,7 +183,7 @@ impl Store for RedisCache {
     }
 
     fn listen(&self) -> Option<Box<dyn Listener>> {
-        let ear = Ear::new(self.redis.link.clone(), self.name("told"));
+        let ear = Ear::new(self.redis.servers.clone(), self.name("told"));
         Some(Box::new(RedisListener { cache: self.clone(), ear }))
     }
 }

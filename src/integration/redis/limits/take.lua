@@ -2,7 +2,8 @@
 --
 -- KEYS: one for each ask. ARGV: 11 numbers for each: kind (0 bucket, 1 window), need (time that the tokens take; for
 -- windows the tokens), one (time of one token; for windows the limit), full (time of all; for windows the window),
--- cost, spare, kept back, longest wait, block, enforced (1 or 0), how far ahead a charge may lie.
+-- cost, spare, kept back, longest wait, block, enforced (1 or 0), how far ahead a charge may lie. One more at the end:
+-- whether what stands elsewhere agrees so far (1), else nothing is charged (0).
 --
 -- Answers, for each: code (0 admitted, 1 refused, 2 shut out), wait, time until all is there, tokens left, time until
 -- one more is there, tokens given along, mark.
@@ -90,7 +91,7 @@ local function write(key, value, finish)
   redis.call('SET', key, value, 'PX', string.format('%.0f', math.max(math.ceil((finish - now) / 1000), 1)))
 end
 
-local asks, agreed = {}, true
+local asks, agreed = {}, ARGV[#KEYS * 11 + 1] == '1'
 for i, key in ipairs(KEYS) do
   local at = (i - 1) * 11
   local n = {}
