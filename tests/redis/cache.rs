@@ -326,6 +326,50 @@ async fn foreign_values() {
     }
 }
 
+/// What is text becomes less of it on its way, and is what it was when it comes back.
+#[tokio::test]
+async fn text_is_packed() {
+    const TEXT: &str = "the same again and again, ";
+    let Some(server) = Server::start() else { return };
+    let redis = redis(&server.url());
+    let get = async |path: &str| {
+        let cache = Cache::builder().with_store(Arc::new(redis.cache())).store_timeout(Duration::from_secs(5));
+        let service = cache.build().unwrap().layer().layer(service_fn(|request: Request<()>| async move {
+            let (media, coding, times) = match request.uri().path() {
+                "/text" => ("text/plain", "identity", 20_000),
+                "/short" => ("text/plain", "identity", 10),
+                "/image" => ("image/png", "identity", 1000),
+                _ => ("text/plain", "gzip", 1000),
+            };
+            let response = Response::builder().header("cache-control", "max-age=600").header("content-type", media);
+            let body = Full::new(Bytes::from(TEXT.repeat(times)));
+            Ok::<_, Infallible>(response.header("content-encoding", coding).body(body).unwrap())
+        }));
+        let request = Request::builder().uri(path).header("host", "a").body(()).unwrap();
+        let (parts, body) = service.oneshot(request).await.unwrap().into_parts();
+        let is_hit = parts.headers["cache-status"].to_str().unwrap().starts_with("rampart; hit");
+        (is_hit, body.collect().await.unwrap().to_bytes())
+    };
+    for (path, times, is_packed) in
+        [("/text", 20_000, true), ("/short", 10, false), ("/image", 1000, false), ("/gzip", 1000, false)]
+    {
+        server.say("FLUSHALL");
+        assert!(!get(path).await.0, "{path}");
+        stored(&server, 1).await;
+        let key = records(&server).remove(0);
+        let length: usize = server.say(&format!("HSTRLEN {key} record")).trim_start_matches(':').parse().unwrap();
+        assert_eq!(length < TEXT.len() * times / 4, is_packed, "{path}: {length}");
+        let (is_hit, body) = get(path).await;
+        assert!(is_hit && body == TEXT.repeat(times), "{path}");
+        // What says that it is longer than anything, or was another's, is none.
+        for lie in ["99999999999", "-1", "junk", "1000000", "7"] {
+            server.say(&format!("HSET {key} whole {lie}"));
+            assert!(!get(path).await.0, "{path}: {lie}");
+            stored(&server, 1).await;
+        }
+    }
+}
+
 /// What listeners are told by a stranger.
 #[tokio::test]
 async fn foreign_messages() {

@@ -154,6 +154,7 @@
 //! ([`quick_cache`](https://docs.rs/quick_cache), S3-FIFO) keeps what is asked for again when a flood of new keys
 //! comes.
 
+mod compressible;
 mod conditional;
 mod core;
 mod decline;

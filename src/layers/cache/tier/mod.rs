@@ -17,6 +17,7 @@ use http::HeaderMap;
 pub(super) use self::claim::Claimed;
 use self::news::Hearing;
 use self::owed::Owed;
+use super::compressible;
 use super::core::Core;
 use super::entry::Entry;
 use super::key::Key;
@@ -301,9 +302,10 @@ async fn put_now(core: &Core, tier: &Tier, entry: &Entry, begun: Moment) -> Opti
     // What can be validated is of use for longer; a store that is asked to keep it too long is asked for nothing.
     let keep = head.life.left(now).saturating_add(stale).max(Duration::from_secs(1));
     let record = record::write(entry, now, core.clock.wall());
+    let compresses = compressible::compresses(&head.headers);
     let put = |name: &[u8], record, fresh, marks| {
         let key = tier.seal.key(name);
-        let put = Put { record: tier.seal.close(&key, record), keep, fresh, marks, begun };
+        let put = Put { record: tier.seal.close(&key, record), keep, fresh, marks, begun, compresses };
         async move { within(core, tier.store.put(&key, put)).await }
     };
     if head.selectors.is_empty() {
