@@ -297,6 +297,8 @@ async fn a_cluster_is_one_store() {
     moving_new_keys(&cluster).await;
     moving_the_cache(&cluster).await;
     assert_eq!(cluster.cross_slots(), 0, "no script's keys stand in two slots");
+    assert!(say(cluster.nodes[0].1, "MGET foo bar")[0].starts_with("-CROSSSLOT"));
+    assert_eq!(cluster.cross_slots(), 1, "and it would be seen");
 }
 
 async fn two_instances(cluster: &Cluster) {

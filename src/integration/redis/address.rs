@@ -36,6 +36,10 @@ fn server(url: &str) -> Result<ConnectionInfo, ConfigError> {
     const MEND: &str = "write one such as `redis://127.0.0.1:6379` or `rediss://user:password@host:6380/0`, or \
         `redis+cluster://host:6379,host:6380` for a cluster";
     let info = url.into_connection_info().map_err(|_| refuse("is no URL of a Redis server", MEND))?;
+    // Else it would be looked up, and not found, each time.
+    if matches!(info.addr(), ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } if host.contains(',')) {
+        return Err(refuse("names several servers", MEND));
+    }
     if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
         // The client takes the process's provider; where there is none yet, it is ours.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -107,6 +111,7 @@ mod tests {
             ("redis+cluster://a,b/2", "more than the nodes"),
             ("redis+cluster://a?protocol=3", "more than the nodes"),
             ("redis://a:1,b:2", "no URL of a Redis server"),
+            ("rediss://a,b", "names several servers"),
             (&many, "too many nodes"),
         ] {
             let error = read(url).unwrap_err();

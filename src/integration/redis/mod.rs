@@ -36,7 +36,9 @@
 //!
 //! `redis+cluster://10.0.0.1:6379,10.0.0.2:6379` names some nodes of a Redis Cluster. Each node is asked for its own keys, by
 //! a connection and a breaker of its own: one that is unwell fails for its keys alone. Replicas are never asked. Nodes that
-//! send a question elsewhere (`MOVED`, `ASK`) are followed, and when a node fails, others are asked who has its keys now.
+//! send a question elsewhere (`MOVED`, `ASK`) are followed, and when a node fails, others are asked who has its keys now. All
+//! have one user and one password; behind TLS they announce themselves by the names that their certificates have
+//! (`cluster-announce-hostname`, `cluster-preferred-endpoint-type hostname`).
 //!
 //! Policies that count by the same key stand in one slot, by the braces, and are one command. Where a request's policies count
 //! by different keys, each slot is one command, one after the other, in the order of the policies: when one refuses, what the
