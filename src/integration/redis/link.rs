@@ -189,6 +189,10 @@ async fn put(line: Arc<Line>, question: Arc<Question>, asked: bool) -> Result<Va
 
 /// The connection, once there is one; an error when it could not be made.
 async fn connection(line: &Arc<Line>) -> Result<(u64, MultiplexedConnection), Fault> {
+    // As it is nearly always.
+    if let Connection::Up(number, connection) = &*line.now.borrow() {
+        return Ok((*number, connection.clone()));
+    }
     let mut now = line.now.subscribe();
     let seen = match &*now.borrow_and_update() {
         Connection::Up(number, connection) => return Ok((*number, connection.clone())),

@@ -2,7 +2,8 @@
 
 pub(super) mod slots;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -215,14 +216,14 @@ impl Cluster {
             places.extend(owned.iter().map(|owned| owned.by.clone()));
         }
         places.extend(self.seeds.iter().filter_map(|seed| self.place(seed.clone()).ok()));
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         places.retain(|place| seen.insert(place.node.clone()));
         places.sort_by_key(|place| !place.link.is_well());
         places
     }
 
     /// Takes note of who has which slots; `false` for what cannot be.
-    fn learn(&self, owned: Vec<(std::ops::RangeInclusive<u16>, Node)>) -> bool {
+    fn learn(&self, owned: Vec<(RangeInclusive<u16>, Node)>) -> bool {
         let owned = owned
             .into_iter()
             .map(|(range, node)| Some(Owned { first: *range.start(), last: *range.end(), by: self.place(node).ok()? }));
