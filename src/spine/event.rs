@@ -220,9 +220,16 @@ pub(crate) fn shadow_differs(rule: Option<&str>, would_allow: bool, sampler: &Sa
 /// Says that a cache's second tier failed, as far as the sampler lets it. The store's own message stays out: it may name
 /// keys, and keys are clients'.
 #[cfg(feature = "cache")]
-pub(crate) fn store_failed(sampler: &Sampler, clock: &Clock) {
+pub(crate) fn store_failed(cause: &'static str, sampler: &Sampler, clock: &Clock) {
     let Some(suppressed) = sampler.admit(clock.now()) else { return };
-    report!(warn, Origin::Cache, event = "cache_store_failed", suppressed, "the second tier failed, which is a miss");
+    report!(
+        warn,
+        Origin::Cache,
+        event = "cache_store_failed",
+        cause,
+        suppressed,
+        "the second tier failed, which is a miss"
+    );
 }
 
 /// Says, once until it is heard again, that a cache does not hear what other instances purge.
@@ -297,11 +304,12 @@ pub(crate) fn limit_store(event: StoreEvent) {
 /// Says that the store has begun to fail, and what becomes of requests meanwhile. Its own message stays out: it may name
 /// keys, and keys are clients'.
 #[cfg(feature = "rate-limit")]
-pub(crate) fn limit_store_failed(meanwhile: &'static str) {
+pub(crate) fn limit_store_failed(cause: &'static str, meanwhile: &'static str) {
     report!(
         warn,
         Origin::RateLimit,
         event = "rate_limit_store_failed",
+        cause,
         "the store of shared counts fails: {meanwhile}"
     );
 }

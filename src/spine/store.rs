@@ -9,12 +9,27 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// Why a store could not do what it was asked. A layer goes on without it, as it was told to, and reports it.
 #[derive(Debug)]
-pub struct StoreError(Box<dyn Error + Send + Sync>);
+pub struct StoreError {
+    cause: Box<dyn Error + Send + Sync>,
+    reason: Option<&'static str>,
+}
 
 impl StoreError {
     /// Wraps whatever the store's own client says.
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(cause.into())
+        Self { cause: cause.into(), reason: None }
+    }
+
+    /// Says why, for the log. What the cause says stays out of there: it may name keys, and keys are clients'.
+    #[must_use]
+    pub fn because(mut self, reason: &'static str) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// Why, where the store says so.
+    pub(crate) fn reason(&self) -> &'static str {
+        self.reason.unwrap_or("it does not say why")
     }
 }
 

@@ -394,6 +394,27 @@ async fn one_asks_for_all_who_wait() {
     assert!(shared.asked() < 9, "{} questions", shared.asked());
 }
 
+/// Who asked is there and goes on no more, as a client's body that nobody reads any further.
+#[tokio::test]
+async fn who_asks_and_goes_on_no_more_is_not_waited_for() {
+    let shared = Shared::new();
+    let instance = shared.instance_of([policy(1000, 3600)], shared.counts().leased(true));
+    let first = instance.call("192.0.2.1", StatusCode::OK);
+    let mut first = pin!(first);
+    shared.store.hangs.store(true, Ordering::Relaxed);
+    assert!(first.as_mut().now_or_never().is_none());
+    shared.store.hangs.store(false, Ordering::Relaxed);
+    let mut others: Vec<_> = (0..3).map(|_| Box::pin(instance.call("192.0.2.1", StatusCode::OK))).collect();
+    for other in &mut others {
+        assert!(other.as_mut().now_or_never().is_none(), "it waits for the first one's answer");
+    }
+    shared.hand.advance(Duration::from_secs(1));
+    for other in others {
+        assert_eq!(other.now_or_never().expect("one of them asks for all").status(), 200);
+    }
+    assert_eq!(instance.call("192.0.2.1", StatusCode::OK).now_or_never().unwrap().status(), 200, "nor by those after");
+}
+
 #[derive(Debug, Clone)]
 struct Step {
     wait_ms: u64,

@@ -20,29 +20,29 @@ use crate::support::*;
 
 /// An origin that counts, and that can be held up.
 #[derive(Clone)]
-struct Origin {
+pub(crate) struct Origin {
     calls: Arc<AtomicUsize>,
     gate: Arc<Semaphore>,
 }
 
 /// One of several instances.
-struct Instance {
-    cache: Cache,
+pub(crate) struct Instance {
+    pub(crate) cache: Cache,
     origin: Origin,
 }
 
-fn origin() -> Origin {
+pub(crate) fn origin() -> Origin {
     Origin { calls: Arc::default(), gate: Arc::new(Semaphore::new(1 << 20)) }
 }
 
-fn instance(redis: &Redis, origin: &Origin) -> Instance {
+pub(crate) fn instance(redis: &Redis, origin: &Origin) -> Instance {
     let cache = Cache::builder().with_store(redis.cache()).store_timeout(Duration::from_secs(5));
     Instance { cache: cache.build().unwrap(), origin: origin.clone() }
 }
 
-struct Got {
-    is_hit: bool,
-    body: Bytes,
+pub(crate) struct Got {
+    pub(crate) is_hit: bool,
+    pub(crate) body: Bytes,
 }
 
 impl Origin {
@@ -75,12 +75,12 @@ impl Instance {
         Got { is_hit: status.starts_with("rampart; hit"), body: body.collect().await.unwrap().to_bytes() }
     }
 
-    async fn get(&self, path: &str) -> Got {
+    pub(crate) async fn get(&self, path: &str) -> Got {
         self.send("GET", path).await
     }
 
     /// Asks until it is so.
-    async fn until(&self, path: &str, is_hit: bool) {
+    pub(crate) async fn until(&self, path: &str, is_hit: bool) {
         eventually(async || self.get(path).await.is_hit == is_hit).await;
     }
 }
@@ -326,6 +326,50 @@ async fn foreign_values() {
     }
 }
 
+/// What is text becomes less of it on its way, and is what it was when it comes back.
+#[tokio::test]
+async fn text_is_packed() {
+    const TEXT: &str = "the same again and again, ";
+    let Some(server) = Server::start() else { return };
+    let redis = redis(&server.url());
+    let get = async |path: &str| {
+        let cache = Cache::builder().with_store(Arc::new(redis.cache())).store_timeout(Duration::from_secs(5));
+        let service = cache.build().unwrap().layer().layer(service_fn(|request: Request<()>| async move {
+            let (media, coding, times) = match request.uri().path() {
+                "/text" => ("text/plain", "identity", 20_000),
+                "/short" => ("text/plain", "identity", 10),
+                "/image" => ("image/png", "identity", 1000),
+                _ => ("text/plain", "gzip", 1000),
+            };
+            let response = Response::builder().header("cache-control", "max-age=600").header("content-type", media);
+            let body = Full::new(Bytes::from(TEXT.repeat(times)));
+            Ok::<_, Infallible>(response.header("content-encoding", coding).body(body).unwrap())
+        }));
+        let request = Request::builder().uri(path).header("host", "a").body(()).unwrap();
+        let (parts, body) = service.oneshot(request).await.unwrap().into_parts();
+        let is_hit = parts.headers["cache-status"].to_str().unwrap().starts_with("rampart; hit");
+        (is_hit, body.collect().await.unwrap().to_bytes())
+    };
+    for (path, times, is_packed) in
+        [("/text", 20_000, true), ("/short", 10, false), ("/image", 1000, false), ("/gzip", 1000, false)]
+    {
+        server.say("FLUSHALL");
+        assert!(!get(path).await.0, "{path}");
+        stored(&server, 1).await;
+        let key = records(&server).remove(0);
+        let length: usize = server.say(&format!("HSTRLEN {key} record")).trim_start_matches(':').parse().unwrap();
+        assert_eq!(length < TEXT.len() * times / 4, is_packed, "{path}: {length}");
+        let (is_hit, body) = get(path).await;
+        assert!(is_hit && body == TEXT.repeat(times), "{path}");
+        // What says that it is longer than anything, or was another's, is none.
+        for lie in ["99999999999", "-1", "junk", "1000000", "7"] {
+            server.say(&format!("HSET {key} whole {lie}"));
+            assert!(!get(path).await.0, "{path}: {lie}");
+            stored(&server, 1).await;
+        }
+    }
+}
+
 /// What listeners are told by a stranger.
 #[tokio::test]
 async fn foreign_messages() {
@@ -390,11 +434,43 @@ async fn round_trips() {
     other.get("/warm").await;
     subscribed(&server).await;
     stored(&server, 2).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
     let monitor = server.monitor();
     assert!(other.get("/x").await.is_hit);
     for _ in 0..10 {
         assert!(other.get("/x").await.is_hit);
     }
-    assert_eq!(monitor.scripts(), 1);
+    // Claims are given back behind everybody's back, and by no record's name.
+    assert_eq!(monitor.scripts_on("record:"), 1);
+}
+
+/// Claims that the server has.
+fn claims(server: &Server) -> usize {
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(b"KEYS *claim:*\r\nQUIT\r\n").unwrap();
+    let mut all = String::new();
+    stream.read_to_string(&mut all).unwrap();
+    all.lines().filter(|line| line.contains("claim:")).count()
+}
+
+/// An answer that comes too late may have been a claim, for which others would wait.
+#[tokio::test]
+async fn what_was_claimed_too_late_is_given_back() {
+    let Some(server) = Server::start() else { return };
+    let far = slow(server.address, Duration::from_millis(150)).await;
+    let origin = origin();
+    let cache = Cache::builder().with_store(Arc::new(redis(&format!("redis://{far}")).cache()));
+    let cache = cache.store_timeout(Duration::from_millis(20)).fill_lease(Duration::from_secs(60)).build().unwrap();
+    let one = Instance { cache, origin: origin.clone() };
+    let mut was_claimed = false;
+    for turn in 0..1000 {
+        // The first ones find no connection yet.
+        one.get(&format!("/{turn}")).await;
+        was_claimed |= claims(&server) > 0;
+        if was_claimed {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(was_claimed, "the server hears of it late");
+    eventually(async || claims(&server) == 0).await;
 }

@@ -3,6 +3,8 @@
 
 #[cfg(all(feature = "cache", feature = "test-util"))]
 mod cache;
+#[cfg(all(feature = "auth", feature = "auth-test-kit", feature = "cache", feature = "test-util"))]
+mod cluster;
 mod limits;
 mod outages;
 #[cfg(all(feature = "auth", feature = "test-util"))]

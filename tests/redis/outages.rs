@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tower_rampart::rate_limit::OnStoreFailure;
 
-use super::support::{Instance, Server, admitted, field, hourly, impatient, redis, slow};
+use super::support::{Instance, Server, admitted, field, holed, hourly, impatient, redis, slow};
 
 fn local(instances: u32) -> OnStoreFailure {
     OnStoreFailure::Local { instances: NonZeroU32::new(instances).unwrap() }
@@ -171,6 +171,23 @@ async fn a_slow_network_is_waited_for_no_longer_than_was_said() {
     assert_eq!(admitted(&instances, 400, 2).await, 100);
 }
 
+/// Those who ask and leave before the connection's own time is over see to it all the same that it is given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_swallows_everything_is_given_up_for_those_in_a_hurry_too() {
+    let Some(server) = Server::start() else { return };
+    let (near, good) = holed(server.address).await;
+    let instance = strict(&format!("redis://{near}"), 100_000, OnStoreFailure::Closed);
+    instance.recover().await;
+    assert_eq!(instance.status(1).await, 200);
+    good.store(1, std::sync::atomic::Ordering::Release);
+    let in_a_hurry = Duration::from_millis(100);
+    super::support::eventually(async || {
+        // No answer within the hurry, or none while the server is given time.
+        tokio::time::timeout(in_a_hurry, instance.status(1)).await == Ok(200)
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_outage_is_said_once_and_its_end_too() {
     let Some(mut server) = Server::start() else { return };
@@ -193,6 +210,8 @@ async fn an_outage_is_said_once_and_its_end_too() {
     let lines: Vec<_> = said.lines().filter(|line| line.contains("tower_rampart")).collect();
     assert_eq!(lines.len(), 2, "{said}");
     assert!(lines[0].contains("WARN") && lines[0].contains("rate_limit_store_failed"), "{said}");
+    let causes = ["the connection was lost", "nobody listens at the server's address"];
+    assert!(causes.iter().any(|cause| lines[0].contains(&format!("cause=\"{cause}\""))), "{said}");
     assert!(lines[1].contains("INFO") && lines[1].contains("rate_limit_store_is_back"), "{said}");
 }
 

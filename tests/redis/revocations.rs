@@ -11,18 +11,22 @@ use crate::support::*;
 const ISSUER: &str = "https://idp.example/";
 
 /// One of several instances.
-struct Instance {
+pub(crate) struct Instance {
     revocations: RedisRevocations,
     verifier: JwtVerifier,
 }
 
-fn authority() -> Authority {
+pub(crate) fn authority() -> Authority {
     Authority::new(ISSUER, "api")
 }
 
 impl Instance {
     fn new(server: &Server, authority: &Authority) -> Self {
-        let revocations = redis(&server.url()).revocations(1000);
+        Self::at(&server.url(), authority)
+    }
+
+    pub(crate) fn at(url: &str, authority: &Authority) -> Self {
+        let revocations = redis(url).revocations(1000);
         let keys = KeySet::from_jwks(authority.jwks().as_bytes()).unwrap();
         let issuer = authority.issuer().keys(keys);
         let verifier = JwtVerifier::new([issuer]).unwrap().revocation(revocations.clone());
@@ -30,16 +34,19 @@ impl Instance {
     }
 
     async fn loaded(server: &Server, authority: &Authority) -> Self {
-        let this = Self::new(server, authority);
-        this.revocations.loaded().await;
-        this
+        Self::new(server, authority).load().await
     }
 
-    fn accepts(&self, token: &str) -> bool {
+    pub(crate) async fn load(self) -> Self {
+        self.revocations.loaded().await;
+        self
+    }
+
+    pub(crate) fn accepts(&self, token: &str) -> bool {
         self.verifier.verify(token.as_bytes(), SystemTime::now()).is_ok()
     }
 
-    async fn revoke(&self, id: &str) -> Result<(), RevocationError> {
+    pub(crate) async fn revoke(&self, id: &str) -> Result<(), RevocationError> {
         let now = SystemTime::now();
         self.revocations.revoke(ISSUER, id, now + HOUR, now).await
     }
@@ -49,7 +56,7 @@ impl Instance {
         self.revocations.log_out(ISSUER, subject, now + HOUR, now).await
     }
 
-    async fn refuses(&self, token: &str) {
+    pub(crate) async fn refuses(&self, token: &str) {
         for _ in 0..1000 {
             if !self.accepts(token) {
                 return;
@@ -60,7 +67,7 @@ impl Instance {
     }
 }
 
-fn token(authority: &Authority, subject: &str, id: &str) -> String {
+pub(crate) fn token(authority: &Authority, subject: &str, id: &str) -> String {
     authority.token(subject).claim("jti", id.to_owned()).sign()
 }
 

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -138,9 +138,15 @@ pub(crate) struct Monitor {
 impl Monitor {
     /// Commands of clients that ran a script; what a script does itself is marked otherwise.
     pub(crate) fn scripts(self) -> usize {
+        self.scripts_on("")
+    }
+
+    /// Those with such a key.
+    pub(crate) fn scripts_on(self, key: &str) -> usize {
         self.ended.store(true, Ordering::Release);
         let heard = self.heard.join().unwrap();
-        heard.iter().filter(|line| !line.contains(" lua]") && line.contains("\"EVAL")).count()
+        let is_script = |line: &&String| !line.contains(" lua]") && line.contains("\"EVAL");
+        heard.iter().filter(is_script).filter(|line| line.contains(key)).count()
     }
 }
 
@@ -154,6 +160,25 @@ fn spawn(address: SocketAddr) -> std::io::Result<Child> {
         .spawn()
 }
 
+/// Passes bytes on, but those of the connections before the one of this number, which it takes and keeps.
+pub(crate) async fn holed(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, from) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let good = Arc::clone(&from);
+    tokio::spawn(async move {
+        for number in 0.. {
+            let (near, _) = listener.accept().await.unwrap();
+            let Ok(far) = tokio::net::TcpStream::connect(to).await else { continue };
+            let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
+            for (read, write) in [(near_read, far_write), (far_read, near_write)] {
+                let good = Arc::clone(&good);
+                tokio::spawn(pass(read, write, Duration::ZERO, move || number >= good.load(Ordering::Acquire)));
+            }
+        }
+    });
+    (address, from)
+}
+
 /// Passes bytes on, each piece after a delay.
 pub(crate) async fn slow(to: SocketAddr, delay: Duration) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -162,17 +187,25 @@ pub(crate) async fn slow(to: SocketAddr, delay: Duration) -> SocketAddr {
         while let Ok((near, _)) = listener.accept().await {
             let Ok(far) = tokio::net::TcpStream::connect(to).await else { continue };
             let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
-            tokio::spawn(pass(near_read, far_write, delay));
-            tokio::spawn(pass(far_read, near_write, Duration::ZERO));
+            tokio::spawn(pass(near_read, far_write, delay, || true));
+            tokio::spawn(pass(far_read, near_write, Duration::ZERO, || true));
         }
     });
     address
 }
 
-async fn pass(mut from: tokio::net::tcp::OwnedReadHalf, mut to: tokio::net::tcp::OwnedWriteHalf, delay: Duration) {
+async fn pass(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    delay: Duration,
+    is_good: impl Fn() -> bool,
+) {
     let mut bytes = vec![0; 16 << 10];
     while let Ok(read @ 1..) = from.read(&mut bytes).await {
         tokio::time::sleep(delay).await;
+        if !is_good() {
+            continue;
+        }
         if to.write_all(&bytes[..read]).await.is_err() {
             return;
         }

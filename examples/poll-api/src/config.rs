@@ -34,7 +34,8 @@ pub struct Flags {
     /// A replica of it to read from.
     #[arg(long, env = "POLL_DATABASE_READ_URL", value_name = "URL", hide_env_values = true)]
     pub database_read_url: Option<String>,
-    /// A Redis or Valkey server, through which several processes count, store and revoke as one.
+    /// A Redis or Valkey server, or a cluster as `redis+cluster://host:port,host:port`, through which several processes
+    /// count, store and revoke as one.
     #[arg(long, env = "POLL_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<String>,
     /// The layers' configuration, TOML: its tables stand for those that are built in.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use redis::aio::{MultiplexedConnection, PubSub};
-use redis::{AsyncCommands as _, Client, RedisResult};
+use redis::{AsyncCommands as _, Client, ErrorKind, RedisResult};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tower_rampart::ConfigError;
@@ -36,7 +36,7 @@ pub struct Speaker {
 /// The other end: who tells, and who listens.
 #[derive(Debug)]
 pub struct Listener {
-    client: Client,
+    nodes: Vec<Client>,
     /// By which a process knows what it has told itself.
     name: String,
     queue: mpsc::Receiver<News>,
@@ -51,15 +51,30 @@ pub enum News {
     Ended(String),
 }
 
-/// Both ends, for a server by its URL.
+/// Both ends, for a server or a cluster by its URL.
 pub fn through(url: &str) -> Result<(Speaker, Listener), ConfigError> {
-    let client = Client::open(url).map_err(|_| {
-        const MEND: &str = "write one such as `redis://127.0.0.1:6379`";
+    let nodes: Result<Vec<_>, _> = nodes(url).into_iter().map(Client::open).collect();
+    let nodes = nodes.map_err(|_| {
+        const MEND: &str =
+            "write one such as `redis://127.0.0.1:6379`, or `redis+cluster://host:6379,host:6380` for a cluster";
         // It may hold a password.
         ConfigError::new("--redis-url", "", "is no URL of a Redis server", MEND)
     })?;
     let (sender, queue) = mpsc::channel(QUEUE);
-    Ok((Speaker { queue: sender }, Listener { client, name: Uuid::now_v7().simple().to_string(), queue }))
+    Ok((Speaker { queue: sender }, Listener { nodes, name: Uuid::now_v7().simple().to_string(), queue }))
+}
+
+/// The server of a URL, or the nodes of a cluster that it names: each passes on what it is told to all the others.
+fn nodes(url: &str) -> Vec<String> {
+    let schemes = [("redis+cluster://", "redis://"), ("rediss+cluster://", "rediss://")];
+    let Some((nodes, scheme)) = schemes.iter().find_map(|(of, each)| Some((url.strip_prefix(of)?, each))) else {
+        return vec![url.to_owned()];
+    };
+    let (user, hosts) = match nodes.rsplit_once('@') {
+        Some((user, hosts)) => (format!("{user}@"), hosts),
+        None => (String::new(), nodes),
+    };
+    hosts.trim_end_matches('/').split(',').map(|host| format!("{scheme}{user}{host}")).collect()
 }
 
 impl Speaker {
@@ -99,13 +114,27 @@ impl News {
 impl Listener {
     /// Tells and listens until the service is gone.
     pub async fn open(self, app: &Arc<App>) {
-        let Self { client, name, queue } = self;
+        let Self { nodes, name, queue } = self;
         let app = Arc::downgrade(app);
-        tokio::join!(tell(&client, &name, queue), listen(&client, &name, &app));
+        tokio::join!(tell(&nodes, &name, queue), listen(&nodes, &name, &app));
     }
 }
 
-async fn tell(client: &Client, name: &str, mut queue: mpsc::Receiver<News>) {
+/// What the first of them says that answers.
+async fn first<T>(nodes: &[Client], ask: impl AsyncFn(&Client) -> RedisResult<T>) -> RedisResult<T> {
+    let mut said = Err((ErrorKind::Io, "the server does not answer").into());
+    for node in nodes {
+        if let Ok(answer) = timeout(PATIENCE, ask(node)).await {
+            said = answer;
+        }
+        if said.is_ok() {
+            break;
+        }
+    }
+    said
+}
+
+async fn tell(nodes: &[Client], name: &str, mut queue: mpsc::Receiver<News>) {
     let mut kept: Option<MultiplexedConnection> = None;
     while let Some(news) = queue.recv().await {
         let text = news.written(name);
@@ -114,7 +143,7 @@ async fn tell(client: &Client, name: &str, mut queue: mpsc::Receiver<News>) {
         }
         // One that was kept may have been lost since it was last used.
         if kept.is_none()
-            && let Ok(Ok(connection)) = timeout(PATIENCE, client.get_multiplexed_async_connection()).await
+            && let Ok(connection) = first(nodes, async |node| node.get_multiplexed_async_connection().await).await
         {
             kept = publish(connection, &text).await;
         }
@@ -130,13 +159,13 @@ async fn publish(mut connection: MultiplexedConnection, text: &str) -> Option<Mu
     matches!(told, Ok(Ok(_))).then_some(connection)
 }
 
-async fn listen(client: &Client, name: &str, app: &Weak<App>) {
+async fn listen(nodes: &[Client], name: &str, app: &Weak<App>) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let subscription = timeout(PATIENCE, subscribe(client)).await;
+        let subscription = first(nodes, subscribe).await;
         let Some(app_now) = app.upgrade() else { return };
         match subscription {
-            Ok(Ok(subscription)) => {
+            Ok(subscription) => {
                 pause = FIRST_PAUSE;
                 // What was told while nobody listened.
                 app_now.find_out().await;
@@ -144,8 +173,7 @@ async fn listen(client: &Client, name: &str, app: &Weak<App>) {
                 hear(subscription, name, app).await;
                 debug!("others are not heard for a moment");
             }
-            Ok(Err(error)) => debug!(%error, "others are not heard"),
-            Err(_) => debug!("others are not heard: the server does not answer"),
+            Err(error) => debug!(%error, "others are not heard"),
         }
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -201,6 +229,15 @@ mod tests {
             assert_eq!(News::read(&news.written("me"), "you"), Some(news.clone()));
             assert_eq!(News::read(&news.written("me"), "me"), None, "its own");
         }
+    }
+
+    #[test]
+    fn a_cluster_is_some_of_its_nodes() {
+        assert_eq!(nodes("redis://a:1/2"), ["redis://a:1/2"]);
+        assert_eq!(nodes("redis+cluster://a:1,b"), ["redis://a:1", "redis://b"]);
+        assert_eq!(nodes("rediss+cluster://me:x,y@a,[::1]:2/"), ["rediss://me:x,y@a", "rediss://me:x,y@[::1]:2"]);
+        assert!(through("redis+cluster://a:1,,b").is_err());
+        assert!(through("redis+cluster://a:1,b").is_ok());
     }
 
     #[test]

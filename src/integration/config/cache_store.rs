@@ -14,7 +14,7 @@ use crate::spine::config::ConfigError;
 ///
 /// | key | meaning | default |
 /// |---|---|---|
-/// | `url` | of a Redis or Valkey server: `redis://...`, or `rediss://...` for TLS | |
+/// | `url` | of a Redis or Valkey server: `redis://...`, or `rediss://...` for TLS; of a cluster, by some of its nodes: `redis+cluster://host:port,host:port` | |
 /// | `url_env` | instead: the name of a variable that holds it, for URLs with a password | |
 /// | `timeout` | how long a request waits for the server | `100ms` |
 /// | `entry_bytes` | the longest response that is shared | `1MiB` |

@@ -16,7 +16,7 @@ use crate::spine::key::ClientIp;
 ///
 /// | key | meaning | default |
 /// |---|---|---|
-/// | `url` | of a Redis or Valkey server: `redis://...`, or `rediss://...` for TLS | |
+/// | `url` | of a Redis or Valkey server: `redis://...`, or `rediss://...` for TLS; of a cluster, by some of its nodes: `redis+cluster://host:port,host:port` | |
 /// | `url_env` | instead: the name of a variable that holds it, for URLs with a password | |
 /// | `mode` | `strict` asks for each request; `leased` takes tokens in batches | `strict` |
 /// | `timeout` | how long a request waits for the server | `25ms` |

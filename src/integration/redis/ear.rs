@@ -11,6 +11,7 @@ use redis::{ErrorKind, RedisError, RedisResult};
 use tokio::time::timeout;
 
 use super::link::Link;
+use super::servers::Servers;
 use crate::integration::timer;
 
 /// How long a silence may be before somebody asks.
@@ -20,14 +21,21 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One that is open hears every message from the moment it was opened.
 pub(super) struct Ear {
-    link: Arc<Link>,
+    servers: Arc<Servers>,
     channel: String,
-    open: Option<(PubSubSink, PubSubStream)>,
+    open: Option<Open>,
+}
+
+struct Open {
+    sink: PubSubSink,
+    stream: PubSubStream,
+    /// Where it is heard.
+    at: Arc<Link>,
 }
 
 impl Ear {
-    pub(super) const fn new(link: Arc<Link>, channel: String) -> Self {
-        Self { link, channel, open: None }
+    pub(super) const fn new(servers: Arc<Servers>, channel: String) -> Self {
+        Self { servers, channel, open: None }
     }
 
     pub(super) const fn is_open(&self) -> bool {
@@ -38,9 +46,10 @@ impl Ear {
         // Outside of a runtime with timers nobody could say that it takes too long.
         timer::start(PATIENCE).ok_or_else(lost)?;
         let opening = async {
-            let mut subscription = self.link.subscription().await?;
+            let (mut subscription, at) = self.servers.subscription(&self.channel).await?;
             subscription.subscribe(&self.channel).await?;
-            RedisResult::Ok(subscription.split())
+            let (sink, stream) = subscription.split();
+            RedisResult::Ok(Open { sink, stream, at })
         };
         self.open = Some(timeout(PATIENCE, opening).await.map_err(|_| lost())??);
         Ok(())
@@ -60,8 +69,11 @@ impl Ear {
     }
 
     async fn listen(&mut self) -> RedisResult<Vec<u8>> {
-        let Some((sink, stream)) = &mut self.open else { return Err(lost()) };
+        let Some(Open { sink, stream, at }) = &mut self.open else { return Err(lost()) };
         loop {
+            if !self.servers.has(&self.channel, at) {
+                return Err(lost());
+            }
             let next = poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx));
             match timeout(SILENCE, next).await {
                 Ok(Some(message)) => return Ok(message.get_payload_bytes().to_vec()),

@@ -1,23 +1,23 @@
-//! The connection: made when it is needed, made anew when it is lost, and left alone while the server is unwell.
+//! The connection to one server: made when it is needed, made anew when it is lost, and left alone while the server is
+//! unwell.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::task::Poll;
-use std::time::Duration;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError,
-    RedisResult,
-};
+use redis::{AsyncConnectionConfig, Client, ConnectionInfo, RedisError, RedisResult, Value};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::integration::timer;
-use crate::layers::circuit_breaker::{CircuitBreaker, CircuitBreakerHandle, OnAbandoned, State, Window};
+use super::fault::Fault;
+use super::question::Question;
+use crate::integration::{spawn, timer};
+use crate::layers::circuit_breaker::{CircuitBreaker, CircuitBreakerHandle, OnAbandoned, Permit, State, Window};
+use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 
 /// How long a connection may take, name, TLS and greeting. Requests do not wait for it beyond their own timeout.
@@ -25,91 +25,58 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// Answers that come too late in a row, after which the connection is given up: what it was lost in may be the
 /// network's, which tells nobody.
 const LATE_IN_A_ROW: u32 = 5;
+/// Timers are no more exact than this.
+const TIMER: Duration = Duration::from_millis(1);
 
 /// See the module.
 pub(super) struct Link {
-    client: Client,
     timeout: Duration,
-    breaker: CircuitBreakerHandle,
-    /// Shared with the task that connects.
     line: Arc<Line>,
-    late: AtomicU32,
 }
 
+/// Shared with the tasks that connect, and with those that hear what nobody waits for any more.
 struct Line {
+    client: Client,
+    breaker: CircuitBreakerHandle,
+    /// Whether the server is one of many: that it sends us to another is an answer.
+    is_node: bool,
     now: watch::Sender<Connection>,
     is_connecting: AtomicBool,
     /// Connections that were made, or could not be.
     tries: AtomicU64,
+    late: AtomicU32,
 }
 
 #[derive(Clone)]
 enum Connection {
     /// None; the last try was this one.
-    Down(u64),
+    Down(u64, Option<RedisError>),
     Up(u64, MultiplexedConnection),
-}
-
-/// Why a server gave no answer.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// It was unwell, and is given time.
-    LeftAlone,
-    TooLate,
-    NoTimer,
-    Failed(RedisError),
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::LeftAlone => f.write_str("the server is unwell, and is given time to recover"),
-            Self::NoTimer => f.write_str("there is no tokio runtime with timers"),
-            Self::TooLate => f.write_str("the server did not answer in time"),
-            Self::Failed(_) => f.write_str("the server failed"),
-        }
-    }
-}
-
-impl std::error::Error for Fault {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Failed(error) => Some(error),
-            Self::LeftAlone | Self::TooLate | Self::NoTimer => None,
-        }
-    }
 }
 
 /// A connection in the making. However that ends, those who wait hear of it, and the next may try.
 struct Connecting {
     line: Arc<Line>,
-    made: Option<MultiplexedConnection>,
+    made: Option<RedisResult<MultiplexedConnection>>,
 }
 
 impl Drop for Connecting {
     fn drop(&mut self) {
         let number = self.line.tries.fetch_add(1, Ordering::Relaxed) + 1;
         self.line.now.send_replace(match self.made.take() {
-            Some(connection) => Connection::Up(number, connection),
-            None => Connection::Down(number),
+            Some(Ok(connection)) => Connection::Up(number, connection),
+            Some(Err(error)) => Connection::Down(number, Some(error)),
+            None => Connection::Down(number, None),
         });
         self.line.is_connecting.store(false, Ordering::Release);
     }
 }
 
 impl Link {
-    pub(super) fn new(url: &str, timeout: Duration) -> Result<Self, ConfigError> {
-        // The URL may hold a password, so that it is not shown.
-        const MEND: &str = "write one such as `redis://127.0.0.1:6379` or `rediss://user:password@host:6380/0`";
-        let refuse = || ConfigError::new("url", "(not shown)", "is no URL of a Redis server", MEND);
-        let info: ConnectionInfo = url.into_connection_info().map_err(|_| refuse())?;
-        if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
-            // The client takes the process's provider; where there is none yet, it is ours.
-            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        }
-        // An answer is short, and is waited for.
-        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        let client = Client::open(info).map_err(|_| refuse())?;
+    /// To a server by itself, or to a node of a cluster.
+    pub(super) fn new(info: ConnectionInfo, timeout: Duration, is_node: bool) -> Result<Self, ConfigError> {
+        const MEND: &str = "write the URL of a server that can be reached from here";
+        let client = Client::open(info).map_err(|_| ConfigError::new("url", "(not shown)", "cannot be used", MEND))?;
         let breaker = CircuitBreaker::new("redis")
             .quiet()
             .window(Window::calls(20))
@@ -124,108 +91,169 @@ impl Link {
             .build()?
             .handle();
         let line = Line {
-            now: watch::Sender::new(Connection::Down(0)),
+            client,
+            breaker,
+            is_node,
+            now: watch::Sender::new(Connection::Down(0, None)),
             is_connecting: AtomicBool::new(false),
             tries: AtomicU64::new(0),
+            late: AtomicU32::new(0),
         };
-        Ok(Self { client, timeout, breaker, line: Arc::new(line), late: AtomicU32::new(0) })
+        Ok(Self { timeout, line: Arc::new(line) })
     }
 
     pub(super) fn is_healthy(&self) -> bool {
-        self.breaker.snapshot().state == State::Closed
+        self.line.breaker.snapshot().state == State::Closed
     }
 
     /// A connection of its own to subscribe by.
     #[cfg(any(feature = "_auth", feature = "cache"))]
     pub(super) async fn subscription(&self) -> RedisResult<redis::aio::PubSub> {
-        self.client.get_async_pubsub().await
+        self.line.client.get_async_pubsub().await
     }
 
-    /// Asks the server, unless it is unwell, for no longer than the timeout.
-    pub(super) async fn ask<T>(
-        &self,
-        work: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
-    ) -> Result<T, Fault> {
-        let permit = self.breaker.admit().map_err(|_| Fault::LeftAlone)?;
-        let asking = async {
-            let (number, connection) = self.connection().await?;
-            work(connection).await.inspect_err(|error| {
-                if error.is_unrecoverable_error() || is_elsewhere(error) {
-                    self.hang_up(number);
-                }
-            })
-        };
-        // Outside of a runtime with timers nobody could say that it is too late.
-        let Some(mut late) = timer::start(self.timeout) else {
-            permit.ignore();
-            return Err(Fault::NoTimer);
-        };
-        let mut asking = pin!(asking);
-        let said = poll_fn(|cx| match asking.as_mut().poll(cx) {
-            Poll::Ready(said) => Poll::Ready(Some(said)),
-            Poll::Pending => Pin::new(&mut late).poll(cx).map(|()| None),
-        });
-        match said.await {
-            Some(Ok(answer)) => {
-                permit.success();
-                self.late.store(0, Ordering::Relaxed);
-                Ok(answer)
+    /// Asks the server, unless it is unwell. Whoever asks sees to it that it does not wait for too long; what becomes of
+    /// a question that nobody waits for is heard all the same, since it says how the server is.
+    pub(super) async fn ask(&self, question: &Arc<Question>, asked: bool) -> Result<Value, Fault> {
+        let permit = self.line.breaker.admit().map_err(|_| Fault::LeftAlone)?;
+        let work = Box::pin(put(Arc::clone(&self.line), Arc::clone(question), asked));
+        let until = Clock::system().now().checked_add(self.timeout);
+        Asked { line: Arc::clone(&self.line), open: Some(Open { work, permit, until }) }.await
+    }
+}
+
+type Work = Pin<Box<dyn Future<Output = Result<Value, Fault>> + Send>>;
+
+/// A question that was put.
+struct Asked {
+    line: Arc<Line>,
+    /// `None` once it is answered.
+    open: Option<Open>,
+}
+
+struct Open {
+    work: Work,
+    permit: Permit,
+    until: Option<Instant>,
+}
+
+impl Future for Asked {
+    type Output = Result<Value, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(mut open) = self.open.take() else { return Poll::Ready(Err(Fault::LeftAlone)) };
+        match open.work.as_mut().poll(cx) {
+            Poll::Ready(said) => {
+                self.line.judge(open.permit, &said);
+                Poll::Ready(said)
             }
-            Some(Err(error)) => {
-                permit.failure();
-                Err(Fault::Failed(error))
-            }
-            None => {
-                permit.failure();
-                if self.late.fetch_add(1, Ordering::Relaxed) + 1 >= LATE_IN_A_ROW {
-                    self.late.store(0, Ordering::Relaxed);
-                    self.hang_up(self.line.tries.load(Ordering::Relaxed));
-                }
-                Err(Fault::TooLate)
+            Poll::Pending => {
+                self.open = Some(open);
+                Poll::Pending
             }
         }
     }
+}
 
-    /// The connection, once there is one; an error when it could not be made.
-    async fn connection(&self) -> RedisResult<(u64, MultiplexedConnection)> {
-        let mut line = self.line.now.subscribe();
-        let seen = match &*line.borrow_and_update() {
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let Some(Open { mut work, permit, until }) = self.open.take() else { return };
+        let line = Arc::clone(&self.line);
+        let left = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Clock::system().now()));
+        if left <= TIMER {
+            return line.too_late(permit);
+        }
+        let Some(mut late) = timer::start(left) else { return permit.ignore() };
+        spawn::detach(async move {
+            let said = poll_fn(|cx| match work.as_mut().poll(cx) {
+                Poll::Ready(said) => Poll::Ready(Some(said)),
+                Poll::Pending => Pin::new(&mut late).poll(cx).map(|()| None),
+            });
+            match said.await {
+                Some(said) => line.judge(permit, &said),
+                None => line.too_late(permit),
+            }
+        });
+    }
+}
+
+async fn put(line: Arc<Line>, question: Arc<Question>, asked: bool) -> Result<Value, Fault> {
+    let (number, connection) = connection(&line).await?;
+    question.put_to(connection, asked).await.map_err(|error| {
+        if error.is_unrecoverable_error() || is_elsewhere(&error) {
+            line.hang_up(number);
+        }
+        Fault::Failed(error)
+    })
+}
+
+/// The connection, once there is one; an error when it could not be made.
+async fn connection(line: &Arc<Line>) -> Result<(u64, MultiplexedConnection), Fault> {
+    // As it is nearly always.
+    if let Connection::Up(number, connection) = &*line.now.borrow() {
+        return Ok((*number, connection.clone()));
+    }
+    let mut now = line.now.subscribe();
+    let seen = match &*now.borrow_and_update() {
+        Connection::Up(number, connection) => return Ok((*number, connection.clone())),
+        Connection::Down(number, _) => *number,
+    };
+    connect(line);
+    loop {
+        now.changed().await.map_err(|_| Fault::Unreachable(None))?;
+        match &*now.borrow_and_update() {
             Connection::Up(number, connection) => return Ok((*number, connection.clone())),
-            Connection::Down(number) => *number,
+            Connection::Down(number, why) if *number > seen => return Err(Fault::Unreachable(why.clone())),
+            Connection::Down(..) => {}
+        }
+    }
+}
+
+/// Connects in a task of its own: a connection may take longer than any request waits for it.
+fn connect(line: &Arc<Line>) {
+    if line.is_connecting.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let connecting = Connecting { line: Arc::clone(line), made: None };
+    spawn::detach(async move {
+        // The whole of it, so that it ends with the task.
+        let mut connecting = connecting;
+        let client = connecting.line.client.clone();
+        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(None);
+        connecting.made = timeout(CONNECT, client.get_multiplexed_async_connection_with_config(&config)).await.ok();
+    });
+}
+
+impl Line {
+    /// What an answer says of the server.
+    fn judge(&self, permit: Permit, said: &Result<Value, Fault>) {
+        let is_answer = match said {
+            Ok(_) => true,
+            Err(Fault::Failed(error)) => self.is_node && matches!(error.code(), Some("MOVED" | "ASK" | "TRYAGAIN")),
+            Err(_) => false,
         };
-        self.connect();
-        let lost = || RedisError::from((ErrorKind::Io, "the connection could not be made"));
-        loop {
-            line.changed().await.map_err(|_| lost())?;
-            match &*line.borrow_and_update() {
-                Connection::Up(number, connection) => return Ok((*number, connection.clone())),
-                Connection::Down(number) if *number > seen => return Err(lost()),
-                Connection::Down(_) => {}
-            }
+        if is_answer {
+            permit.success();
+            self.late.store(0, Ordering::Relaxed);
+        } else {
+            permit.failure();
         }
     }
 
-    /// Connects in a task of its own: a connection may take longer than any request waits for it.
-    fn connect(&self) {
-        if self.line.is_connecting.swap(true, Ordering::AcqRel) {
-            return;
+    fn too_late(&self, permit: Permit) {
+        permit.failure();
+        if self.late.fetch_add(1, Ordering::Relaxed) + 1 >= LATE_IN_A_ROW {
+            self.late.store(0, Ordering::Relaxed);
+            self.hang_up(self.tries.load(Ordering::Relaxed));
         }
-        let (client, connecting) = (self.client.clone(), Connecting { line: Arc::clone(&self.line), made: None });
-        tokio::spawn(async move {
-            // The whole of it, so that it ends with the task.
-            let mut connecting = connecting;
-            let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(None);
-            let made = timeout(CONNECT, client.get_multiplexed_async_connection_with_config(&config)).await;
-            connecting.made = made.ok().and_then(Result::ok);
-        });
     }
 
     /// Gives a connection up, unless it is another by now.
     fn hang_up(&self, number: u64) {
-        self.line.now.send_if_modified(|line| {
-            let is_it = matches!(line, Connection::Up(up, _) if *up == number);
+        self.now.send_if_modified(|now| {
+            let is_it = matches!(now, Connection::Up(up, _) if *up == number);
             if is_it {
-                *line = Connection::Down(number);
+                *now = Connection::Down(number, None);
             }
             is_it
         });

@@ -20,9 +20,7 @@
 //! # What is kept, and where
 //!
 //! Keys are `<namespace>:limit:{<hash>}:<policy>`. The hash is of what the policy counts by, with the namespace's
-//! [`secret`](RedisBuilder::secret) if it has one: no address and no name of a caller is stored. In a cluster, policies that
-//! count by the same key stand in one slot, by the braces; a request whose policies count by different keys needs a single
-//! server. Every key has a time to live, and what it holds says nothing afterwards. A server that evicts keys
+//! [`secret`](RedisBuilder::secret) if it has one: no address and no name of a caller is stored. Every key has a time to live, and what it holds says nothing afterwards. A server that evicts keys
 //! (`maxmemory-policy`) gives quota away; one that lost all begins anew.
 //!
 //! What a [`cache`](Redis::cache) keeps stands under `{<namespace>:cache}`, in one slot of a cluster: records and claims by
@@ -33,6 +31,24 @@
 //! What is revoked ([`revocations`](Redis::revocations)) stands under `{<namespace>:revoked}` by hashes, until the last token
 //! has expired.
 //!
+//! # A cluster
+//!
+//! `redis+cluster://10.0.0.1:6379,10.0.0.2:6379` names some nodes of a Redis Cluster. Each node is asked for its own keys, by
+//! a connection and a breaker of its own: one that is unwell fails for its keys alone. Replicas are never asked. Nodes that
+//! send a question elsewhere (`MOVED`, `ASK`) are followed, and when a node fails, others are asked who has its keys now. All
+//! have one user and one password; behind TLS they announce themselves by the names that their certificates have
+//! (`cluster-announce-hostname`, `cluster-preferred-endpoint-type hostname`).
+//!
+//! Policies that count by the same key stand in one slot, by the braces, and are one command. Where a request's policies count
+//! by different keys, each slot is one command, one after the other, in the order of the policies: when one refuses, what the
+//! ones before took is given back before the client is answered. No more than the quotas is ever admitted; for a moment
+//! a charge that comes back may refuse somebody else. So the policies that refuse most stand first.
+//!
+//! A cache stands in one slot, and so do revocations: one node carries them. While that slot is moved to another node, a
+//! script whose keys are in both places is a miss, and what is to be purged or revoked waits. Nodes copy what they are told
+//! a moment later: a replica that is promoted may have missed the last of it, which is quota that is admitted again, and
+//! purges and revocations that are forgotten, though not by the instances that are running.
+//!
 //! # Cost
 //!
 //! One command, one round trip, for each request that is admitted, and none for one that is refused by what is known. Times
@@ -42,15 +58,19 @@
 //! A cache asks once for what it does not have in memory, twice where `Vary` says so, and never for what it has. Purges are
 //! told in batches, one command each, beside requests.
 
+mod address;
 #[cfg(feature = "cache")]
 mod cache;
+mod cluster;
 #[cfg(any(feature = "_auth", feature = "cache"))]
 mod ear;
+mod fault;
 mod limits;
 mod link;
+mod question;
 #[cfg(feature = "_auth")]
 mod revocations;
-mod script;
+mod servers;
 
 use std::fmt;
 use std::sync::Arc;
@@ -61,15 +81,15 @@ use sha2::{Digest as _, Sha256};
 #[cfg(feature = "cache")]
 pub use self::cache::RedisCache;
 pub use self::limits::RedisLimits;
-use self::link::Link;
 #[cfg(feature = "_auth")]
 pub use self::revocations::{RedisRevocations, RevocationError};
+use self::servers::Servers;
 use crate::spine::config::ConfigError;
 
 /// A connection to Redis that all stores share. Clones are the same. See the [module](self).
 #[derive(Clone)]
 pub struct Redis {
-    link: Arc<Link>,
+    servers: Arc<Servers>,
     names: Arc<Names>,
 }
 
@@ -96,7 +116,8 @@ const MAX_NAMESPACE_BYTES: usize = 64;
 
 impl Redis {
     /// For a server at `redis://[user:password@]host:port/[database]`, or `rediss://` for one behind TLS, whose
-    /// certificate the system trusts.
+    /// certificate the system trusts. `redis+cluster://[user:password@]host:port,host:port`, or `rediss+cluster://`, is for
+    /// a cluster: some of its nodes, which know the others.
     pub fn builder(url: impl Into<String>) -> RedisBuilder {
         RedisBuilder {
             url: url.into(),
@@ -126,10 +147,10 @@ impl Redis {
         RedisRevocations::new(self.clone(), max_entries)
     }
 
-    /// Whether the server answered when it was last asked.
+    /// Whether the server answered when it was last asked; of a cluster, whether all that have keys did.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        self.link.is_healthy()
+        self.servers.is_healthy()
     }
 }
 
@@ -168,8 +189,8 @@ impl RedisBuilder {
             const MEND: &str = "write 1 to 64 of `A-Z a-z 0-9 - _ . : /`";
             return Err(ConfigError::new("namespace", namespace, "is no beginning for keys", MEND));
         }
-        let link = Arc::new(Link::new(&self.url, self.timeout)?);
-        Ok(Redis { link, names: Arc::new(Names { namespace: namespace.into(), secret: self.secret.into() }) })
+        let servers = Arc::new(Servers::new(&self.url, self.timeout)?);
+        Ok(Redis { servers, names: Arc::new(Names { namespace: namespace.into(), secret: self.secret.into() }) })
     }
 }
 

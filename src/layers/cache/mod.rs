@@ -157,6 +157,7 @@
 //! comes.
 
 mod completion;
+mod compressible;
 mod conditional;
 mod core;
 mod decline;

@@ -124,6 +124,8 @@ pub struct Put {
     pub marks: Box<[u64]>,
     /// The last that was heard of the store when its fill began.
     pub begun: Moment,
+    /// Whether the record may become much shorter when it is compressed: it is text, and in no coding yet.
+    pub compresses: bool,
 }
 
 impl Put {

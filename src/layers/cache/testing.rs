@@ -108,7 +108,8 @@ impl<P: AsyncFn(Duration)> Suite<'_, P> {
         keep: Duration,
         fresh: Duration,
     ) -> Result<bool, String> {
-        let put = Put { record: Bytes::from(case.to_owned()), keep, fresh, marks: marks.into(), begun };
+        let record = Bytes::from(case.to_owned());
+        let put = Put { record, keep, fresh, marks: marks.into(), begun, compresses: false };
         self.store.put(&self.key(case), put).await.map_err(|error| error.to_string())
     }
 
@@ -133,14 +134,19 @@ impl<P: AsyncFn(Duration)> Suite<'_, P> {
             demand(is_it, "each is found as it was put", &looked)?;
         }
         let key = self.key("keeps");
-        let odd = Bytes::from((0..=255).cycle().take(4096).collect::<Vec<u8>>());
-        let put = Put { record: odd.clone(), keep: LONG, fresh: LONG, marks: Box::default(), begun: now };
-        let is_kept = self.store.put(&key, put).await.map_err(|error| error.to_string())?;
-        let looked = self.look("keeps", None).await?;
-        demand(is_kept && looked.record.as_ref().is_some_and(|record| record.bytes == odd), "any bytes", &looked)?;
-        let small = self.store.get(Look { key: &key, max_bytes: 4095, claim: None }).await;
-        let small = small.map_err(|error| error.to_string())?;
-        demand(small.record.is_none(), "one that is too long is as good as none", &small)?;
+        // Any bytes, and those that become fewer on their way.
+        for (compresses, step) in [(false, 1), (true, 64)] {
+            let record = Bytes::from((0..=255).step_by(step).cycle().take(4096).collect::<Vec<u8>>());
+            let put =
+                Put { record: record.clone(), keep: LONG, fresh: LONG, marks: Box::default(), begun: now, compresses };
+            let is_kept = self.store.put(&key, put).await.map_err(|error| error.to_string())?;
+            let looked = self.look("keeps", None).await?;
+            let is_it = looked.record.as_ref().is_some_and(|found| found.bytes == record);
+            demand(is_kept && is_it, "it is what it was", &looked)?;
+            let small = self.store.get(Look { key: &key, max_bytes: 4095, claim: None }).await;
+            let small = small.map_err(|error| error.to_string())?;
+            demand(small.record.is_none(), "one that is too long is as good as none", &small)?;
+        }
         self.store.remove(&key).await.map_err(|error| error.to_string())?;
         demand(!self.has("keeps").await?, "what is removed is gone", &())?;
         demand(self.has("keeps-too").await?, "and nothing else", &())

@@ -61,6 +61,8 @@ async fn a_store_that_cannot_be_is_said_with_its_line() {
         ("mode = \"strict\"", "url"),
         ("url = \"redis://127.0.0.1\"\ntimeout = \"0s\"", "rate_limit_store.timeout"),
         ("url = \"redis://127.0.0.1\"\ninstances = 0", "rate_limit_store.instances"),
+        ("url = \"redis://127.0.0.1,127.0.0.2\"", "redis+cluster://host:6379,host:6380"),
+        ("url = \"redis+cluster://127.0.0.1,127.0.0.2/1\"", "write nothing after the nodes"),
         ("url_env = \"NOBODY_SETS_THIS\"", "NOBODY_SETS_THIS"),
     ] {
         let dir = tempfile::tempdir().unwrap();

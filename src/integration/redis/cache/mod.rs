@@ -1,6 +1,7 @@
 //! Responses that instances share, and what they purge.
 
 mod message;
+mod packed;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
@@ -9,9 +10,10 @@ use std::time::Duration;
 use redis::FromRedisValue;
 
 use self::message::{Message, item, places};
+use self::packed::{Packed, pack, unpack};
 use super::Redis;
 use super::ear::Ear;
-use super::script::Code;
+use super::question::{Code, Question};
 use crate::layers::cache::{
     Listener, Look, Looked, Moment, News, Put, Record, Store, StoreError, StoreFuture, StorePurge, Turn,
 };
@@ -53,6 +55,13 @@ impl std::fmt::Display for Nonsense {
 
 impl std::error::Error for Nonsense {}
 
+fn nonsense() -> StoreError {
+    StoreError::new(Nonsense).because("what stands in the ledger of purges is none")
+}
+
+/// Era, number, turn, whether it is stale, the record, and how long it was if it is packed.
+type Got = (String, u64, u8, bool, Option<Vec<u8>>, Option<usize>);
+
 fn moment(era: &str, number: u64) -> Option<Moment> {
     Some(Moment { era: u64::from_str_radix(era, 16).ok()?, number })
 }
@@ -88,8 +97,7 @@ impl RedisCache {
         keys: &[String],
         arguments: &[Vec<u8>],
     ) -> Result<T, StoreError> {
-        let asking = async |connection| code.run(connection, keys, arguments).await;
-        self.redis.link.ask(asking).await.map_err(StoreError::new)
+        Ok(self.redis.servers.ask(code.on(keys, arguments)).await?)
     }
 
     async fn get_one(&self, look: Look<'_>) -> Result<Looked, StoreError> {
@@ -103,9 +111,12 @@ impl RedisCache {
         );
         let keys = [self.name("purges"), self.named("record:", key), self.named("claim:", key)];
         let arguments = [new_era(), max_bytes.to_string().into_bytes(), token, lease];
-        let (era, number, turn, is_stale, bytes): (String, u64, u8, bool, Option<Vec<u8>>) =
-            self.run(&GET, &keys, &arguments).await?;
-        let moment = moment(&era, number).ok_or_else(|| StoreError::new(Nonsense))?;
+        let (era, number, turn, is_stale, bytes, whole): Got = self.run(&GET, &keys, &arguments).await?;
+        let moment = moment(&era, number).ok_or_else(nonsense)?;
+        let bytes = match (bytes, whole) {
+            (Some(packed), Some(whole)) => unpack(packed, whole, max_bytes).await,
+            (bytes, _) => bytes,
+        };
         let mut looked = Looked::nothing(moment);
         looked.record = bytes.map(|bytes| {
             let mut record = Record::new(bytes.into());
@@ -122,6 +133,7 @@ impl RedisCache {
     }
 
     async fn put_one(&self, key: &[u8], put: Put) -> Result<bool, StoreError> {
+        let Packed { bytes, whole } = pack(put.record, put.compresses).await;
         let keys = [self.name("purges"), self.named("record:", key)];
         let arguments = [
             new_era(),
@@ -130,7 +142,8 @@ impl RedisCache {
             millis(put.keep.max(Duration::from_millis(1)), MAX_KEEP),
             millis(put.fresh, MAX_KEEP),
             places(&put.marks).into_bytes(),
-            put.record.into(),
+            bytes,
+            whole.map_or_else(Vec::new, |whole| whole.to_string().into_bytes()),
         ];
         self.run(&PUT, &keys, &arguments).await
     }
@@ -139,12 +152,12 @@ impl RedisCache {
         let mut arguments = vec![new_era(), self.name("told").into_bytes(), format!("{from:016x}").into_bytes()];
         arguments.extend(purges.iter().map(|purge| item(*purge).into_bytes()));
         let (era, number): (String, u64) = self.run(&PURGE, &[self.name("purges")], &arguments).await?;
-        moment(&era, number).ok_or_else(|| StoreError::new(Nonsense))
+        moment(&era, number).ok_or_else(nonsense)
     }
 
     async fn now(&self) -> Result<Moment, StoreError> {
         let (era, number): (String, u64) = self.run(&NOW, &[self.name("purges")], &[new_era()]).await?;
-        moment(&era, number).ok_or_else(|| StoreError::new(Nonsense))
+        moment(&era, number).ok_or_else(nonsense)
     }
 }
 
@@ -168,13 +181,7 @@ impl Store for RedisCache {
     }
 
     fn remove<'a>(&'a self, key: &'a [u8]) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let name = self.named("record:", key);
-            let asking = async |mut connection: redis::aio::MultiplexedConnection| {
-                redis::cmd("UNLINK").arg(&name).query_async::<()>(&mut connection).await
-            };
-            self.redis.link.ask(asking).await.map_err(StoreError::new)
-        })
+        Box::pin(async move { Ok(self.redis.servers.ask(Question::of("UNLINK", &self.named("record:", key))).await?) })
     }
 
     fn purge<'a>(&'a self, purges: &'a [StorePurge], from: u64) -> StoreFuture<'a, Moment> {
@@ -190,7 +197,7 @@ impl Store for RedisCache {
     }
 
     fn listen(&self) -> Option<Box<dyn Listener>> {
-        let ear = Ear::new(self.redis.link.clone(), self.name("told"));
+        let ear = Ear::new(self.redis.servers.clone(), self.name("told"));
         Some(Box::new(RedisListener { cache: self.clone(), ear }))
     }
 }

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use self::told::{CALLER, TOKEN, Told, millis};
 use super::Redis;
 use super::ear::Ear;
-use super::script::Code;
+use super::question::Code;
 use crate::integration::timer;
 use crate::layers::auth::{Denylist, DenylistFull, Revocation, TokenFacts};
 use crate::spine::clock::Clock;
@@ -193,7 +193,7 @@ impl RedisRevocations {
         let Ok(runtime) = Handle::try_current() else { return };
         let mut feed = self.shared.feed.lock().unwrap_or_else(PoisonError::into_inner);
         if feed.as_ref().is_none_or(JoinHandle::is_finished) {
-            let ear = Ear::new(self.shared.redis.link.clone(), self.shared.channel());
+            let ear = Ear::new(self.shared.redis.servers.clone(), self.shared.channel());
             *feed = Some(runtime.spawn(listen(Arc::downgrade(&self.shared), ear)));
         }
     }
@@ -214,7 +214,7 @@ impl Shared {
         arguments: &[String],
     ) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
         let keys = [self.key("until"), self.key("from")];
-        Ok(self.redis.link.ask(async |connection| code.run(connection, &keys, arguments).await).await?)
+        Ok(self.redis.servers.ask(code.on(&keys, arguments)).await?)
     }
 
     /// Learns all that the server knows.

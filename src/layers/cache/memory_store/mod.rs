@@ -152,7 +152,7 @@ impl Shelf {
     }
 
     fn put(&mut self, key: &[u8], put: Put, max_bytes: usize, now: Instant) -> bool {
-        let Put { record, keep, fresh, marks, begun } = put;
+        let Put { record, keep, fresh, marks, begun, .. } = put;
         if begun.era != self.now.era || self.purged(&marks).0 > begun.number || record.len() > max_bytes {
             return false;
         }

@@ -17,6 +17,7 @@ use http::HeaderMap;
 pub(super) use self::claim::Claimed;
 use self::news::Hearing;
 use self::owed::Owed;
+use super::compressible;
 use super::core::Core;
 use super::entry::Entry;
 use super::key::Key;
@@ -30,6 +31,11 @@ use crate::wiring;
 
 /// Writes that are under way at a time: a store that is slow is not to hold whatever has been fetched since.
 const MAX_WRITES: usize = 256;
+/// Claims that are being given back at a time. Others are nobody's when their lease is over.
+const MAX_RELEASES: usize = 1024;
+/// A claim that the store did not take back is given back again after so long, and then after twice as long, and so on.
+const FIRST_AGAIN: Duration = Duration::from_millis(50);
+const SLOWEST_AGAIN: Duration = Duration::from_secs(1);
 /// What another instance fetches is looked for after so long, and then after twice as long, and so on.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
 const SLOWEST_LOOK: Duration = Duration::from_millis(100);
@@ -46,8 +52,10 @@ pub(super) struct Tier {
     is_delivering: AtomicBool,
     hearing: Hearing,
     ear: Mutex<Option<wiring::Task>>,
-    /// Writes that are under way.
-    writes: AtomicUsize,
+    /// Writes that are under way, each of which holds a response.
+    writes: Arc<AtomicUsize>,
+    /// Claims that are being given back.
+    releases: Arc<AtomicUsize>,
 }
 
 impl Tier {
@@ -60,7 +68,8 @@ impl Tier {
             is_delivering: AtomicBool::new(false),
             hearing: Hearing::default(),
             ear: Mutex::default(),
-            writes: AtomicUsize::new(0),
+            writes: Arc::default(),
+            releases: Arc::default(),
         }
     }
 
@@ -161,14 +170,20 @@ async fn look(
     let mut turn = None;
     for key in asked.own_key.iter().chain([&asked.shared_key]) {
         let begun = begin(core, tier);
-        let Some((found, at, told)) = get(core, tier, key.as_bytes(), claim).await else { return (None, None) };
+        let (found, at, told) = match get(core, tier, key.as_bytes(), claim).await {
+            Ok(got) => got,
+            Err(turn) => return (None, turn),
+        };
         turn = told.map(|told| (told, at));
         let entry = match found.and_then(|found| read(core, (key, &at), asked.uri, begun, found)) {
             Some(Primary::Whole(entry)) => Some(entry),
             Some(Primary::Variants { names, generation }) => {
                 let Some(selectors) = record::selectors(&names, &asked.headers) else { continue };
                 let name = record::variant_key(key, generation, &selectors);
-                let Some((found, at, told)) = get(core, tier, &name, claim).await else { return (None, None) };
+                let (found, at, told) = match get(core, tier, &name, claim).await {
+                    Ok(got) => got,
+                    Err(turn) => return (None, turn),
+                };
                 turn = told.map(|told| (told, at));
                 found.and_then(|found| whole(read(core, (key, &at), asked.uri, begun, found)?))
             }
@@ -210,12 +225,14 @@ fn read(core: &Core, (key, at): (&Key, &[u8; 32]), uri: u64, begun: Begun, found
 
 type Got = (Option<Record>, [u8; 32], Option<Turn>);
 
-async fn get(core: &Core, tier: &Tier, name: &[u8], claim: Option<Claim>) -> Option<Got> {
+/// What the store has. One that fails may have noted the claim all the same: then it is held, to be given back.
+async fn get(core: &Core, tier: &Tier, name: &[u8], claim: Option<Claim>) -> Result<Got, Claiming> {
     let key = tier.seal.key(name);
     let max_bytes = core.settings.store_entry_bytes.saturating_add(RECORD_OVERHEAD_BYTES);
-    let looked = within(core, tier.store.get(Look { key: &key, max_bytes, claim })).await?;
+    let looked = within(core, tier.store.get(Look { key: &key, max_bytes, claim })).await;
+    let looked = looked.ok_or_else(|| claim.map(|_| (Turn::Yours, key)))?;
     tier.hearing.answered(looked.moment);
-    Some((looked.record, key, looked.turn))
+    Ok((looked.record, key, looked.turn))
 }
 
 /// What a store says in time; what it fails at or says later is reported. Outside of a runtime there is no timer.
@@ -223,36 +240,35 @@ async fn within<T>(core: &Core, mut asking: StoreFuture<'_, T>) -> Option<T> {
     let mut timeout = core.clock.sleep(core.settings.store_timeout);
     let said = poll_fn(|cx| {
         if let Poll::Ready(said) = asking.as_mut().poll(cx) {
-            return Poll::Ready(said.ok());
+            return Poll::Ready(said.map_err(|error| error.reason()));
         }
         match &mut timeout {
-            Some(timeout) => Pin::new(timeout).poll(cx).map(|()| None),
+            Some(timeout) => Pin::new(timeout).poll(cx).map(|()| Err("it did not answer in time")),
             None => Poll::Pending,
         }
     })
     .await;
-    if said.is_none() {
-        event::store_failed(&core.sampler, &core.clock);
-    }
-    said
+    said.inspect_err(|cause| event::store_failed(cause, &core.sampler, &core.clock)).ok()
 }
 
-/// One of the writes that are under way, each of which holds a response.
-struct Writing(Arc<Core>);
+/// Something that is under way beside requests.
+struct Under {
+    core: Arc<Core>,
+    count: Arc<AtomicUsize>,
+}
 
-impl Writing {
+impl Under {
     /// One more, if there may be.
-    fn begin(core: &Arc<Core>, tier: &Tier) -> Option<Self> {
-        let take = |writes: usize| (writes < MAX_WRITES).then_some(writes + 1);
-        tier.writes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok().map(|_| Self(Arc::clone(core)))
+    fn way(core: &Arc<Core>, count: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let take = |running: usize| (running < most).then_some(running + 1);
+        let taken = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok();
+        taken.then(|| Self { core: Arc::clone(core), count: Arc::clone(count) })
     }
 }
 
-impl Drop for Writing {
+impl Drop for Under {
     fn drop(&mut self) {
-        if let Some(tier) = &self.0.tier {
-            tier.writes.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -265,10 +281,10 @@ pub(super) fn put(core: &Arc<Core>, entry: &Arc<Entry>, claim: Option<Claimed>) 
         return;
     }
     // What is not written now is written when it is fetched again.
-    let Some(writing) = Writing::begin(core, tier) else { return };
+    let Some(writing) = Under::way(core, &tier.writes, MAX_WRITES) else { return };
     let entry = Arc::clone(entry);
     wiring::detach(async move {
-        let core = &writing.0;
+        let core = &writing.core;
         if let Some(tier) = &core.tier {
             put_now(core, tier, &entry, begun).await;
         }
@@ -286,16 +302,17 @@ async fn put_now(core: &Core, tier: &Tier, entry: &Entry, begun: Moment) -> Opti
     // What can be validated is of use for longer; a store that is asked to keep it too long is asked for nothing.
     let keep = head.life.left(now).saturating_add(stale).max(Duration::from_secs(1));
     let record = record::write(entry, now, core.clock.wall());
+    let compresses = compressible::compresses(&head.headers);
     let put = |name: &[u8], record, fresh, marks| {
         let key = tier.seal.key(name);
-        let put = Put { record: tier.seal.close(&key, record), keep, fresh, marks, begun };
+        let put = Put { record: tier.seal.close(&key, record), keep, fresh, marks, begun, compresses };
         async move { within(core, tier.store.put(&key, put)).await }
     };
     if head.selectors.is_empty() {
         return put(head.key.as_bytes(), record, left, head.marks.clone()).await.map(drop);
     }
     let at = begin(core, tier);
-    let (held, key, _) = get(core, tier, head.key.as_bytes(), None).await?;
+    let (held, key, _) = get(core, tier, head.key.as_bytes(), None).await.ok()?;
     let held = held.and_then(|held| read(core, (&head.key, &key), head.uri, at, held));
     let same = |names: &[http::HeaderName]| names.iter().eq(head.selectors.iter().map(super::vary::Selector::name));
     let generation = match held {
@@ -323,30 +340,36 @@ pub(super) fn remove(core: &Arc<Core>, key: Key) {
     });
 }
 
-/// Gives a claim back.
+/// Gives a claim back: others wait for it. A store that fails is told again until it is nobody's by itself.
 fn release(core: &Arc<Core>, key: [u8; 32], token: u64, is_declined: bool) {
-    if !wiring::can_spawn() {
-        return;
-    }
-    let core = Arc::clone(core);
+    let Some(tier) = core.tier.as_ref().filter(|_| wiring::can_spawn()) else { return };
+    let Some(releasing) = Under::way(core, &tier.releases, MAX_RELEASES) else { return };
+    let until = core.clock.now().checked_add(core.settings.fill_lease);
     wiring::detach(async move {
-        if let Some(tier) = &core.tier {
-            within(&core, tier.store.release(&key, token, is_declined)).await;
+        let core = &releasing.core;
+        let Some(tier) = &core.tier else { return };
+        let mut pause = FIRST_AGAIN;
+        while within(core, tier.store.release(&key, token, is_declined)).await.is_none() {
+            let left = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(core.clock.now()));
+            let Some(sleep) = core.clock.sleep(pause.min(left)).filter(|_| !left.is_zero()) else { return };
+            sleep.await;
+            pause = SLOWEST_AGAIN.min(pause * 2);
         }
     });
 }
 
-/// Waits until the store has heard of everything that was purged here, for as long as one answer may take.
+/// Waits until the store has heard of everything that was purged here before, for as long as one answer may take.
 pub(super) async fn settle(core: &Arc<Core>) -> bool {
     let Some(tier) = &core.tier else { return true };
+    let until = tier.owed.end();
     task::deliver(core);
     let mut timeout = core.clock.sleep(core.settings.store_timeout);
     poll_fn(|cx| {
-        if tier.owed.is_settled(cx.waker()) {
+        if tier.owed.is_told(until, cx.waker()) {
             return Poll::Ready(true);
         }
         match &mut timeout {
-            Some(timeout) => Pin::new(timeout).poll(cx).map(|()| tier.owed.is_empty()),
+            Some(timeout) => Pin::new(timeout).poll(cx).map(|()| tier.owed.has_told(until)),
             None => Poll::Ready(false),
         }
     })

@@ -79,14 +79,15 @@ impl Shared {
     }
 
     /// The store has failed: said when it begins, and counted each time.
-    fn failed(&self) {
+    fn failed(&self, cause: &'static str) {
         self.note(StoreEvent::Failed);
         if !self.is_down.swap(true, Ordering::Relaxed) {
-            event::limit_store_failed(match self.on_failure {
+            let meanwhile = match self.on_failure {
                 OnStoreFailure::Local { .. } => "this instance counts by itself, with its share of each quota",
                 OnStoreFailure::Open => "requests are let through uncounted",
                 OnStoreFailure::Closed => "requests are refused",
-            });
+            };
+            event::limit_store_failed(cause, meanwhile);
         }
     }
 }

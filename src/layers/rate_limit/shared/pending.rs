@@ -35,7 +35,8 @@ pub(in super::super) struct Pending {
     shadows: Vec<Kept>,
     /// Gives the places back.
     guard: Option<Admission>,
-    pub(super) wait: Option<Wait>,
+    /// For somebody else's answer, to which of what is asked.
+    pub(super) wait: Option<(usize, Wait)>,
     /// When the store was asked.
     started: u64,
 }
@@ -177,7 +178,7 @@ impl Pending {
                 Taken::Alone => asked.share = Share::Strict,
                 Taken::Wait(wait) => {
                     self.give_back(shared);
-                    self.wait = Some(wait);
+                    self.wait = Some((at, wait));
                     return;
                 }
             }
@@ -187,6 +188,14 @@ impl Pending {
     /// Goes on without leases.
     pub(super) fn ask_alone(&mut self, shared: &Shared) {
         self.give_back(shared);
+    }
+
+    /// Has somebody else ask, this one perhaps, for what was waited for in vain.
+    pub(super) fn take_over(&self, shared: &Shared, at: usize) {
+        let Some(asked) = self.asked.get(at) else { return };
+        if let Some(leases) = shared.remote(asked.kept.index).and_then(|remote| remote.leases.as_ref()) {
+            leases.answered(asked.kept.tag, None, 0);
+        }
     }
 
     fn give_back(&mut self, shared: &Shared) {

@@ -2,7 +2,8 @@
 --
 -- KEYS: one for each ask. ARGV: 11 numbers for each: kind (0 bucket, 1 window), need (time that the tokens take; for
 -- windows the tokens), one (time of one token; for windows the limit), full (time of all; for windows the window),
--- cost, spare, kept back, longest wait, block, enforced (1 or 0), how far ahead a charge may lie.
+-- cost, spare, kept back, longest wait, block, enforced (1 or 0), how far ahead a charge may lie. One more at the end:
+-- whether what stands elsewhere agrees so far (1), else nothing is charged (0).
 --
 -- Answers, for each: code (0 admitted, 1 refused, 2 shut out), wait, time until all is there, tokens left, time until
 -- one more is there, tokens given along, mark.
@@ -32,7 +33,11 @@ local function bucket(value, a)
   local cut = tat > most
   tat = math.min(tat, most)
   local slack = a.full - a.one
-  local judged = { tat = tat, cut = cut, write = false, code = 0, wait = 0, spare = 0, blocked = blocked }
+  -- All that may be set, so that the table does not grow.
+  local judged = {
+    tat = tat, cut = cut, write = false, code = 0, wait = 0, spare = 0, blocked = blocked,
+    next = 0, next_blocked = false, shuts = false,
+  }
   if blocked and now < tat - slack then
     judged.code, judged.wait = 2, tat - slack - now + a.one * (math.max(a.cost, 1) - 1)
     return judged
@@ -69,7 +74,10 @@ local function window(value, a)
   if not used or finish <= now then finish, used = now + a.full, 0 end
   local cut = finish > now + longest
   finish = math.min(finish, now + longest)
-  local judged = { finish = finish, used = used, cut = cut, write = false, code = 0, wait = 0, spare = 0 }
+  local judged = {
+    finish = finish, used = used, cut = cut, write = false, code = 0, wait = 0, spare = 0,
+    next = 0, next_used = 0, shuts = false,
+  }
   if used == 'b' then
     judged.code, judged.wait = 2, finish - now
   elseif used + math.max(a.cost, 1) > a.one then
@@ -90,14 +98,14 @@ local function write(key, value, finish)
   redis.call('SET', key, value, 'PX', string.format('%.0f', math.max(math.ceil((finish - now) / 1000), 1)))
 end
 
-local asks, agreed = {}, true
+local asks, agreed = {}, ARGV[#KEYS * 11 + 1] == '1'
 for i, key in ipairs(KEYS) do
   local at = (i - 1) * 11
-  local n = {}
-  for j = 1, 11 do n[j] = tonumber(ARGV[at + j]) end
   local a = {
-    kind = n[1], need = n[2], one = n[3], full = n[4], cost = n[5], spare = n[6],
-    kept = n[7], longest = n[8], block = n[9], enforced = n[10] == 1, ahead = n[11],
+    kind = tonumber(ARGV[at + 1]), need = tonumber(ARGV[at + 2]), one = tonumber(ARGV[at + 3]),
+    full = tonumber(ARGV[at + 4]), cost = tonumber(ARGV[at + 5]), spare = tonumber(ARGV[at + 6]),
+    kept = tonumber(ARGV[at + 7]), longest = tonumber(ARGV[at + 8]), block = tonumber(ARGV[at + 9]),
+    enforced = ARGV[at + 10] == '1', ahead = tonumber(ARGV[at + 11]), judged = false,
   }
   a.judged = (a.kind == 0 and bucket or window)(held(key), a)
   if a.judged.code ~= 0 and a.enforced then agreed = false end
