@@ -23,12 +23,14 @@ const WORDS: [(&str, &str); 6] =
     [("get", "GET"), ("post", "POST"), ("json", "JSON"), ("uuid", "UUID"), ("rs256", "RS256"), ("hs256", "HS256")];
 
 fn main() -> Result<(), Failure> {
-    let filter = std::env::args().nth(1);
+    let part = std::env::args().nth(1);
+    // gungraun wants the whole name, with stars; criterion takes any part of it.
+    let stars = part.as_ref().map(|part| format!("*{part}*"));
     let versions = tools()?;
     let started = SystemTime::now();
     for features in [&[][..], &["--features", "roas"]] {
-        bench(features, "instructions", &["--save-summary=json"], filter.as_deref())?;
-        bench(features, "time", &["--noplot", "--warm-up-time", "1", "--measurement-time", "3"], filter.as_deref())?;
+        bench(features, "instructions", &["--save-summary=json"], stars.as_deref())?;
+        bench(features, "time", &["--noplot", "--warm-up-time", "1", "--measurement-time", "3"], part.as_deref())?;
     }
     let target = target_directory()?;
     let times = times(&target.join("criterion"), started)?;
