@@ -257,7 +257,7 @@ fn shared(
     policies: impl IntoIterator<Item = Policy>,
     settings: impl FnOnce(SharedCounts) -> SharedCounts,
 ) -> Instance {
-    let counts = settings(SharedCounts::new(Arc::new(redis.limits())));
+    let counts = settings(SharedCounts::new(redis.limits()));
     let limit = policies.into_iter().fold(RateLimit::new(), RateLimit::add_policy);
     Instance { layer: limit.with_store(counts).build_throttle().unwrap(), redis: redis.clone() }
 }

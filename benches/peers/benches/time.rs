@@ -1,42 +1,34 @@
-//! The same work by the clock. The machine's noise is in it: quote ratios of one run.
+//! The same by the clock. The machine's noise is in it: quote ratios of one run.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use peers::{Job, axum_helmet, job, rampart, security_headers, tower_helmet};
+#[cfg(feature = "roas")]
+use peers::openapi;
+#[cfg(not(feature = "roas"))]
+use peers::{bodies, breakers, caches, headers, limits, pressure, rules, stack, tokens, waits, whole};
 
-/// What does one request through the layer cost, beside the same fields sent by others?
-fn security_headers_peers(c: &mut Criterion) {
-    type Contender = (&'static str, fn() -> Job);
-    let mut compare = |group: &str, contenders: &[Contender]| {
-        let mut group = c.benchmark_group(group);
-        for (name, make) in contenders {
-            group.bench_function(*name, |bencher| {
-                bencher.iter_batched_ref(make, |job| job.run(), BatchSize::SmallInput);
-            });
+macro_rules! groups {
+    ($($area:ident { $($work:ident { $($who:ident: $jobs:expr,)* })* })*) => {
+        fn works(c: &mut Criterion) {
+            $($(
+                let mut group = c.benchmark_group(concat!(stringify!($area), "/", stringify!($work)));
+                $(
+                    // Made for those alone that are asked for.
+                    let mut jobs = None;
+                    group.bench_function(stringify!($who), |bencher| {
+                        let jobs = jobs.get_or_insert_with(|| $jobs);
+                        bencher.iter_batched_ref(jobs, |job| job.run(), BatchSize::SmallInput);
+                    });
+                )*
+                group.finish();
+            )*)*
         }
-        group.finish();
     };
-    compare(
-        "security_headers/twelve_fields",
-        &[
-            ("tower-rampart", || job(rampart::twelve)),
-            ("tower-helmet", || job(tower_helmet::twelve)),
-            ("axum-helmet", || job(axum_helmet::twelve)),
-        ],
-    );
-    compare(
-        "security_headers/nine_fields",
-        &[
-            ("tower-rampart", || job(rampart::nine)),
-            ("http-security-headers", || job(security_headers::nine)),
-            ("tower-helmet", || job(tower_helmet::nine)),
-            ("axum-helmet", || job(axum_helmet::nine)),
-        ],
-    );
-    compare(
-        "security_headers/nonce",
-        &[("tower-rampart", || job(rampart::nonce)), ("http-security-headers", || job(security_headers::nonce))],
-    );
 }
 
-criterion_group!(benches, security_headers_peers);
+#[cfg(not(feature = "roas"))]
+peers::works!(groups);
+#[cfg(feature = "roas")]
+peers::works_with_roas!(groups);
+
+criterion_group!(benches, works);
 criterion_main!(benches);

@@ -6,7 +6,7 @@ use http::{Request, Response};
 use tower::{Layer, Service};
 
 use crate::limits::{Handler, bare as handler, respond};
-use crate::{Job, Run};
+use crate::{Job, Jobs, Run};
 
 /// Calls that a breaker has seen before it is measured.
 const CALLS: u32 = 1000;
@@ -37,8 +37,8 @@ impl<S: Service<Request<()>>> Run for Prepared<S> {
     }
 }
 
-/// A breaker that knows its handler, about to let a call through.
-pub fn job<S, B: 'static>(make: fn() -> S) -> Job
+/// A breaker that knows its handler, about to let calls through.
+pub fn jobs<S, B: 'static>(make: fn() -> S) -> Jobs
 where
     S: Service<Request<()>, Response = Response<B>> + Clone + 'static,
 {
@@ -46,8 +46,10 @@ where
     for _ in 0..CALLS {
         let _ = respond(&mut service, Request::default());
     }
-    // With a response of its own.
-    Box::new(Prepared { service: service.clone(), request: Request::default(), answer: None })
+    // Each with a response of its own.
+    Box::new(move || -> Job {
+        Box::new(Prepared { service: service.clone(), request: Request::default(), answer: None })
+    })
 }
 
 /// The handler alone: what every other measurement contains.
@@ -141,7 +143,8 @@ pub mod resilience {
 mod tests {
     use super::*;
 
-    fn answers(mut job: Job) -> usize {
+    fn answers(mut jobs: Jobs) -> usize {
+        let mut job = jobs();
         job.run();
         job.fields()
     }
@@ -149,19 +152,19 @@ mod tests {
     /// A comparison counts only when everybody does the same work.
     #[test]
     fn everybody_lets_through_and_refuses_the_same() {
-        for job in [
-            job(bare),
-            job(rampart::consecutive),
-            job(rampart::calls),
-            job(rampart::time_and_slow),
-            job(resilience::consecutive),
-            job(resilience::calls),
-            job(resilience::time_and_slow),
+        for jobs in [
+            jobs(bare),
+            jobs(rampart::consecutive),
+            jobs(rampart::calls),
+            jobs(rampart::time_and_slow),
+            jobs(resilience::consecutive),
+            jobs(resilience::calls),
+            jobs(resilience::time_and_slow),
         ] {
-            assert_eq!(answers(job), 1);
+            assert_eq!(answers(jobs), 1);
         }
-        for job in [job(rampart::refusing), job(rampart::refusing_for_an_hour), job(resilience::refusing)] {
-            assert_eq!(answers(job), 0);
+        for jobs in [jobs(rampart::refusing), jobs(rampart::refusing_for_an_hour), jobs(resilience::refusing)] {
+            assert_eq!(answers(jobs), 0);
         }
     }
 }

@@ -14,7 +14,7 @@ use http::{HeaderValue, Request, Response, header};
 use tower::{Layer, Service};
 use tower_rampart::key::PeerAddr;
 
-use crate::{Job, Run};
+use crate::{Job, Jobs, Run};
 
 /// Clients that a limiter has seen before it is measured.
 pub const CLIENTS: u32 = 10_000;
@@ -108,8 +108,8 @@ pub enum Quota {
     UsedUp,
 }
 
-/// A limiter that knows its clients, about to answer one of them.
-pub fn job<S, B: 'static>(make: fn() -> S, quota: Quota) -> Job
+/// A limiter that knows its clients, about to answer them: one after the other, or always the one that is over its quota.
+pub fn jobs<S, B: 'static>(make: fn() -> S, quota: Quota) -> Jobs
 where
     S: Service<Request<()>, Response = Response<B>> + Clone + 'static,
 {
@@ -117,13 +117,19 @@ where
     for n in 0..CLIENTS {
         let _ = respond(&mut service, request(client(n)));
     }
-    let measured = client(CLIENTS / 2);
+    let mut next = CLIENTS / 2;
     if quota == Quota::UsedUp {
         for _ in 0..=QUOTA {
-            let _ = respond(&mut service, request(measured));
+            let _ = respond(&mut service, request(client(next)));
         }
     }
-    Box::new(Prepared { service: service.clone(), request: request(measured), response: None })
+    Box::new(move || -> Job {
+        let measured = client(next);
+        if quota == Quota::Left {
+            next = (next + 7919) % CLIENTS;
+        }
+        Box::new(Prepared { service: service.clone(), request: request(measured), response: None })
+    })
 }
 
 /// The handler alone: what every other measurement contains.
@@ -232,7 +238,8 @@ pub mod tower_governor {
 mod tests {
     use super::*;
 
-    fn run(mut job: Job) -> usize {
+    fn run(mut jobs: Jobs) -> usize {
+        let mut job = jobs();
         job.run();
         job.fields()
     }
@@ -251,9 +258,9 @@ mod tests {
         assert_eq!(admits(rampart::with_fields()), 1000);
         assert_eq!(admits(tower_governor::silent()), 1000);
         assert_eq!(admits(tower_governor::with_fields()), 1000);
-        assert_eq!(run(job(rampart::silent, Quota::Left)), 1);
-        assert_eq!(run(job(rampart::with_fields, Quota::Left)), 3);
-        assert_eq!(run(job(tower_governor::silent, Quota::Left)), 1);
-        assert_eq!(run(job(tower_governor::with_fields, Quota::Left)), 3);
+        assert_eq!(run(jobs(rampart::silent, Quota::Left)), 1);
+        assert_eq!(run(jobs(rampart::with_fields, Quota::Left)), 3);
+        assert_eq!(run(jobs(tower_governor::silent, Quota::Left)), 1);
+        assert_eq!(run(jobs(tower_governor::with_fields, Quota::Left)), 3);
     }
 }

@@ -1,9 +1,11 @@
 //! Requests judged by the same OpenAPI document, that of the poll API: ours as a whole layer, with hardening and replay;
 //! `roas-http-validator` (feature `roas`), which is no layer, as one call with the body at hand.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -11,7 +13,7 @@ use http::{Request, Response};
 use tower::{Layer, Service};
 use tower_rampart::validate::{CheckedBody, OpenApi, UnknownPaths, Validate, ValidateService};
 
-use crate::Body;
+use crate::{Body, Job, Jobs, Run};
 
 const DOCUMENT: &str = include_str!("../../../examples/gateway/polls.openapi.json");
 /// 96 bytes.
@@ -119,35 +121,39 @@ pub fn wrong_poll() -> Request<Body> {
     post(r#"{"question":"","options":["a"],"closes_at":"soon"}"#)
 }
 
-/// A contender that has judged the request once, and a request.
-#[allow(missing_debug_implementations, reason = "contenders are of any kind")]
-pub struct Job {
-    pub contender: Contender,
+struct Prepared {
+    contender: Rc<RefCell<Contender>>,
     request: Option<Request<Body>>,
-    pub was_let_in: bool,
+    was_let_in: bool,
 }
 
-impl Job {
-    pub fn new(make: fn() -> Option<Contender>, request: fn() -> Request<Body>, is_let_in: bool) -> Self {
-        let Some(mut contender) = make() else { panic!("a contender cannot be made") };
-        assert_eq!(contender.check(request()), is_let_in, "a contender judges otherwise");
-        Self { contender, request: Some(request()), was_let_in: false }
-    }
-
-    /// What is measured: one request, made before.
-    pub fn run(&mut self) {
+impl Run for Prepared {
+    fn run(&mut self) {
         if let Some(request) = self.request.take() {
-            self.was_let_in = self.contender.check(request);
+            self.was_let_in = self.contender.borrow_mut().check(request);
         }
     }
+
+    fn fields(&self) -> usize {
+        usize::from(self.was_let_in)
+    }
 }
 
-/// Of a request that is as described.
-pub fn passing(make: fn() -> Option<Contender>, request: fn() -> Request<Body>) -> Job {
-    Job::new(make, request, true)
+/// Jobs of a contender that has judged the request once: it is as described.
+pub fn passing(make: fn() -> Option<Contender>, request: fn() -> Request<Body>) -> Jobs {
+    jobs(make, request, true)
 }
 
-/// Of one that is not.
-pub fn refused(make: fn() -> Option<Contender>, request: fn() -> Request<Body>) -> Job {
-    Job::new(make, request, false)
+/// It is not.
+pub fn refused(make: fn() -> Option<Contender>, request: fn() -> Request<Body>) -> Jobs {
+    jobs(make, request, false)
+}
+
+fn jobs(make: fn() -> Option<Contender>, request: fn() -> Request<Body>, is_let_in: bool) -> Jobs {
+    let Some(mut contender) = make() else { panic!("a contender cannot be made") };
+    assert_eq!(contender.check(request()), is_let_in, "a contender judges otherwise");
+    let contender = Rc::new(RefCell::new(contender));
+    Box::new(move || -> Job {
+        Box::new(Prepared { contender: Rc::clone(&contender), request: Some(request()), was_let_in: false })
+    })
 }

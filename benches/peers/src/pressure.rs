@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use http_body_util::Full;
 use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, Service};
 
-use crate::{Job, Run};
+use crate::{Job, Jobs, Run, stay_in};
 
 type Body = Full<Bytes>;
 
@@ -56,7 +57,7 @@ struct Prepared<S: Service<Request<()>>> {
     service: S,
     request: Request<()>,
     /// Whoever has taken the one place.
-    _inside: Option<Pin<Box<S::Future>>>,
+    _inside: Option<Rc<Pin<Box<S::Future>>>>,
     answered: bool,
 }
 
@@ -89,33 +90,35 @@ where
     }
 }
 
-/// A contender with room, which has answered before.
-pub fn with_room<S, B: 'static>(make: fn(usize) -> S) -> Job
+/// Jobs of a contender with room, which has answered before.
+pub fn with_room<S, B: 'static>(make: fn(usize) -> S) -> Jobs
 where
     S: Service<Request<()>, Response = Response<B>> + Clone + 'static,
 {
     let service = make(100);
-    let again = service.clone();
-    let mut first = Prepared { service, request: request("/"), _inside: None, answered: false };
-    first.respond();
-    drop(first);
-    Box::new(Prepared { service: again, request: request("/"), _inside: None, answered: false })
+    let job = move || Prepared { service: service.clone(), request: request("/"), _inside: None, answered: false };
+    job().respond();
+    Box::new(move || -> Job { Box::new(job()) })
 }
 
-/// A contender whose one place is taken, and which has refused before.
-pub fn full<S, B: 'static>(make: fn(usize) -> S) -> Job
+/// Jobs of a contender whose one place is taken, and which has refused before.
+pub fn full<S, B: 'static>(make: fn(usize) -> S) -> Jobs
 where
     S: Service<Request<()>, Response = Response<B>> + Clone + 'static,
 {
     let mut cx = Context::from_waker(Waker::noop());
-    let mut service = make(1);
-    let (mut holder, again) = (service.clone(), service.clone());
+    let service = make(1);
+    let mut holder = service.clone();
     let _ = holder.poll_ready(&mut cx);
     let mut inside = Box::pin(holder.call(request(NEVER)));
     let _ = inside.as_mut().poll(&mut cx);
-    let _ = service.poll_ready(&mut cx);
-    let _ = pin!(service.call(request("/"))).poll(&mut cx);
-    Box::new(Prepared { service: again, request: request("/"), _inside: Some(inside), answered: false })
+    let inside = Some(Rc::new(inside));
+    let job = move || {
+        let service = service.clone();
+        Prepared { service, request: request("/"), _inside: inside.clone(), answered: false }
+    };
+    job().respond();
+    Box::new(move || -> Job { Box::new(job()) })
 }
 
 /// The handler alone: what every other measurement contains.
@@ -190,7 +193,7 @@ pub mod tower_resilience {
 
     pub fn bulkhead(limit: usize) -> Bulkhead<Handler> {
         // It sets a timer for each call, of no time when it is to refuse at once.
-        std::mem::forget(RUNTIME.enter());
+        stay_in(&RUNTIME);
         let layer = BulkheadLayer::builder().max_concurrent_calls(limit).reject_when_full().build();
         layer.expect("the bound is valid").layer(Handler)
     }
@@ -210,7 +213,8 @@ pub mod tower_resilience {
 mod tests {
     use super::*;
 
-    fn answered(mut job: Job) -> usize {
+    fn answered(mut jobs: Jobs) -> usize {
+        let mut job = jobs();
         job.run();
         job.fields()
     }
@@ -232,8 +236,8 @@ mod tests {
             with_room(tower_resilience::aimd),
             with_room(tower_resilience::gradient2),
         ];
-        for job in with_room {
-            assert_eq!(answered(job), 1);
+        for jobs in with_room {
+            assert_eq!(answered(jobs), 1);
         }
         let full = [
             full(rampart::bulkhead),
@@ -243,8 +247,8 @@ mod tests {
             full(tower_limits::limit_and_shed),
             full(tower_resilience::bulkhead),
         ];
-        for job in full {
-            assert_eq!(answered(job), 0);
+        for jobs in full {
+            assert_eq!(answered(jobs), 0);
         }
     }
 }

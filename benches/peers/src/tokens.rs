@@ -3,9 +3,11 @@
 //! All of them are given the same key set and the same audience. Ours checks more of the token (`typ`, `iss`, `iat`, members
 //! that stand twice); the others parse it into claims of a type.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,21 +17,28 @@ use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::FutureExt as _;
 use http::{Request, Response};
 use jsonwebtoken::{DecodingKey, Validation};
 use tower::{Layer, Service};
-use tower_rampart::auth::{Algorithm, Auth, Issuer, JwtVerifier, KeySet, VerifyingKey};
+use tower_oauth2_resource_server::server::OAuth2ResourceServer;
+use tower_oauth2_resource_server::tenant::TenantConfiguration;
+use tower_rampart::auth::{Algorithm, Auth, AuthLayer, Issuer, JwtVerifier, KeySet, VerifyingKey};
 
-use crate::Body;
+use crate::{Body, Job, Jobs, Run};
 
 const ISSUER: &str = "https://idp.example/";
 pub const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+/// What is no token.
+pub const JUNK: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290In0.eA";
 
 /// A key's public half, as a set too, and tokens of it.
 #[derive(Debug)]
 pub struct Signed {
     pub jwks: String,
     pub rs256: String,
+    /// By the same key, in another issuer's name.
+    pub of_another_issuer: String,
     pub hs256: String,
     public: Vec<u8>,
 }
@@ -45,22 +54,25 @@ fn sign() -> Result<Signed, Box<dyn std::error::Error>> {
     let jwks = format!(
         "{{\"keys\":[{{\"kty\":\"RSA\",\"use\":\"sig\",\"alg\":\"RS256\",\"kid\":\"1\",\"n\":\"{n}\",\"e\":\"{e}\"}}]}}"
     );
-    let message = message("RS256")?;
-    let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature)?;
-    let rs256 = format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature));
+    let rs256_by = |issuer: &str| -> Result<String, Box<dyn std::error::Error>> {
+        let message = message("RS256", issuer)?;
+        let mut signature = vec![0; key.public_modulus_len()];
+        key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature)?;
+        Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    };
+    let (rs256, of_another_issuer) = (rs256_by(ISSUER)?, rs256_by("https://other.example/")?);
     let secret = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, SECRET);
-    let hs256_message = self::message("HS256")?;
+    let hs256_message = message("HS256", ISSUER)?;
     let tag = aws_lc_rs::hmac::sign(&secret, hs256_message.as_bytes());
     let hs256 = format!("{hs256_message}.{}", URL_SAFE_NO_PAD.encode(tag));
-    Ok(Signed { jwks, rs256, hs256, public: public.as_ref().to_vec() })
+    Ok(Signed { jwks, rs256, of_another_issuer, hs256, public: public.as_ref().to_vec() })
 }
 
-fn message(algorithm: &str) -> Result<String, Box<dyn std::error::Error>> {
+fn message(algorithm: &str, issuer: &str) -> Result<String, Box<dyn std::error::Error>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let header = format!("{{\"alg\":\"{algorithm}\",\"typ\":\"at+jwt\",\"kid\":\"1\"}}");
     let claims = format!(
-        "{{\"iss\":\"{ISSUER}\",\"aud\":\"api\",\"sub\":\"alice\",\"client_id\":\"app\",\"jti\":\"1\",\"iat\":{now},\"exp\":{},\
+        "{{\"iss\":\"{issuer}\",\"aud\":\"api\",\"sub\":\"alice\",\"client_id\":\"app\",\"jti\":\"1\",\"iat\":{now},\"exp\":{},\
          \"scope\":\"polls:read polls:write\",\"roles\":[\"author\"]}}",
         now + 86_400
     );
@@ -172,12 +184,16 @@ where
 
 pub type Contender = Box<dyn Check>;
 
-/// Ours, with room for so many tokens that were verified before.
-pub fn rampart(known: usize) -> Option<Contender> {
+/// Our layer, with room for so many tokens that were verified before.
+pub fn rampart_layer(known: usize) -> Option<AuthLayer> {
     let keys = KeySet::from_jwks(SIGNED.jwks.as_bytes()).ok()?;
     let issuer = Issuer::new(ISSUER).audience("api").algorithms([Algorithm::Rs256]).keys(keys);
     let verifier = JwtVerifier::new([issuer]).ok()?.max_cached_tokens(known);
-    Some(Box::new(Through(Auth::new().jwt(verifier).build().ok()?.layer(HttpHandler))))
+    Auth::new().jwt(verifier).build().ok()
+}
+
+fn rampart(known: usize) -> Option<Contender> {
+    Some(Box::new(Through(rampart_layer(known)?.layer(HttpHandler))))
 }
 
 pub fn rampart_knowing() -> Option<Contender> {
@@ -215,12 +231,15 @@ pub fn jwt_authorizer() -> Option<Contender> {
     Some(Box::new(Through(runtime()?.block_on(builder.build()).ok()?.into_layer().layer(Handler))))
 }
 
-pub fn tower_oauth2() -> Option<Contender> {
-    use tower_oauth2_resource_server::server::OAuth2ResourceServer;
-    use tower_oauth2_resource_server::tenant::TenantConfiguration;
+/// Theirs, with the keys at hand.
+pub fn tower_oauth2_server() -> Option<OAuth2ResourceServer<Claims>> {
     let tenant = TenantConfiguration::static_builder(SIGNED.jwks.as_str()).audiences(&["api"]).build().ok()?;
-    let server = runtime()?.block_on(OAuth2ResourceServer::<Claims>::builder().add_tenant(tenant).build()).ok()?;
-    Some(Box::new(Through(server.into_layer::<Body>().layer(HttpHandler))))
+    // It waits for nothing then.
+    OAuth2ResourceServer::builder().add_tenant(tenant).build().now_or_never()?.ok()
+}
+
+pub fn tower_oauth2() -> Option<Contender> {
+    Some(Box::new(Through(tower_oauth2_server()?.into_layer::<Body>().layer(HttpHandler))))
 }
 
 /// `jsonwebtoken::decode` of the secret's token, without any layer.
@@ -255,46 +274,44 @@ fn runtime() -> Option<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().ok()
 }
 
-/// A contender that has seen its token once, and a request with it.
-#[allow(missing_debug_implementations, reason = "contenders are of any kind")]
-pub struct Job {
-    pub contender: Contender,
-    pub token: &'static str,
+struct Prepared {
+    contender: Rc<RefCell<Contender>>,
     request: Option<Request<()>>,
-    pub was_let_in: bool,
+    was_let_in: bool,
 }
 
-impl Job {
-    fn new(make: fn() -> Option<Contender>, token: &'static str) -> Self {
-        let Some(contender) = make() else { panic!("a contender cannot be made") };
-        Self { contender, token, request: Some(request(token)), was_let_in: false }
-    }
-
-    /// What is measured: one request, made before.
-    pub fn run(&mut self) {
+impl Run for Prepared {
+    fn run(&mut self) {
         if let Some(request) = self.request.take() {
-            self.was_let_in = self.contender.check(request);
+            self.was_let_in = self.contender.borrow_mut().check(request);
         }
     }
+
+    fn fields(&self) -> usize {
+        usize::from(self.was_let_in)
+    }
 }
 
-/// Of RSA's.
-pub fn rs256(make: fn() -> Option<Contender>) -> Job {
-    prepared(make, &SIGNED.rs256)
+/// Of RSA's, which the contender has seen once.
+pub fn rs256(make: fn() -> Option<Contender>) -> Jobs {
+    jobs(make, &SIGNED.rs256, true)
 }
 
 /// Of the secret's.
-pub fn hs256(make: fn() -> Option<Contender>) -> Job {
-    prepared(make, &SIGNED.hs256)
+pub fn hs256(make: fn() -> Option<Contender>) -> Jobs {
+    jobs(make, &SIGNED.hs256, true)
 }
 
 /// Of nobody's.
-pub fn junk(make: fn() -> Option<Contender>) -> Job {
-    Job::new(make, "eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290In0.eA")
+pub fn junk(make: fn() -> Option<Contender>) -> Jobs {
+    jobs(make, JUNK, false)
 }
 
-fn prepared(make: fn() -> Option<Contender>, token: &'static str) -> Job {
-    let mut job = Job::new(make, token);
-    assert!(job.contender.check(request(token)), "a contender refuses the token");
-    job
+fn jobs(make: fn() -> Option<Contender>, token: &'static str, is_let_in: bool) -> Jobs {
+    let Some(mut contender) = make() else { panic!("a contender cannot be made") };
+    assert_eq!(contender.check(request(token)), is_let_in, "a contender judges otherwise");
+    let contender = Rc::new(RefCell::new(contender));
+    Box::new(move || -> Job {
+        Box::new(Prepared { contender: Rc::clone(&contender), request: Some(request(token)), was_let_in: false })
+    })
 }

@@ -8,10 +8,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request, Response};
-use tokio::runtime::{Builder, EnterGuard, Runtime};
+use tokio::runtime::{Builder, Runtime};
 use tower::Service;
 
-use crate::{Body, Job, Run};
+use crate::{Body, Job, Jobs, Run, stay_in};
 
 /// Whose timers are used.
 static RUNTIME: LazyLock<Runtime> =
@@ -94,11 +94,10 @@ struct Prepared<S, R> {
     service: S,
     request: Request<Body>,
     response: Option<R>,
-    _guard: EnterGuard<'static>,
 }
 
 /// Calls, and polls until there is an answer.
-pub fn respond<S>(service: &mut S, request: Request<Body>) -> Option<S::Response>
+fn respond<S>(service: &mut S, request: Request<Body>) -> Option<S::Response>
 where
     S: Service<Request<Body>>,
 {
@@ -127,19 +126,14 @@ where
     }
 }
 
-/// A context in which timers can be made.
-pub fn enter() -> EnterGuard<'static> {
-    RUNTIME.enter()
-}
-
-/// A contender that has answered before.
-pub fn job<S, B: 'static>(mut service: S) -> Job
+/// Jobs of a contender that has answered before.
+pub fn jobs<S, B: 'static>(mut service: S) -> Jobs
 where
-    S: Service<Request<Body>, Response = Response<B>> + 'static,
+    S: Service<Request<Body>, Response = Response<B>> + Clone + 'static,
 {
-    let _guard = enter();
+    stay_in(&RUNTIME);
     let _ = respond(&mut service, request());
-    Box::new(Prepared { service, request: request(), response: None, _guard })
+    Box::new(move || -> Job { Box::new(Prepared { service: service.clone(), request: request(), response: None }) })
 }
 
 pub mod rampart {

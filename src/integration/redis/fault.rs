@@ -69,14 +69,18 @@ fn failed(error: &RedisError) -> &'static str {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable(Some(error)) | Self::Failed(error) => write!(f, "{}: {error}", self.reason()),
-            _ => f.write_str(self.reason()),
-        }
+        f.write_str(self.reason())
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreachable(Some(error)) | Self::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {

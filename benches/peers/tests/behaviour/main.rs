@@ -7,3 +7,4 @@ mod headers;
 mod limits;
 #[cfg(feature = "roas")]
 mod openapi;
+mod whole;
