@@ -7,6 +7,7 @@ mod admin;
 mod config;
 mod connections;
 mod first_bytes;
+mod gauges;
 mod pem;
 mod pipeline;
 mod proxy;

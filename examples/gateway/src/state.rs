@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use metrics::gauge;
+use metrics::{counter, gauge};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rustls::ServerConfig;
 use tower_rampart::Refuser;
@@ -15,7 +15,7 @@ use tower_rampart::Refuser;
 use crate::config::Loaded;
 use crate::connections::{Answers, Patience};
 use crate::pipeline::{self, Pipeline};
-use crate::shown;
+use crate::{gauges, shown};
 
 /// Shared by connections, the admin address and reloads.
 pub struct State {
@@ -89,6 +89,10 @@ impl State {
     /// Sets the gauges to what is true now, for whoever is about to read them.
     pub fn set_gauges(&self) {
         let pipeline = self.pipeline();
+        // A counter appears with its first event, and `rate()` does not see that one.
+        for class in ["2xx", "3xx", "4xx", "5xx"] {
+            counter!("rampart_gateway_requests_total", "status" => class).increment(0);
+        }
         if pipeline.config.bulkhead.is_some() {
             let bulkhead = pipeline.bulkhead.snapshot();
             gauge!("rampart_bulkhead_in_flight", "bulkhead" => pipeline.bulkhead.name())
@@ -100,6 +104,13 @@ impl State {
             gauge!("rampart_load_shed_limit").set(shed.limit as f64);
             gauge!("rampart_load_shed_in_flight").set(shed.in_flight as f64);
         }
+        if let Some(circuit) = pipeline.circuit() {
+            gauges::circuit(&circuit);
+        }
+        if let Some(cache) = pipeline.layers.cache() {
+            gauges::cache(cache);
+        }
+        gauges::rate_limits(pipeline.layers.rate_limits());
     }
 
     /// The document of `/-/readyz`. An open circuit is shown, and is no reason to take the gateway out of service: its

@@ -14,6 +14,8 @@ mod digest;
 mod fault;
 #[path = "../../gateway/src/first_bytes.rs"]
 mod first_bytes;
+#[path = "../../gateway/src/gauges.rs"]
+mod gauges;
 mod grpc;
 mod http;
 mod marks;

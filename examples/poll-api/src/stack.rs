@@ -30,7 +30,7 @@ use crate::fault::Fault;
 use crate::http::{description, router, told};
 use crate::marks::mark;
 use crate::people::{AUDIENCE, ISSUER, SessionClaims};
-use crate::shown;
+use crate::{gauges, shown};
 use crate::upstream::Upstream;
 
 type Service = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
@@ -132,6 +132,17 @@ impl Stack {
     pub fn order(&self) -> String {
         let places = self.layers.places.iter().copied();
         std::iter::once("request id").chain(places).chain(["router"]).collect::<Vec<_>>().join(" > ")
+    }
+
+    /// Sets the metrics that are shown as they are, for whoever is about to read them.
+    pub fn set_gauges(&self) {
+        if let Some(cache) = &self.cache {
+            gauges::cache(cache);
+        }
+        if let Some(circuit) = self.upstream.as_ref().and_then(Upstream::circuit) {
+            gauges::circuit(&circuit);
+        }
+        gauges::rate_limits(self.limits.iter().cloned());
     }
 
     /// How they are doing.

@@ -10,7 +10,7 @@ use toml::value::{Datetime, Offset};
 
 use super::authz::AuthzConfig;
 use super::duration;
-use super::parse::carry_from;
+use super::parse::{carry, carry_from};
 use crate::layers::auth::{
     Algorithm, ApiKey, ApiKeys, Auth, AuthLayer, HttpClient, Issuer, JwtVerifier, KeySet, Keys, Profile, RemoteKeys,
     Resource, VerifyingKey,
@@ -30,7 +30,7 @@ use crate::spine::config::ConfigError;
 /// | `forward_credentials` | whether the upstream sees them; a program's own affair | `false` |
 /// | `issuer.issuer` | the `iss` of its tokens, byte for byte | |
 /// | `issuer.audience` | the names by which tokens mean this service | |
-/// | `issuer.algorithms` | what its tokens may be signed with | |
+/// | `issuer.algorithms` | what its tokens may be signed with | `["RS256", "ES256", "EdDSA"]`; `["HS256"]` beside a secret |
 /// | `issuer.profile` | `access-token` (RFC 9068) or `any-jwt` | `access-token` |
 /// | `issuer.jwks_file` | its keys | |
 /// | `issuer.jwks_url` | or where they are fetched from | |
@@ -88,8 +88,8 @@ struct Metadata {
 struct IssuerTable {
     issuer: String,
     audience: Vec<String>,
-    #[serde(deserialize_with = "algorithms")]
-    algorithms: Vec<Algorithm>,
+    #[serde(default, deserialize_with = "algorithms")]
+    algorithms: Option<Vec<Algorithm>>,
     #[serde(default)]
     profile: ProfileConfig,
     jwks_file: Option<String>,
@@ -122,6 +122,7 @@ struct ApiKeyTable {
     roles: Vec<String>,
     #[serde(default)]
     scopes: Vec<String>,
+    #[serde(default, deserialize_with = "expires")]
     expires: Option<Datetime>,
 }
 
@@ -228,7 +229,7 @@ impl AuthConfig {
 impl IssuerTable {
     fn to_issuer(&self, base: &Path, client: Option<&HttpClient>) -> Result<Issuer, ConfigError> {
         let issuer = Issuer::new(&*self.issuer)
-            .algorithms(self.algorithms.iter().copied())
+            .algorithms(self.algorithms())
             .profile(match self.profile {
                 ProfileConfig::AccessToken => Profile::AccessToken,
                 ProfileConfig::AnyJwt => Profile::AnyJwt,
@@ -239,6 +240,15 @@ impl IssuerTable {
             Some(leeway) => issuer.leeway(leeway),
             None => issuer,
         })
+    }
+
+    /// Those that are named, or what issuers use most.
+    fn algorithms(&self) -> Vec<Algorithm> {
+        match &self.algorithms {
+            Some(named) => named.clone(),
+            None if self.hmac_secret_env.is_some() => vec![Algorithm::Hs256],
+            None => vec![Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa],
+        }
     }
 
     fn keys(&self, base: &Path, client: Option<&HttpClient>) -> Result<Keys, ConfigError> {
@@ -266,7 +276,8 @@ impl IssuerTable {
     /// A key set holds public keys alone, so that with a secret's algorithm every token would be refused.
     fn check_public(&self) -> Result<(), ConfigError> {
         const MEND: &str = "name public-key algorithms, or give the secret with `hmac_secret_env`";
-        let hmac = self.algorithms.iter().find(|algorithm| matches!(algorithm.name(), "HS256" | "HS384" | "HS512"));
+        let algorithms = self.algorithms();
+        let hmac = algorithms.iter().find(|algorithm| matches!(algorithm.name(), "HS256" | "HS384" | "HS512"));
         hmac.map_or(Ok(()), |hmac| Err(ConfigError::new("auth.issuer.algorithms", hmac, "takes a secret", MEND)))
     }
 
@@ -281,7 +292,7 @@ impl IssuerTable {
         let secret = std::env::var_os(name)
             .ok_or_else(|| refuse(String::from("is not set"), String::from("set the variable to the secret")))?;
         let key = |algorithm: &Algorithm| VerifyingKey::hmac(secret.as_encoded_bytes(), *algorithm);
-        let keys = self.algorithms.iter().map(key).collect::<Result<Vec<_>, _>>();
+        let keys = self.algorithms().iter().map(key).collect::<Result<Vec<_>, _>>();
         // The secret's length is told, the secret is not.
         keys.map(KeySet::new).map_err(|error| refuse(error.breach().to_owned(), error.mend().to_owned()))
     }
@@ -369,9 +380,23 @@ fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metadata, D::E
     Ok(Metadata { challenge, resource: Resource::described_at(url.get_ref()).ok() })
 }
 
-fn algorithms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Algorithm>, D::Error> {
+fn algorithms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Algorithm>>, D::Error> {
     let names = Vec::<Spanned<String>>::deserialize(deserializer)?;
-    names.iter().map(|name| name.get_ref().parse().map_err(|error| carry_from(name.span(), &error))).collect()
+    let parsed = names.iter().map(|name| name.get_ref().parse().map_err(|error| carry_from(name.span(), &error)));
+    parsed.collect::<Result<_, _>>().map(Some)
+}
+
+/// A date as TOML has them, or the same in quotes.
+fn expires<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Datetime>, D::Error> {
+    let refuse = |shown: &str| {
+        const MEND: &str = "write one such as 2027-01-31T12:00:00Z, with its offset";
+        carry(&ConfigError::new("expires", shown, "is no moment", MEND))
+    };
+    match toml::Value::deserialize(deserializer)? {
+        toml::Value::Datetime(moment) => Ok(Some(moment)),
+        toml::Value::String(text) => text.parse().map(Some).map_err(|_| refuse(&text)),
+        _ => Err(refuse("")),
+    }
 }
 
 fn duration_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

@@ -14,7 +14,7 @@ use crate::spine::config::ConfigError;
 /// | key | meaning | default |
 /// |---|---|---|
 /// | `bytes` | what all stored responses may weigh together | `64MiB` |
-/// | `entry_bytes` | the longest body that is stored | `1MiB` |
+/// | `entry_bytes` | the longest body that is stored | `1MiB`, or `bytes` where that is less |
 /// | `private_per_subject` | keeps what is private, or somebody's, for its caller | `false` |
 /// | `variants` | responses of one resource | 64 |
 /// | `wait` | how long a request waits for another's response | `5s` |
@@ -41,7 +41,7 @@ pub struct CacheConfig {
     #[serde(deserialize_with = "bytes")]
     bytes: u64,
     #[serde(deserialize_with = "entry_bytes")]
-    entry_bytes: u64,
+    entry_bytes: Option<u64>,
     private_per_subject: bool,
     #[serde(deserialize_with = "variants")]
     variants: usize,
@@ -62,11 +62,13 @@ enum ClientDirectives {
     Ignore,
 }
 
+const DEFAULT_ENTRY_BYTES: u64 = 1 << 20;
+
 impl Default for CacheConfig {
     fn default() -> Self {
         Self {
             bytes: 64 << 20,
-            entry_bytes: 1 << 20,
+            entry_bytes: None,
             private_per_subject: false,
             variants: 64,
             wait: Duration::from_secs(5),
@@ -90,9 +92,11 @@ impl CacheConfig {
 
     /// The same, to be told more in code.
     pub fn to_builder(&self) -> CacheBuilder {
+        // A small cache has small entries, unless it is said.
+        let entry_bytes = self.entry_bytes.unwrap_or(DEFAULT_ENTRY_BYTES.min(self.bytes));
         Cache::builder()
             .bytes(self.bytes)
-            .entry_bytes(usize::try_from(self.entry_bytes).unwrap_or(usize::MAX))
+            .entry_bytes(usize::try_from(entry_bytes).unwrap_or(usize::MAX))
             .private_per_subject(self.private_per_subject)
             .max_variants(self.variants)
             .max_wait(self.wait)
@@ -121,8 +125,8 @@ fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     positive_size("bytes", deserializer)
 }
 
-fn entry_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    positive_size("entry_bytes", deserializer)
+fn entry_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    positive_size("entry_bytes", deserializer).map(Some)
 }
 
 fn variants<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {

@@ -25,8 +25,8 @@ use crate::spine::request::RequestView;
 /// |---|---|---|
 /// | `name` | what clients and metrics call it | `default` |
 /// | `kind` | `token-bucket`, `fixed-window` or `concurrent` | `token-bucket` |
-/// | `quota` | requests for each window; in flight for `concurrent` | |
-/// | `window` | how long (`15m`); none for `concurrent` | |
+/// | `quota` | requests for each window; in flight for `concurrent` | 100 |
+/// | `window` | how long (`15m`); none for `concurrent` | `15m` |
 /// | `burst` | what a rested client may send at once | `quota` |
 /// | `key` | list of `client-ip`, `subject`, `tenant`, `api-key`, `route`, `method`, `grpc-method`, `header:<name>`, `cookie:<name>`, `global` | `["client-ip"]` |
 /// | `on_missing_key` | `client-ip` in its stead, `refuse`, `shared` or `pass` | `client-ip` |
@@ -88,6 +88,7 @@ struct Table {
     name: Option<Spanned<String>>,
     #[serde(default)]
     kind: Kind,
+    #[serde(default = "default_quota")]
     quota: Spanned<u32>,
     window: Option<Spanned<String>>,
     burst: Option<Spanned<u32>>,
@@ -326,6 +327,13 @@ fn parts_of(parts: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<Part>, Located>
     parts.get_ref().iter().map(|part| part.get_ref().parse().map_err(|error| (part.span(), error))).collect()
 }
 
+/// A hundred in a quarter of an hour, where nothing is said.
+const DEFAULT_WINDOW: Duration = Duration::from_secs(900);
+
+fn default_quota() -> Spanned<u32> {
+    Spanned::new(0..0, 100)
+}
+
 fn limit_of(table: &Table) -> Result<Limit, Located> {
     let quota = *table.quota.get_ref();
     let window = table.window.as_ref();
@@ -341,11 +349,9 @@ fn limit_of(table: &Table) -> Result<Limit, Located> {
         }
         return Ok(Limit::Concurrent(quota));
     }
-    let Some(window) = window else {
-        const MEND: &str = "write `window = \"1m\"`, say";
-        return Err((table.quota.span(), ConfigError::new("window", quota, "stands without a window", MEND)));
-    };
-    let mut builder = Quota::new(quota).per(located::duration("window", window)?);
+    let window_place = window.map_or_else(|| table.quota.span(), Spanned::span);
+    let per = window.map_or(Ok(DEFAULT_WINDOW), |window| located::duration("window", window))?;
+    let mut builder = Quota::new(quota).per(per);
     if let Some(burst) = &table.burst {
         builder = builder.burst(*burst.get_ref());
     }
@@ -356,11 +362,12 @@ fn limit_of(table: &Table) -> Result<Limit, Located> {
         let burst = table.burst.as_ref().map(Spanned::span);
         if error.setting() == "burst" && burst.is_none() {
             const BREACH: &str = "is more than 73 years, or leads to it";
-            return (window.span(), ConfigError::new("window", window.get_ref(), BREACH, "write a shorter one"));
+            let shown = window.map_or("15m", |window| window.get_ref());
+            return (window_place.clone(), ConfigError::new("window", shown, BREACH, "write a shorter one"));
         }
         let place = match error.setting() {
-            "window" => window.span(),
-            "burst" => burst.unwrap_or_else(|| window.span()),
+            "window" => window_place.clone(),
+            "burst" => burst.unwrap_or_else(|| window_place.clone()),
             _ => table.quota.span(),
         };
         (place, error)

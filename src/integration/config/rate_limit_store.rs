@@ -21,7 +21,7 @@ use crate::spine::key::ClientIp;
 /// | `mode` | `strict` asks for each request; `leased` takes tokens in batches | `strict` |
 /// | `timeout` | how long a request waits for the server | `25ms` |
 /// | `on_failure` | what happens while it fails: `local` counts by this instance's share, `open` counts nothing, `closed` refuses | `local` |
-/// | `instances` | among how many a quota is divided then | 2 |
+/// | `instances` | among how many a quota is divided then; say how many there are | 1 |
 /// | `secret_env` | the name of a variable with a secret, the same for all, without which who reads the server cannot try out whose counts are there | |
 /// | `namespace` | what keys begin with: instances that count together have the same | `rampart` |
 ///
@@ -83,7 +83,8 @@ enum Failure {
 }
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(25);
-const DEFAULT_INSTANCES: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
+/// Who has several says so.
+const DEFAULT_INSTANCES: NonZeroU32 = NonZeroU32::MIN;
 
 impl<'de> Deserialize<'de> for RateLimitStoreConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -75,8 +75,10 @@ impl RedisServer {
     }
 }
 
+/// Where a server is, if nothing is said.
+const DEFAULT_URL: &str = "redis://127.0.0.1:6379";
+
 fn url(written: Written<'_>) -> Result<String, Fault> {
-    const MEND: &str = "write `url = \"redis://127.0.0.1:6379\"`, or the name of a variable that holds it as `url_env`";
     match (written.url, written.url_env) {
         (Some(url), None) => Ok(url.get_ref().clone()),
         (None, Some(name)) => {
@@ -86,7 +88,7 @@ fn url(written: Written<'_>) -> Result<String, Fault> {
             Some(name.span()),
             ConfigError::new("url_env", name.get_ref(), "stands beside `url`", "write one of them"),
         )),
-        (None, None) => Err((None, ConfigError::new("url", "", "names no server", MEND))),
+        (None, None) => Ok(DEFAULT_URL.to_owned()),
     }
 }
 

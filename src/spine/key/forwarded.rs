@@ -82,14 +82,21 @@ pub(super) fn hops(header: ForwardedHeader, headers: &HeaderMap) -> impl Iterato
 }
 
 /// What the proxies say of the client's protocol, where `hops` entries were passed over to reach the client.
+///
+/// A proxy may tell the address by one field and the protocol by the other: where the one that was named says nothing, the
+/// other is asked.
 pub(super) fn proto(header: ForwardedHeader, headers: &HeaderMap, hops: usize) -> Option<Proto> {
-    if header == ForwardedHeader::Forwarded {
-        // RFC 7239 section 5.4: `proto` stands in the element of the client that used it.
-        return forwarded_pair(entries(header, headers).nth(hops)?, b"proto").and_then(|proto| proto_name(&proto));
-    }
+    // RFC 7239 section 5.4: `proto` stands in the element of the client that used it.
+    let standard = || {
+        let element = entries(ForwardedHeader::Forwarded, headers).nth(hops)?;
+        forwarded_pair(element, b"proto").and_then(|proto| proto_name(&proto))
+    };
     // Most proxies send one value; those that append keep step with the addresses.
-    let values = headers.get_all("x-forwarded-proto");
-    values.iter().rev().flat_map(|line| list_from_right(line, true)).take(hops + 1).last().and_then(proto_name)
+    let usual = || {
+        let values = headers.get_all("x-forwarded-proto");
+        values.iter().rev().flat_map(|line| list_from_right(line, true)).take(hops + 1).last().and_then(proto_name)
+    };
+    if header == ForwardedHeader::Forwarded { standard().or_else(usual) } else { usual().or_else(standard) }
 }
 
 fn proto_name(name: &[u8]) -> Option<Proto> {

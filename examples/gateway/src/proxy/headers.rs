@@ -8,7 +8,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 use tower_rampart::key::{ClientIp, PeerAddr, SecureTransport};
-use tower_rampart::{Identity, RequestId, RequestView};
+use tower_rampart::{Identity, Protocol, RequestId, RequestView};
 
 use crate::pipeline::REQUEST_ID;
 
@@ -39,7 +39,9 @@ pub fn rewrite_request<B>(request: &mut Request<B>, client_ip: &ClientIp, forwar
     let via = if request.version() == Version::HTTP_2 { "2 tower-rampart" } else { "1.1 tower-rampart" };
 
     let headers = request.headers_mut();
-    let wants_trailers = has_token(headers, &TE, b"trailers");
+    // gRPC servers ask for it; anybody else's is this hop's, and so are the trailers that it announces.
+    let is_grpc = Protocol::of_headers(headers) == Protocol::Grpc;
+    let wants_trailers = is_grpc && has_token(headers, &TE, b"trailers");
     strip_hop_by_hop(headers);
     // The server has sent `100 Continue` by the time the body is read.
     headers.remove(EXPECT);

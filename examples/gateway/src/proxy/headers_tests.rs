@@ -61,8 +61,10 @@ fn connection_cannot_strip_what_we_add_nor_the_host() {
 
 #[test]
 fn trailers_are_asked_for_when_the_client_did() {
-    assert_eq!(all(&rewritten(STRANGER, &[("te", "trailers, deflate;q=0.5")]), "te"), ["trailers"]);
-    assert!(!rewritten(STRANGER, &[("te", "deflate")]).contains_key("te"));
+    const GRPC: (&str, &str) = ("content-type", "application/grpc+proto");
+    assert_eq!(all(&rewritten(STRANGER, &[GRPC, ("te", "trailers, deflate;q=0.5")]), "te"), ["trailers"]);
+    assert!(!rewritten(STRANGER, &[GRPC, ("te", "deflate")]).contains_key("te"));
+    assert!(!rewritten(STRANGER, &[("te", "trailers")]).contains_key("te"), "by gRPC alone");
 }
 
 #[test]

@@ -23,16 +23,6 @@ async fn errors_name_file_line_key_value_and_mend() {
              `auth`, `authz`, `validate`, `cache`, `cache_store`, `timeouts`, `retry`, `bulkhead`, `load_shed`, `circuit_breaker`\n",
         ),
         (
-            "[cache]\n[cache_store]\n",
-            "error: gateway.toml:2: cache_store: names no server; write `url = \"redis://127.0.0.1:6379\"`, or the name of \
-             a variable that holds it as `url_env`\n",
-        ),
-        (
-            "[cache]\n[rate_limit_store]\n",
-            "error: gateway.toml:2: rate_limit_store: names no server; write `url = \"redis://127.0.0.1:6379\"`, or the name \
-             of a variable that holds it as `url_env`\n",
-        ),
-        (
             "[rate_limit_store]\nurl = \"redis://127.0.0.1\"\nsecret_env = \"NOT_SET_ANYWHERE\"\n",
             "error: gateway.toml:3: rate_limit_store.secret_env: `NOT_SET_ANYWHERE` names a variable that is not set; set it \
              to a long random text, the same for all instances\n",

@@ -58,7 +58,6 @@ async fn a_store_that_cannot_be_is_said_with_its_line() {
     use crate::support::{command, nobody};
     for (table, said) in [
         ("url = \"http://sesame\"", "rate_limit_store.url"),
-        ("mode = \"strict\"", "url"),
         ("url = \"redis://127.0.0.1\"\ntimeout = \"0s\"", "rate_limit_store.timeout"),
         ("url = \"redis://127.0.0.1\"\ninstances = 0", "rate_limit_store.instances"),
         ("url = \"redis://127.0.0.1,127.0.0.2\"", "redis+cluster://host:6379,host:6380"),
