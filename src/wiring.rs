@@ -56,6 +56,16 @@ pub(crate) fn framework_route(extensions: &Extensions) -> Option<&str> {
     None
 }
 
+/// Whether a response has exceptions of its own from the security headers, in its extensions.
+#[cfg(feature = "cache")]
+#[cfg_attr(not(feature = "security-headers"), allow(unused_variables, reason = "nobody makes exceptions"))]
+pub(crate) fn has_header_overrides(extensions: &Extensions) -> bool {
+    #[cfg(feature = "security-headers")]
+    return extensions.get::<crate::layers::security_headers::HeaderOverrides>().is_some();
+    #[cfg(not(feature = "security-headers"))]
+    return false;
+}
+
 /// The path that was asked for, where a framework has cut off the part that led to a nested router.
 #[cfg(any(feature = "_auth", feature = "validate"))]
 #[cfg_attr(not(feature = "axum"), allow(unused_variables, reason = "no framework cuts paths"))]

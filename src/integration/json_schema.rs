@@ -198,7 +198,13 @@ fn has_branches(schema: &Value) -> bool {
 fn breach(error: &ValidationError<'_>) -> SchemaBreach {
     let kind = error.kind();
     let keyword = kind.keyword().to_owned();
-    SchemaBreach { pointer: pointer(error.instance_path().as_str()), keyword, detail: detail(kind) }
+    let mut pointer = pointer(error.instance_path().as_str());
+    // What is missing has a place as well, which is the schema's word and not the document's.
+    if let Kind::Required { property: Value::String(name) } = kind {
+        pointer.push('/');
+        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+    }
+    SchemaBreach { pointer, keyword, detail: detail(kind) }
 }
 
 /// The place in the document, without control characters and with long names cut.
@@ -227,18 +233,18 @@ fn detail(kind: &Kind) -> String {
         Kind::AdditionalItems { limit } => write!(text, "At most {limit} items are described."),
         Kind::MaxProperties { limit } => write!(text, "At most {limit} members are allowed."),
         Kind::MinProperties { limit } => write!(text, "At least {limit} members are needed."),
-        Kind::Maximum { limit } => write!(text, "It is at most {limit}."),
-        Kind::Minimum { limit } => write!(text, "It is at least {limit}."),
-        Kind::ExclusiveMaximum { limit } => write!(text, "It is less than {limit}."),
-        Kind::ExclusiveMinimum { limit } => write!(text, "It is more than {limit}."),
-        Kind::MultipleOf { multiple_of } => write!(text, "It is a multiple of {multiple_of}."),
+        Kind::Maximum { limit } => write!(text, "It must be at most {limit}."),
+        Kind::Minimum { limit } => write!(text, "It must be at least {limit}."),
+        Kind::ExclusiveMaximum { limit } => write!(text, "It must be less than {limit}."),
+        Kind::ExclusiveMinimum { limit } => write!(text, "It must be more than {limit}."),
+        Kind::MultipleOf { multiple_of } => write!(text, "It must be a multiple of {multiple_of}."),
         Kind::Required { property } => write!(text, "The member {property} is missing."),
-        Kind::Format { format } => write!(text, "It is of the format `{format}`."),
+        Kind::Format { format } => write!(text, "It is not of the format `{format}`."),
         Kind::Type { .. } => write!(text, "It is of another type."),
         Kind::Enum { .. } | Kind::Constant { .. } => write!(text, "It is none of the values that are allowed."),
         Kind::Pattern { .. } => write!(text, "It does not match the pattern."),
         Kind::FalseSchema => write!(text, "It may not be there."),
-        Kind::UniqueItems => write!(text, "Its items differ from each other."),
+        Kind::UniqueItems => write!(text, "Two of its items are the same."),
         Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => {
             write!(text, "It has members that are not described.")
         }

@@ -183,6 +183,22 @@ async fn clients_may_ask_for_more_and_the_origins_policy_does_not_listen() {
     }
 }
 
+/// A handler's exceptions from the security headers stand in the response's extensions, which a hit has not.
+#[cfg(feature = "security-headers")]
+#[tokio::test]
+async fn what_has_headers_of_its_own_is_not_stored() {
+    use tower_rampart::security_headers::HeaderOverrides;
+
+    let setup = setup(&Origin::new(|_| {
+        let mut response = ok(&[FRESH], "body").response();
+        response.extensions_mut().insert(HeaderOverrides::new().remove(http::header::REFERRER_POLICY));
+        response
+    }));
+    for _ in 0..2 {
+        assert_eq!(setup.get("http://a/x").await.cache_status(), "rampart; fwd=uri-miss; detail=header-overrides");
+    }
+}
+
 /// RFC 9110 section 14, RFC 9111 sections 3.3 and 3.4.
 #[tokio::test]
 async fn ranges() {

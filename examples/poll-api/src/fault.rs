@@ -6,6 +6,8 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
+use http::header::WWW_AUTHENTICATE;
 use tower_rampart::Rejection;
 use tower_rampart::problem::{Member, Problem, ProblemKind};
 use tracing::error;
@@ -53,6 +55,8 @@ impl Breach {
     }
 }
 
+/// As the authentication layer says it.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"api\"");
 /// A database that is busy is not busy for long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -113,6 +117,8 @@ impl Fault {
         let rejection = Rejection::new(ORIGIN, problem);
         match self {
             Self::Unavailable(_) => rejection.with_retry_after(RETRY_AFTER),
+            // RFC 9110 section 15.5.2: a 401 has a challenge.
+            Self::Unauthenticated(_) => rejection.add_header(WWW_AUTHENTICATE, CHALLENGE),
             _ => rejection,
         }
     }

@@ -11,6 +11,8 @@ pub(super) enum Decline {
     Vary,
     /// Its content holds a nonce, which is good once.
     Nonce,
+    /// Its handler has exempted it from some of the security headers, which a hit would get all.
+    Overrides,
     Status,
     Range,
     /// It is stale already, and nothing tells how to ask whether it is still good.
@@ -29,6 +31,7 @@ impl Decline {
             Self::SetCookie => "set-cookie",
             Self::Vary => "vary",
             Self::Nonce => "nonce",
+            Self::Overrides => "header-overrides",
             Self::Status => "status",
             Self::Range => "range",
             Self::NoUse => "no-freshness",

@@ -88,7 +88,7 @@
 //!
 //! The key is scheme, authority, path and query as they came, `X-Forwarded-Host` and its like where they are, and your own
 //! parts; then the fields that `Vary` names. What a response must say to be stored for everybody: not `private`, no
-//! `Set-Cookie`, no nonce in its policy, nobody known behind the request ([`Identity`](crate::Identity) or
+//! `Set-Cookie`, no nonce in its policy, no exceptions of its own from the security headers, nobody known behind the request ([`Identity`](crate::Identity) or
 //! `Authorization`) unless it is `public`, `s-maxage` or `must-revalidate`. With
 //! [`private_per_subject`](CacheBuilder::private_per_subject) what is a caller's own is kept for that caller. What an inner
 //! layer writes into requests cannot be seen from here: name it with [`written_inside`](CacheBuilder::written_inside). A GET with a body over

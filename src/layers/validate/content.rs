@@ -12,7 +12,7 @@ pub(super) fn check(kind: BodyKind, body: &[u8], limits: &Limits) -> Option<Brea
     match kind {
         BodyKind::Json => json(body, limits),
         BodyKind::Form => form(body, limits),
-        BodyKind::Multipart | BodyKind::Grpc | BodyKind::Other => None,
+        BodyKind::Multipart | BodyKind::Grpc | BodyKind::Other | BodyKind::Nothing => None,
     }
 }
 

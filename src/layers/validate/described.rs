@@ -3,7 +3,7 @@
 use http::header;
 
 use super::breach::{Breach, Check};
-use super::judge::is_hidden;
+use super::judge::{is_hidden, missing, unexpected};
 use super::layer::Shared;
 use super::media::{BodyKind, check_encoding, kind_of};
 use super::route::Described;
@@ -25,10 +25,9 @@ impl Shared {
         if let Some(breach) = operation.check(request, path, template, *refuses_unknown_query, &self.limits) {
             self.tell(breach)?;
         }
-        let presence = |detail: &'static str| Breach::new(Check::BodyPresence, ProblemKind::BadRequest, detail);
         match operation.expects_body() {
-            None if has_body => self.tell(presence("There is a body where none may be."))?,
-            Some(true) if !has_body => self.tell(presence("There is no body where one must be."))?,
+            None if has_body => self.tell(unexpected())?,
+            Some(true) if !has_body => self.tell(missing())?,
             _ => {}
         }
         const NOT_READ: (BodyKind, usize) = (BodyKind::Other, 0);

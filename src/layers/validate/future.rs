@@ -14,8 +14,9 @@ use tower_service::Service;
 use super::body::CheckedBody;
 use super::breach::Breach;
 use super::end::{Cut, End};
-use super::judge::{Wanted, bad_message, bad_part, broken_off, no_room, too_long, too_slow};
+use super::judge::{Wanted, bad_message, bad_part, broken_off, no_room, too_long, too_slow, unexpected};
 use super::layer::Shared;
+use super::media::BodyKind;
 #[cfg(feature = "json-schema")]
 use super::parsed::ParsedJson;
 use crate::spine::body::ResponseBody;
@@ -190,6 +191,10 @@ where
             };
             match frame.into_data() {
                 Ok(data) => {
+                    if self.wanted.kind == BodyKind::Nothing && !data.is_empty() {
+                        self.read.add(data);
+                        return Poll::Ready(self.breach(unexpected()).map(|()| Done::Unread));
+                    }
                     let (is_too_long, has_room) =
                         (self.read.len() + data.len() > self.max_bytes, self.held.take(data.len()));
                     self.read.add(data);

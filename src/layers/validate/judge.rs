@@ -41,7 +41,7 @@ pub(super) enum Plan {
 /// What a body that is read has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wanted {
-    kind: BodyKind,
+    pub(super) kind: BodyKind,
     /// What is undone before it is looked at.
     coding: Option<Coding>,
     of: Option<Of>,
@@ -70,8 +70,15 @@ impl Shared {
         head::check(request, &self.limits, &self.methods, tell).map_err(|breach| self.refusal(breach, None))?;
         self.inspected(Part::Head(request))?;
         let route = self.route(request)?;
-        let (kind, media) =
-            self.kind_and_media(request, route, has_body).map_err(|breach| self.refusal(breach, None))?;
+        // What may be empty is not refused for what it may be.
+        let may_be_empty = has_body && declared_bytes.is_none() && route.is_some_and(Route::forbids_body);
+        let (kind, media) = self
+            .kind_and_media(request, route, has_body && !may_be_empty)
+            .map_err(|breach| self.refusal(breach, None))?;
+        if may_be_empty {
+            let wanted = Wanted { kind: BodyKind::Nothing, coding: None, of: None };
+            return Ok((Plan::Read { wanted, max_bytes: 0 }, route));
+        }
         if !has_body {
             return Ok((Plan::Pass, route));
         }
@@ -90,7 +97,7 @@ impl Shared {
             return Ok((Plan::Watch { inside: None, max_bytes }, route));
         }
         let plan = match kind {
-            BodyKind::Grpc | BodyKind::Other => Plan::Watch { inside: grpc.map(Inside::Messages), max_bytes },
+            BodyKind::Grpc | BodyKind::Other | BodyKind::Nothing => Plan::Watch { inside: grpc.map(Inside::Messages), max_bytes },
             BodyKind::Multipart => Plan::Watch { inside: self.parts(request)?, max_bytes },
             BodyKind::Json | BodyKind::Form => {
                 let coding = match coded(request.headers()) {
@@ -152,12 +159,11 @@ impl Shared {
 
     /// What kind of body it is, as far as it is to be read.
     fn kind(&self, request: RequestView<'_>, route: Option<&Route>, has_body: bool) -> Result<BodyKind, Breach> {
-        let presence = |detail: &'static str| Breach::new(Check::BodyPresence, ProblemKind::BadRequest, detail);
         match route.map(|route| route.body) {
             None if self.bodies == Bodies::Described => return Ok(BodyKind::Other),
-            Some(Expected::Nothing) if has_body => self.tell(presence("There is a body where none may be."))?,
+            Some(Expected::Nothing) if has_body => self.tell(unexpected())?,
             Some(Expected::Json | Expected::Form | Expected::Multipart | Expected::Grpc { .. }) if !has_body => {
-                self.tell(presence("There is no body where one must be."))?
+                self.tell(missing())?
             }
             _ => {}
         }
@@ -199,6 +205,9 @@ impl Shared {
 
     /// Judges a body that was read whole.
     pub(super) fn judge_body(&self, wanted: Wanted, body: &[u8], handed: &mut Extensions) -> Result<(), Refusal> {
+        if wanted.kind == BodyKind::Nothing {
+            return Ok(());
+        }
         let Some(coding) = wanted.coding else { return self.judge_plain(wanted, body, handed) };
         // What comes out is held as long as it is looked at.
         let mut held = self.buffers.hold();
@@ -304,8 +313,16 @@ pub(super) fn is_hidden(kind: BodyKind, request: RequestView<'_>) -> bool {
         BodyKind::Json | BodyKind::Form => coded(request.headers()) == Coded::Unknown,
         // It is followed as it comes.
         BodyKind::Multipart => coded(request.headers()) != Coded::AsItIs,
-        BodyKind::Grpc | BodyKind::Other => false,
+        BodyKind::Grpc | BodyKind::Other | BodyKind::Nothing => false,
     }
+}
+
+pub(super) fn unexpected() -> Breach {
+    Breach::new(Check::BodyPresence, ProblemKind::BadRequest, "There is a body where none may be.")
+}
+
+pub(super) fn missing() -> Breach {
+    Breach::new(Check::BodyPresence, ProblemKind::BadRequest, "There is no body where one must be.")
 }
 
 pub(super) fn too_long(max_bytes: usize) -> Breach {

@@ -78,6 +78,8 @@ pub(super) enum BodyKind {
     /// Of gRPC, which no route expects elsewhere.
     Grpc,
     Other,
+    /// There may be none, and only reading tells whether there is: HTTP/2 and chunked bodies need not say how long they are.
+    Nothing,
 }
 
 /// The type that a body says it has: there is one, it can be read, and its charset is UTF-8.

@@ -232,6 +232,15 @@ impl Route {
         self.schema.as_ref().map(Schema::compiled)
     }
 
+    /// Whether it has no body.
+    pub(super) fn forbids_body(&self) -> bool {
+        #[cfg(feature = "openapi")]
+        if let Some(described) = &self.described {
+            return described.operation.expects_body().is_none();
+        }
+        self.body == Expected::Nothing
+    }
+
     /// Whether the value of its body is handed on, where one can be made.
     #[cfg(feature = "json-schema")]
     pub(super) fn hands_on(&self) -> bool {

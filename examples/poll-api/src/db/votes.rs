@@ -63,6 +63,9 @@ impl Db {
         let Some((closes_at, closed_at)) = poll else { return Ok(Voted::NoSuchPoll) };
         // After the wait for the lock: by then others may have been told that the poll is closed.
         let now = now_ms();
+        if closed_at.is_some() || closes_at.is_some_and(|at| at <= now) {
+            return Ok(Voted::Closed);
+        }
         let options: i64 = query_scalar("SELECT COUNT(*) FROM poll_options WHERE poll_id = $1 AND id = $2")
             .bind(poll_id)
             .bind(option_id)
@@ -70,9 +73,6 @@ impl Db {
             .await?;
         if options == 0 {
             return Ok(Voted::NoSuchOption);
-        }
-        if closed_at.is_some() || closes_at.is_some_and(|at| at <= now) {
-            return Ok(Voted::Closed);
         }
         let added = query("INSERT INTO votes (poll_id, user_id, option_id, created_at) VALUES ($1, $2, $3, $4)")
             .bind(poll_id)

@@ -44,7 +44,8 @@ pub struct Login {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
-    #[schema(max_length = 512)]
+    /// Longer than any of ours, so that another kind of token is no good and not malformed.
+    #[schema(max_length = 4096)]
     refresh_token: String,
 }
 

@@ -12,8 +12,8 @@ use crate::fault::{Fault, Result};
 
 /// Each hash takes 19 MiB and a core for some 20 ms.
 const AT_A_TIME: usize = 4;
-/// More than so many behind each other would wait for longer than people do.
-const WAITING: usize = 64;
+/// More than so many behind each other would wait for longer than people do: some three seconds.
+const WAITING: usize = 256;
 
 #[derive(Debug)]
 pub struct Passwords {

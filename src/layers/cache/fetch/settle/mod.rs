@@ -32,6 +32,7 @@ use crate::spine::rejection::Rejection;
 use crate::spine::request::RequestFacts;
 use crate::spine::response::ResponseView;
 use crate::spine::shared::{Chained, SharedBody};
+use crate::wiring;
 
 /// A request on its way.
 pub(in super::super) struct Trip {
@@ -335,7 +336,12 @@ where
         moments,
         begun: asking.begun,
     };
-    let judged = decide(core, &asked, &told, &body, asking.nonce.as_ref());
+    let judged = if wiring::has_header_overrides(&parts.extensions) {
+        // They stand in its extensions, which nobody keeps.
+        Err(Decline::Overrides)
+    } else {
+        decide(core, &asked, &told, &body, asking.nonce.as_ref())
+    };
     let status = forwarded.status.or_else(|| asking.is_validation.then_some(parts.status.as_u16()));
     let forwarded = Forwarded { status, is_stored: judged.is_ok(), ..forwarded };
     match judged {
