@@ -111,11 +111,6 @@ fn errors_name_file_line_key_value_and_mend() {
             "name = \"a\"\nquota = 5\nwindow = \"1m\"\n[[rate_limit]]\nname = \"a\"\nquota = 5\nwindow = \"1m\"\n",
             "app.toml:6: rate_limit.name: `a` is the name of two policies",
         ),
-        (
-            "name = \"a\"\nquota = 5\nwindow = \"1m\"\nheaders = \"none\"\n\
-             [[rate_limit]]\nname = \"b\"\nquota = 5\nwindow = \"1m\"\nheaders = \"ietf\"\n",
-            "app.toml:7: rate_limit.name: `b` has other `headers` than the table before",
-        ),
     ] {
         let told = error(table);
         assert!(told.starts_with(expected), "{told}\n  is not\n{expected}");

@@ -51,6 +51,34 @@ fn draft_six_and_its_elder() {
     assert!(none.headers().keys().all(|name| !name.as_str().contains("ratelimit")));
 }
 
+/// A policy may be told of by other fields than its neighbours; a response has those of one style.
+#[test]
+fn each_policy_has_its_style() {
+    let policy = |name, path, style| Policy::new(name, per(2, 900)).key(GlobalKey).paths([path]).headers(style);
+    let fixture = Fixture::of(
+        RateLimit::new()
+            .add_policy(policy("new", "/new", HeaderStyle::Ietf))
+            .add_policy(policy("old", "/old", HeaderStyle::XRateLimit))
+            .add_policy(policy("silent", "/silent", HeaderStyle::None))
+            .add_policy(Policy::new("all", per(3, 900)).key(GlobalKey).headers(HeaderStyle::Draft6)),
+    );
+    let names = ["ratelimit", "ratelimit-remaining", "x-ratelimit-remaining"];
+    let told = |path| {
+        let answer = fixture.send(get(path));
+        (answer.status().as_u16(), names.map(|name| field(&answer, name).to_owned()), field(&answer, "ratelimit-policy").to_owned())
+    };
+    // The tightest speaks, of those of its style alone.
+    let new = told("/new");
+    assert_eq!((new.0, &*new.1[0], &*new.1[1], &*new.1[2], &*new.2), (200, "\"new\";r=1;t=450", "", "", "\"new\";q=2;w=900"));
+    let old = told("/old");
+    assert_eq!((old.0, &*old.1[0], &*old.1[2], &*old.2), (200, "", "1", ""));
+    let silent = told("/silent");
+    assert_eq!((silent.0, &*silent.1[1], &*silent.2), (200, "0", "3;w=900"));
+    // Who refuses speaks.
+    let refused = told("/new");
+    assert_eq!((refused.0, &*refused.1[1], &*refused.1[0]), (429, "0", ""));
+}
+
 #[test]
 fn a_refusal_tells_when_to_come_back_whatever_the_style() {
     for style in [HeaderStyle::Ietf, HeaderStyle::Draft6, HeaderStyle::XRateLimit, HeaderStyle::None] {

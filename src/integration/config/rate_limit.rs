@@ -36,7 +36,7 @@ use crate::spine::request::RequestView;
 /// | `max_keys` | how many keys are remembered | 1000000 |
 /// | `max_wait` | waits up to this long instead of refusing | `0s` |
 /// | `max_waiting` | requests that wait at a time, over all tables | 1024 |
-/// | `headers` | `ietf`, `draft-6`, `x-ratelimit` or `none`; the same for all tables | `ietf` |
+/// | `headers` | `ietf`, `draft-6`, `x-ratelimit` or `none`; a response has those of the policy that refused, else of the tightest | `ietf` |
 ///
 /// ```
 /// use tower_rampart::config::{self, RateLimitConfig};
@@ -168,10 +168,8 @@ impl<'de> Deserialize<'de> for RateLimitConfig {
 
 /// The table that cannot stand beside those before it.
 fn place_at_fault(policies: &[PolicyConfig]) -> Range<usize> {
-    let style = policies.first().map(PolicyConfig::style);
     let odd = policies.iter().enumerate().find(|(at, policy)| {
-        let before = policies.iter().take(*at);
-        before.clone().any(|before| before.name == policy.name) || Some(policy.style()) != style
+        policies.iter().take(*at).any(|before| before.name == policy.name)
     });
     odd.map(|(_, policy)| policy).or_else(|| policies.last()).map_or(0..0, |policy| policy.place.clone())
 }
@@ -196,8 +194,7 @@ impl RateLimitConfig {
     ///
     /// # Errors
     ///
-    /// Two tables of one name, more than 16, or tables that want different `headers`: what [`parse`](super::parse)
-    /// finds too.
+    /// Two tables of one name, or more than 16: what [`parse`](super::parse) finds too.
     pub fn to_layer(&self, client_ip: &ClientIp) -> Result<ThrottleLayer, ConfigError> {
         if self.0.is_empty() { Ok(ThrottleLayer::empty()) } else { self.to_builder(client_ip)?.build_throttle() }
     }
@@ -214,13 +211,6 @@ impl RateLimitConfig {
             return Err(ConfigError::new("rate_limit", policies.len(), "is too many tables", MEND));
         }
         let mut limit = RateLimit::new();
-        let style = policies.first().map_or(Headers::Ietf, PolicyConfig::style);
-        if let Some(other) = policies.iter().find(|policy| policy.style() != style) {
-            const BREACH: &str = "has other `headers` than the table before";
-            const MEND: &str = "write the same in all of them: a response has one set of fields";
-            return Err(ConfigError::new("rate_limit.headers", &other.name, BREACH, MEND));
-        }
-        limit = limit.headers(style.into());
         let waiting = policies.iter().filter(|policy| !policy.max_wait.is_zero());
         if let Some(max_waiting) = waiting.map(|policy| policy.max_waiting.unwrap_or(DEFAULT_MAX_WAITING)).max() {
             limit = limit.max_waiting(max_waiting);
@@ -265,10 +255,6 @@ impl PolicyConfig {
         built.map(|_| config).map_err(|error| (places.of_setting(error.setting()), error))
     }
 
-    fn style(&self) -> Headers {
-        self.headers.unwrap_or(Headers::Ietf)
-    }
-
     fn policy(&self, client_ip: &ClientIp) -> Policy {
         let name = self.name.as_str();
         let mut policy = match self.limit {
@@ -293,6 +279,7 @@ impl PolicyConfig {
                 ModeConfig::Shadow => Mode::Shadow,
             })
             .max_wait(self.max_wait)
+            .headers(self.headers.unwrap_or(Headers::Ietf).into())
     }
 
     fn extractor(&self, client_ip: &ClientIp) -> impl KeyExtractor + use<> {

@@ -20,19 +20,19 @@ use crate::spine::config::ConfigError;
 /// ```
 #[derive(Debug, Clone)]
 pub struct BulkheadHandle {
-    name: &'static str,
+    name: Arc<str>,
     places: Arc<Places>,
 }
 
 impl BulkheadHandle {
-    pub(super) const fn of(name: &'static str, places: Arc<Places>) -> Self {
+    pub(super) const fn of(name: Arc<str>, places: Arc<Places>) -> Self {
         Self { name, places }
     }
 
     /// The bulkhead's name in metrics; empty where it bounds nothing.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     pub(super) const fn places(&self) -> &Arc<Places> {

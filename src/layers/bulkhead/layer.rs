@@ -215,7 +215,8 @@ impl<F> BulkheadLayer<F> {
     /// Watches and changes the layer while it runs.
     #[must_use]
     pub fn handle(&self) -> BulkheadHandle {
-        BulkheadHandle::of(self.core.as_ref().map_or("", |core| core.name), Arc::clone(&self.places))
+        let name = self.core.as_ref().map_or_else(|| Arc::from(""), |core| Arc::clone(&core.name));
+        BulkheadHandle::of(name, Arc::clone(&self.places))
     }
 
     /// Goes on with the places of another layer, those that are taken included, and with this one's bounds: for a new

@@ -132,7 +132,7 @@ impl Put {
     /// A record that nothing can purge but its key and everything, and that is not fresh for any time.
     #[must_use]
     pub fn new(record: Bytes, keep: Duration, begun: Moment) -> Self {
-        Self { record, keep, fresh: Duration::ZERO, marks: Box::default(), begun }
+        Self { record, keep, fresh: Duration::ZERO, marks: Box::default(), begun, compresses: false }
     }
 }
 

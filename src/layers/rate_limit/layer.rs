@@ -206,10 +206,12 @@ impl RateLimit {
             const MEND: &str = "add 1 to 16 with `.add_policy(Policy::new(..))`";
             return Err(ConfigError::new("rate limit", self.policies.len(), "is no number of policies", MEND));
         }
-        let told = self.style != HeaderStyle::None;
         let rules = std::mem::take(&mut self.policies)
             .into_iter()
-            .map(|policy| Rule::new(policy, told))
+            .map(|policy| {
+                let told = policy.headers.unwrap_or(self.style) != HeaderStyle::None;
+                Rule::new(policy, told)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         for (at, rule) in rules.iter().enumerate() {
             if rules.iter().take(at).any(|before| before.policy.name == rule.policy.name) {

@@ -26,7 +26,10 @@ use crate::spine::request::RequestView;
 pub(super) struct Limiter {
     pub(super) rules: Box<[Rule]>,
     pub(super) exemptions: Exemptions,
-    pub(super) style: HeaderStyle,
+    /// What policies are told of by that do not say it themselves.
+    style: HeaderStyle,
+    /// Whether there is no other style.
+    has_one_style: bool,
     pub(super) sampler: Sampler,
     /// Whether anything becomes of a charge when the response is there.
     settles: bool,
@@ -92,7 +95,9 @@ impl Limiter {
     pub(super) fn new(rules: Vec<Rule>, exemptions: Exemptions, style: HeaderStyle) -> Self {
         let limiter = Self {
             settles: rules.iter().any(Rule::settles),
-            plain: matches!(&*rules, [rule] if rule.is_plain()) && exemptions.are_none() && style == HeaderStyle::None,
+            plain: matches!(&*rules, [rule] if rule.is_plain() && rule.policy.headers.unwrap_or(style) == HeaderStyle::None)
+                && exemptions.are_none(),
+            has_one_style: rules.iter().all(|rule| rule.policy.headers.is_none_or(|own| own == style)),
             enforced: rules.iter().filter(|rule| !rule.is_shadow()).count(),
             rules: rules.into(),
             exemptions,
@@ -109,10 +114,18 @@ impl Limiter {
         // Under the lock, so that of two changes the later one is written down.
         let mut items_now = self.items.write().unwrap_or_else(PoisonError::into_inner);
         let enforced = self.rules.iter().filter(|rule| !rule.is_shadow());
-        let item = |rule: &Rule| policy_item(self.style, &rule.policy.name, &rule.table.meter());
+        let item = |rule: &Rule| policy_item(self.style_of(rule), &rule.policy.name, &rule.table.meter());
         let all = joined(enforced.map(item).collect::<Vec<_>>().iter().map(String::as_str));
         let items = self.rules.iter().map(item).collect();
         *items_now = (items, all);
+    }
+
+    fn style_of(&self, rule: &Rule) -> HeaderStyle {
+        rule.policy.headers.unwrap_or(self.style)
+    }
+
+    fn style_at(&self, index: usize) -> HeaderStyle {
+        if self.has_one_style { self.style } else { self.rules.get(index).map_or(self.style, |rule| self.style_of(rule)) }
     }
 
     /// Decides, and charges whoever is admitted.
@@ -233,36 +246,38 @@ impl Limiter {
     /// The charge that leaves least.
     fn tightest<'a, 'b>(&self, charges: &'a [Charge<'b>]) -> Option<&'a Charge<'b>> {
         match charges {
-            _ if self.style == HeaderStyle::None => None,
-            [only] => Some(only),
+            _ if self.has_one_style && self.style == HeaderStyle::None => None,
+            [only] => Some(only).filter(|only| self.style_at(only.index) != HeaderStyle::None),
             _ => charges
                 .iter()
+                .filter(|charge| self.style_at(charge.index) != HeaderStyle::None)
                 .min_by_key(|charge| (charge.standing.remaining, std::cmp::Reverse(charge.standing.next_nanos))),
         }
     }
 
     fn stamp(&self, charge: &Charge<'_>, all: &[Charge<'_>]) -> Stamp {
         Stamp {
-            policies: self.policies(all),
+            policies: self.policies(all, self.style_at(charge.index)),
             index: charge.index,
             standing: charge.standing,
             partition_key: self.rules.get(charge.index).and_then(|rule| rule.partition_key(charge.tag)),
         }
     }
 
-    /// What `RateLimit-Policy` lists of those that apply.
-    fn policies(&self, charges: &[Charge<'_>]) -> Policies {
-        if charges.len() == self.enforced && charges.iter().all(|charge| charge.quota.is_none()) {
+    /// What `RateLimit-Policy` lists of those that apply and are told of in this style.
+    fn policies(&self, charges: &[Charge<'_>], style: HeaderStyle) -> Policies {
+        if self.has_one_style && charges.len() == self.enforced && charges.iter().all(|charge| charge.quota.is_none()) {
             return Policies::All;
         }
         let (items, _) = &*self.items.read().unwrap_or_else(PoisonError::into_inner);
         let item = |charge: &Charge<'_>| match (&charge.quota, self.rules.get(charge.index)) {
             (Some(quota), Some(rule)) => {
-                policy_item(self.style, &rule.policy.name, &rule.table.meter().for_quota(Some(quota)))
+                policy_item(style, &rule.policy.name, &rule.table.meter().for_quota(Some(quota)))
             }
             _ => items.get(charge.index).cloned().unwrap_or_default(),
         };
-        Policies::These(joined(charges.iter().map(item).collect::<Vec<_>>().iter().map(String::as_str)))
+        let told = charges.iter().filter(|charge| self.style_at(charge.index) == style);
+        Policies::These(joined(told.map(item).collect::<Vec<_>>().iter().map(String::as_str)))
     }
 
     /// Tells a client where it stands.
@@ -272,7 +287,7 @@ impl Limiter {
             Policies::All => self.items.read().unwrap_or_else(PoisonError::into_inner).1.clone(),
             Policies::These(policies) => policies.clone(),
         };
-        stamp.write(self.style, name, policies, before, headers);
+        stamp.write(self.style_at(stamp.index), name, policies, before, headers);
     }
 
     #[cold]
@@ -280,7 +295,8 @@ impl Limiter {
         let refusing = || charges.iter().filter(|charge| !charge.is_admitted());
         let name = |charge: &Charge<'_>| self.rules.get(charge.index).map(|rule| Arc::clone(&rule.policy.name));
         let longest = refusing().max_by_key(|charge| charge.verdict.wait_nanos());
-        let stamp = longest.filter(|_| self.style != HeaderStyle::None).map(|charge| self.stamp(charge, charges));
+        let is_told = |charge: &&Charge<'_>| self.style_at(charge.index) != HeaderStyle::None;
+        let stamp = longest.filter(is_told).map(|charge| self.stamp(charge, charges));
         Refusal::violated(refusing().map(|charge| charge.verdict), refusing().filter_map(name).collect(), stamp)
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::choice::{Mode, OnAbandoned, OnMissingKey};
+use super::fields::HeaderStyle;
 use super::place::Overflow;
 use super::quota::{Quota, QuotaKind};
 use crate::spine::config::ConfigError;
@@ -58,6 +59,8 @@ pub struct Policy {
     pub(super) exempt: HashSet<Vec<Vec<u8>>>,
     pub(super) denied: HashSet<Vec<Vec<u8>>>,
     pub(super) partition_key: bool,
+    /// Where it is told of by other fields than the layer's other policies.
+    pub(super) headers: Option<HeaderStyle>,
     /// The first setting that cannot be.
     fault: Option<ConfigError>,
 }
@@ -150,6 +153,7 @@ impl Policy {
             exempt: HashSet::new(),
             denied: HashSet::new(),
             partition_key: false,
+            headers: None,
             fault: None,
         }
     }
@@ -209,6 +213,13 @@ impl Policy {
     /// What happens to the charge of a request that brought no response.
     pub const fn on_abandoned(mut self, choice: OnAbandoned) -> Self {
         self.on_abandoned = choice;
+        self
+    }
+
+    /// Which fields tell clients of this policy, where they are others than [`RateLimit::headers`](super::RateLimit::headers)
+    /// says. A response has the fields of one style: that of the policy that refused, else of the tightest.
+    pub const fn headers(mut self, style: HeaderStyle) -> Self {
+        self.headers = Some(style);
         self
     }
 
