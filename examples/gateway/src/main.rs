@@ -67,7 +67,8 @@ async fn run(flags: Flags, loaded: Loaded) -> std::io::Result<()> {
         Some(address) => Some(connections::bind(address).await?),
         None => None,
     };
-    // What was printed can be relied on: both sockets are bound before either line.
+    let stop = signals::shutdown();
+    // What was printed can be relied on: both sockets are bound before either line, and a stop is heard.
     info!(addr = %public.local_addr()?, "listening");
     if let Some(admin) = &admin {
         info!(addr = %admin.local_addr()?, "admin listening");
@@ -76,7 +77,7 @@ async fn run(flags: Flags, loaded: Loaded) -> std::io::Result<()> {
     let reload = reload::watch(flags, Arc::clone(&state));
     let admin = admin.map(|listener| tokio::spawn(admin::serve(listener, Arc::clone(&state))));
     state.set_ready(true);
-    connections::serve(public, &state, told_to_stop(&state)).await;
+    connections::serve(public, &state, told_to_stop(stop, &state)).await;
     reload.abort();
     if let Some(admin) = admin {
         admin.abort();
@@ -86,8 +87,8 @@ async fn run(flags: Flags, loaded: Loaded) -> std::io::Result<()> {
 }
 
 /// Until the gateway is told to stop, and load balancers have had the time to hear of it.
-async fn told_to_stop(state: &State) {
-    signals::shutdown().await;
+async fn told_to_stop(stop: impl Future<Output = ()>, state: &State) {
+    stop.await;
     state.set_ready(false);
     let unready_for = state.pipeline().config.connections.unready_for();
     if !unready_for.is_zero() {

@@ -102,6 +102,7 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
         .first_admin(admin_password.as_deref())
         .await
         .map_err(|_| "the first admin cannot be made: `--admin-password` takes 12 to 128 characters")?;
+    let stop = signals::shutdown();
     banner(&app, address, tls.is_some(), made_up.filter(|_| admin_password.is_none()).as_deref());
 
     let housekeeping = tokio::spawn(keep_house(Arc::clone(&app)));
@@ -114,7 +115,7 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
     let drained = {
         let app = Arc::clone(&app);
         async move {
-            signals::shutdown().await;
+            stop.await;
             info!("draining");
             app.drain();
         }
