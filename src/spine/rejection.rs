@@ -78,6 +78,7 @@ impl Rejection {
     }
 
     /// The header fields that belong to it.
+    #[must_use]
     pub fn headers(&self) -> impl ExactSizeIterator<Item = (&HeaderName, &HeaderValue)> {
         self.headers.iter().map(|(name, value)| (name, value))
     }

@@ -76,7 +76,7 @@ async fn all_layers_refuse_in_the_format_that_is_given_once() {
     let text = format!("[timeouts]\n[validate]\nbody_bytes = \"1KiB\"\n{AUTH}{RULE}allow = \"authenticated\"\n");
     let config = config::parse::<StackConfig>(&text, "stack.toml").unwrap().with_renderer(format);
     let layer = config.load(Path::new(".")).unwrap().layer();
-    let known = || Request::get("/").header("x-api-key", KEY);
+    let known = || Request::get("/polls").header("x-api-key", KEY);
     let refused = [
         ("deadline", Request::get("/").header("grpc-timeout", "soon").body(Full::default())),
         ("authz", Request::get("/").body(Full::default())),

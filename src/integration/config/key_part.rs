@@ -2,14 +2,18 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use http::HeaderName;
 
 use crate::spine::config::ConfigError;
+use crate::spine::event::{self, Origin};
 use crate::spine::key::{
-    ClientIp, CookieKey, GlobalKey, GrpcMethodKey, HeaderKey, IdentityKey, KeyExtractor, MethodKey, RouteKey, TenantKey,
+    ClientIp, CookieKey, GlobalKey, GrpcMethodKey, HeaderKey, IdentityKey, KeyExtractor, KeyWriter, MethodKey,
+    RouteKey, TenantKey,
 };
 use crate::spine::path::PathPattern;
+use crate::spine::request::RequestView;
 
 /// One part of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +57,32 @@ impl Part {
     /// Whether it asks who the caller is.
     pub(super) const fn asks_for_identity(&self) -> bool {
         matches!(self, Self::Subject | Self::Tenant | Self::ApiKey)
+    }
+}
+
+/// All parts of a policy's key, one after the other. What is missing is replaced by the client's address, if that is given.
+pub(super) fn all_of(
+    parts: Vec<Arc<dyn KeyExtractor>>,
+    in_its_stead: Option<ClientIp>,
+    policy: String,
+) -> impl KeyExtractor + use<> {
+    let said = AtomicBool::new(false);
+    move |request: RequestView<'_>, key: &mut KeyWriter<'_>| {
+        parts.iter().try_for_each(|part| match (part.extract(request, key), &in_its_stead) {
+            (Err(missing), Some(client_ip)) => {
+                event::fault_once_with(&said, Origin::RateLimit, "key_missing", || {
+                    let part = missing.part();
+                    format!(
+                        "policy `{policy}`: a request has no {part}, and is counted by its address instead; see that \
+                         requests have one, or write another `key` or `on_missing_key`"
+                    )
+                });
+                // So that an address in the stead of a subject is no subject of that name.
+                key.part(b"\0client-ip");
+                client_ip.extract(request, key)
+            }
+            (extracted, _) => extracted,
+        })
     }
 }
 

@@ -1,23 +1,25 @@
 //! `[[rate_limit]]`.
 
 use std::ops::Range;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use http::StatusCode;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+<<<<<<< HEAD
 use super::key_part::Part;
 use super::located::{self, Located};
+=======
+use super::duration;
+use super::key_part::{self, Part};
+>>>>>>> apipass
 use super::parse::carry_from;
 use super::status;
 use crate::layers::rate_limit::{HeaderStyle, Mode, OnMissingKey, Policy, Quota, RateLimit, ThrottleLayer};
 use crate::spine::config::ConfigError;
-use crate::spine::event::{self, Origin};
-use crate::spine::key::{ClientIp, KeyExtractor, KeyWriter};
+use crate::spine::key::{ClientIp, KeyExtractor};
 use crate::spine::path::PathPattern;
-use crate::spine::request::RequestView;
 
 /// The `[[rate_limit]]` tables: a policy each.
 ///
@@ -283,26 +285,9 @@ impl PolicyConfig {
     }
 
     fn extractor(&self, client_ip: &ClientIp) -> impl KeyExtractor + use<> {
-        let parts: Vec<_> = self.key.iter().map(|part| part.extractor(client_ip, &self.paths)).collect();
+        let parts = self.key.iter().map(|part| part.extractor(client_ip, &self.paths)).collect();
         let in_its_stead = (self.on_missing_key == Missing::ClientIp).then(|| client_ip.clone());
-        let (name, said) = (self.name.clone(), AtomicBool::new(false));
-        move |request: RequestView<'_>, key: &mut KeyWriter<'_>| {
-            parts.iter().try_for_each(|part| match (part.extract(request, key), &in_its_stead) {
-                (Err(missing), Some(client_ip)) => {
-                    event::fault_once_with(&said, Origin::RateLimit, "key_missing", || {
-                        let part = missing.part();
-                        format!(
-                            "policy `{name}`: a request has no {part}, and is counted by its address instead; see that \
-                             requests have one, or write another `key` or `on_missing_key`"
-                        )
-                    });
-                    // So that an address in the stead of a subject is no subject of that name.
-                    key.part(b"\0client-ip");
-                    client_ip.extract(request, key)
-                }
-                (extracted, _) => extracted,
-            })
-        }
+        key_part::all_of(parts, in_its_stead, self.name.clone())
     }
 }
 

@@ -22,7 +22,7 @@ pub struct AuthzLayer {
     pub(super) settings: Arc<Settings>,
 }
 
-/// Watches and changes an [`AuthzLayer`] at work. Clones are the same, and so are those of the layer.
+/// Changes an [`AuthzLayer`] at work. Clones are the same, and so are those of the layer.
 #[derive(Debug, Clone)]
 pub struct AuthzHandle {
     policies: Arc<Policies>,

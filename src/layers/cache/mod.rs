@@ -18,9 +18,10 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use http::StatusCode;
+//! use http::{HeaderValue, StatusCode};
 //! use tower_rampart::cache::{Cache, Policy, Route};
 //!
+//! let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
 //! let cache = Cache::builder()
 //!     .bytes(256 << 20)
 //!     .entry_bytes(4 << 20)
@@ -32,7 +33,7 @@
 //!     .private_per_subject(true)
 //!     .sort_query()
 //!     .drop_query(["utm_*"])
-//!     .add_route("/assets/**", Route::new().cache_control("public, max-age=31536000, immutable")?)
+//!     .add_route("/assets/**", Route::new().cache_control(forever))
 //!     .add_route("/v1/polls/**", Route::new().ttl(Duration::from_secs(5)).add_tag("polls"))
 //!     .add_route("/v1/admin/**", Route::bypass())
 //!     .build()?;

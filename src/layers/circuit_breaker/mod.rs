@@ -166,8 +166,8 @@
 //!
 //! A call through a closed circuit takes no lock, allocates nothing and boxes nothing: one atomic word says what to do, and
 //! the window is atomics too. Only time windows, slow calls and open circuits read the clock. A time window costs the
-//! same at any traffic. Circuits by key are found under a read lock. A refusal of the client form allocates nothing; one
-//! that is a response allocates the response. `benches/peers` has the numbers.
+//! same at any traffic. Circuits by key are found under a read lock. A refusal of the client form allocates nothing
+//! beside what `metrics` needs to count it; one that is a response allocates the response. `benches/peers` has the numbers.
 //!
 //! State is this process's own. What another instance sees of a dependency may differ for good reasons, and a shared store
 //! would be one more thing to break.

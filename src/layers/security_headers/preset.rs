@@ -14,7 +14,6 @@ use super::values::{
 
 impl SecurityHeaders {
     /// For an API: nothing it answers may be rendered, framed, embedded or sniffed.
-    #[must_use]
     pub fn api() -> Self {
         Self::browser_facing().content_security_policy(
             Csp::new()
@@ -30,7 +29,6 @@ impl SecurityHeaders {
     /// A handler takes the [`CspNonce`](super::CspNonce) from the request's extensions (or as an axum extractor) and
     /// writes it into its `<script nonce>` and `<style nonce>`. A response whose handler asked for none allows scripts
     /// and styles from the own origin.
-    #[must_use]
     pub fn web() -> Self {
         Self::browser_facing().content_security_policy(
             Csp::new()
@@ -47,14 +45,12 @@ impl SecurityHeaders {
     }
 
     /// For gRPC services: HSTS and nosniff, since no browser renders their messages.
-    #[must_use]
     pub fn grpc() -> Self {
         Self::empty().hsts(Hsts::years(2).include_subdomains()).nosniff().strip_fingerprints()
     }
 
     /// What the OWASP Secure Headers Project proposes (list of 2026-07-19), without `Clear-Site-Data`, which belongs on
     /// the answer to a logout.
-    #[must_use]
     pub fn owasp() -> Self {
         Self::empty()
             .set(header::CACHE_CONTROL, HeaderValue::from_static("no-store, max-age=0"))
