@@ -7,13 +7,8 @@ use http::StatusCode;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-<<<<<<< HEAD
-use super::key_part::Part;
-use super::located::{self, Located};
-=======
-use super::duration;
 use super::key_part::{self, Part};
->>>>>>> apipass
+use super::located::{self, Located};
 use super::parse::carry_from;
 use super::status;
 use crate::layers::rate_limit::{HeaderStyle, Mode, OnMissingKey, Policy, Quota, RateLimit, ThrottleLayer};

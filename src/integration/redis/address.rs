@@ -9,7 +9,7 @@ use crate::spine::config::ConfigError;
 #[derive(Debug)]
 pub(super) enum Address {
     /// A server by itself.
-    One(ConnectionInfo),
+    One(Box<ConnectionInfo>),
     /// Some nodes of a cluster, which know the others.
     Cluster(Vec<ConnectionInfo>),
 }
@@ -28,7 +28,7 @@ fn refuse(why: &'static str, mend: &'static str) -> ConfigError {
 pub(super) fn read(url: &str) -> Result<Address, ConfigError> {
     match CLUSTERS.iter().find_map(|(scheme, node)| Some((url.strip_prefix(scheme)?, *node))) {
         Some((nodes, scheme)) => seeds(nodes, scheme).map(Address::Cluster),
-        None => server(url).map(Address::One),
+        None => server(url).map(|info| Address::One(Box::new(info))),
     }
 }
 

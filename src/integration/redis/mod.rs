@@ -1,4 +1,4 @@
-//! Several instances that count as one, through Redis (6.2 and later) or Valkey.
+//! Several instances that count as one, through Redis (6.2 and later), a cluster of it, or Valkey.
 //!
 //! One handle for all that is shared: it connects when it is first asked, again when the connection is lost, and gives
 //! up on what takes longer than its timeout. While the server is unwell a circuit breaker keeps requests from waiting for

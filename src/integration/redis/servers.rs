@@ -32,7 +32,7 @@ impl Servers {
     /// By their URL. Nothing is connected yet.
     pub(super) fn new(url: &str, timeout: Duration) -> Result<Self, ConfigError> {
         let kind = match address::read(url)? {
-            Address::One(info) => Kind::One(Arc::new(Link::new(info, timeout, false)?)),
+            Address::One(info) => Kind::One(Arc::new(Link::new(*info, timeout, false)?)),
             Address::Cluster(seeds) => Kind::Cluster(Arc::new(Cluster::new(&seeds, timeout)?)),
         };
         Ok(Self { timeout, kind })

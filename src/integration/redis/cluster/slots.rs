@@ -99,7 +99,7 @@ fn read_range(range: Value, asked: &Node) -> Option<(RangeInclusive<u16>, Node)>
     let mut master = master.into_iter();
     let (host, port) = (text(master.next()?)?, number(master.next()?)?);
     let host = if matches!(host.as_str(), "" | "?") { asked.host.clone() } else { host };
-    (first <= last && last < SLOTS && port != 0).then(|| (first..=last, Node { host, port }))
+    (first <= last && last < SLOTS && port != 0).then_some((first..=last, Node { host, port }))
 }
 
 fn number(value: Value) -> Option<u16> {

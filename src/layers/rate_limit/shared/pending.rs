@@ -11,7 +11,7 @@ use super::super::refusal::Refusal;
 use super::super::rule::{Claim, Rule};
 use super::kept::Kept;
 use super::known::{Remote, ahead, lease_end};
-use super::lease::Taken;
+use super::lease::{Leases, Taken};
 use super::settled::RemoteHold;
 use super::store::{Answer, Ask, Settlement};
 use super::{OnStoreFailure, Shared, key};
@@ -185,25 +185,20 @@ impl Pending {
         }
     }
 
-    /// Goes on without leases.
-    pub(super) fn ask_alone(&mut self, shared: &Shared) {
-        self.give_back(shared);
-    }
-
     /// Has somebody else ask, this one perhaps, for what was waited for in vain.
     pub(super) fn take_over(&self, shared: &Shared, at: usize) {
-        let Some(asked) = self.asked.get(at) else { return };
-        if let Some(leases) = shared.remote(asked.kept.index).and_then(|remote| remote.leases.as_ref()) {
+        if let Some(asked) = self.asked.get(at)
+            && let Some(leases) = leases(shared, asked)
+        {
             leases.answered(asked.kept.tag, None, 0);
         }
     }
 
-    fn give_back(&mut self, shared: &Shared) {
+    /// Goes on without leases.
+    pub(super) fn give_back(&mut self, shared: &Shared) {
         for asked in &mut self.asked {
             let share = std::mem::replace(&mut asked.share, Share::Strict);
-            let Some(leases) = shared.remote(asked.kept.index).and_then(|remote| remote.leases.as_ref()) else {
-                continue;
-            };
+            let Some(leases) = leases(shared, asked) else { continue };
             match share {
                 Share::Had => leases.give_back(asked.kept.tag, asked.kept.cost, asked.until),
                 Share::Asks { .. } => leases.answered(asked.kept.tag, None, 0),
@@ -215,9 +210,7 @@ impl Pending {
     /// Whoever waits for this answer is to ask for itself.
     fn stop_asking(&mut self, shared: &Shared) {
         for asked in &mut self.asked {
-            let remote = shared.remote(asked.kept.index);
-            if let (Share::Asks { .. }, Some(leases)) = (asked.share, remote.and_then(|remote| remote.leases.as_ref()))
-            {
+            if let (Share::Asks { .. }, Some(leases)) = (asked.share, leases(shared, asked)) {
                 leases.answered(asked.kept.tag, None, 0);
                 asked.share = Share::Strict;
             }
@@ -235,11 +228,8 @@ impl Pending {
         let rules = &self.core.limiter.rules;
         let ask = |asked: &Asked| {
             let (rule, remote) = (rules.get(asked.kept.index)?, shared.remote(asked.kept.index)?);
-            let mut ask = Ask::new(
-                Arc::clone(&rule.policy.name),
-                Arc::clone(&asked.key),
-                asked.kept.quota.unwrap_or_else(|| remote.quota()),
-            );
+            let quota = asked.kept.quota.unwrap_or_else(|| remote.quota());
+            let mut ask = Ask::new(Arc::clone(&rule.policy.name), Arc::clone(&asked.key), quota);
             ask.cost = asked.kept.cost;
             ask.is_enforced = asked.is_enforced;
             ask.ahead = ahead(&rule.policy, &ask.quota);
@@ -273,11 +263,8 @@ impl Pending {
                 remote.learn(kept.tag, kept.cell, answer, now);
                 if let (Share::Asks { .. }, Some((leases, terms))) = (asked.share, remote.lease_terms()) {
                     let given = answer.is_admitted().then_some((answer.spare, kept.standing));
-                    leases.answered(
-                        kept.tag,
-                        given,
-                        started.saturating_add(terms.nanos.min(lease_end(&meter, answer))),
-                    );
+                    let until = started.saturating_add(terms.nanos.min(lease_end(&meter, answer)));
+                    leases.answered(kept.tag, given, until);
                     kept.standing.remaining = kept.standing.remaining.saturating_add(answer.spare);
                     asked.share = Share::Strict;
                 }
@@ -391,6 +378,10 @@ impl Pending {
     fn enforced(&self) -> impl Iterator<Item = &Asked> {
         self.asked.iter().filter(|asked| asked.is_enforced)
     }
+}
+
+fn leases<'a>(shared: &'a Shared, asked: &Asked) -> Option<&'a Leases> {
+    shared.remote(asked.kept.index)?.leases.as_ref()
 }
 
 impl Drop for Pending {

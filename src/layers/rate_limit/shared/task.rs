@@ -41,7 +41,7 @@ pub(in super::super) async fn ask(core: Arc<Core>, mut pending: Box<Pending>) ->
     let mut waits = 0;
     while let Some((at, wait)) = pending.wait.take() {
         if waits == MAX_WAITS {
-            pending.ask_alone(shared);
+            pending.give_back(shared);
             break;
         }
         waits += 1;
