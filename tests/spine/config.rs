@@ -34,7 +34,11 @@ fn an_error_names_file_line_key_value_and_mend() {
             "[client_ip]\nipv6_prefix = 0\n",
             "app.toml:2: client_ip.ipv6_prefix: `0` is no prefix length; write 64, or another from 1 to 128",
         ),
-        ("client_ip = { header = 5 }\n", "app.toml:1: client_ip.header: `5` invalid type: integer `5`; write a string"),
+        (
+            "client_ip = { header = 5 }\n",
+            "app.toml:1: client_ip.header: `5` is a number; write text, in quotes; \
+             times and sizes have their unit there: `\"60s\"`, `\"64KiB\"`",
+        ),
         ("lisen = \"a\"\n", "app.toml:1: lisen: `lisen` is no known key; use one of `listen`, `client_ip`"),
         (
             "[client_ip]\ntrusted_proxy = []\n",

@@ -28,12 +28,22 @@ pub fn load(tls: &TlsConfig, base: &Path) -> Result<Arc<ServerConfig>, ConfigErr
     let cert = base.join(&tls.cert);
     let key = base.join(&tls.key);
     let refuse_cert = |error: &dyn std::fmt::Display| {
-        let breach = format!("holds no usable certificate ({error})");
-        ConfigError::new("tls.cert", cert.display(), breach, "name a PEM file with the chain, leaf first")
+        let breach = format!("is no usable certificate ({error})");
+        ConfigError::new(
+            "tls.cert",
+            cert.display(),
+            breach,
+            "name a PEM file that this user can read, with the chain, leaf first",
+        )
     };
     let refuse_key = |error: &dyn std::fmt::Display| {
-        let breach = format!("holds no usable private key ({error})");
-        ConfigError::new("tls.key", key.display(), breach, "name the PEM file of the certificate's private key")
+        let breach = format!("is no usable private key ({error})");
+        ConfigError::new(
+            "tls.key",
+            key.display(),
+            breach,
+            "name the PEM file of this certificate's private key, one that this user can read",
+        )
     };
     let chain: Vec<CertificateDer<'static>> =
         CertificateDer::pem_file_iter(&cert).and_then(Iterator::collect).map_err(|error| refuse_cert(&error))?;

@@ -32,7 +32,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub fn main() -> ExitCode {
     let flags = Flags::parse();
     log_by(flags.log_format);
-    let read = Config::read(&flags).and_then(|config| {
+    let read = flags.redis_url.as_deref().map(others::through).transpose().and_then(|others| {
+        let config = Config::read(&flags)?;
         db::check("--database-url", &flags.database_url)?;
         flags.database_read_url.as_deref().map(|url| db::check("--database-read-url", url)).transpose()?;
         let tls = match (&flags.tls_cert, &flags.tls_key) {
@@ -42,7 +43,6 @@ pub fn main() -> ExitCode {
         let upstream =
             flags.upstream_url.as_deref().map(|url| Address::new(url, flags.upstream_key.as_deref())).transpose()?;
         let collector = flags.otlp_endpoint.as_deref().map(str::parse).transpose()?;
-        let others = flags.redis_url.as_deref().map(others::through).transpose()?;
         Ok((config, tls, Peers { upstream, collector, others }))
     });
     let (config, tls, peers) = match read {
@@ -89,9 +89,10 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
     let has_upstream = peers.upstream.is_some();
     let traces = peers.collector.as_ref().map(Traces::to).transpose()?;
     let (others, ears) = peers.others.unzip();
-    let app = App::open(flags, metrics, Outside { upstream: peers.upstream, traces, others })
-        .await
-        .map_err(|_| "the database cannot be opened: see the line above, and `--database-url`")?;
+    let app = App::open(flags, metrics, Outside { upstream: peers.upstream, traces, others }).await.map_err(|_| {
+        "the database cannot be opened, as the line above says; name with `--database-url` a file in a folder \
+             that this user can write, or a server that answers"
+    })?;
     app.start(config)?;
     let listener = server::bind(listen).await?;
     let address = listener.local_addr()?;

@@ -11,12 +11,22 @@ use tower_rampart::ConfigError;
 /// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1 by ALPN.
 pub fn load(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, ConfigError> {
     let refuse_cert = |error: &dyn std::fmt::Display| {
-        let breach = format!("holds no usable certificate ({error})");
-        ConfigError::new("--tls-cert", cert.display(), breach, "name a PEM file with the chain, leaf first")
+        let breach = format!("is no usable certificate ({error})");
+        ConfigError::new(
+            "--tls-cert",
+            cert.display(),
+            breach,
+            "name a PEM file that this user can read, with the chain, leaf first",
+        )
     };
     let refuse_key = |error: &dyn std::fmt::Display| {
-        let breach = format!("holds no usable private key ({error})");
-        ConfigError::new("--tls-key", key.display(), breach, "name the PEM file of the certificate's private key")
+        let breach = format!("is no usable private key ({error})");
+        ConfigError::new(
+            "--tls-key",
+            key.display(),
+            breach,
+            "name the PEM file of this certificate's private key, one that this user can read",
+        )
     };
     let chain: Vec<CertificateDer<'static>> =
         CertificateDer::pem_file_iter(cert).and_then(Iterator::collect).map_err(|error| refuse_cert(&error))?;

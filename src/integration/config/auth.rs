@@ -293,7 +293,13 @@ impl ApiKeyTable {
     fn to_key(&self) -> Result<ApiKey, ConfigError> {
         let name = |error: ConfigError| {
             let setting = format!("auth.api_key.{}", error.setting());
-            error.for_setting(setting)
+            // Which of them it is: what was written may be the secret itself.
+            let breach = if error.value().is_empty() {
+                format!("of `{}` {}", self.id, error.breach())
+            } else {
+                error.breach().to_owned()
+            };
+            ConfigError::new(setting, error.value(), breach, error.mend().to_owned())
         };
         let key = ApiKey::new(&self.id, &self.sha256).map_err(name)?;
         let key = key.roles(self.roles.iter().map(String::as_str)).scopes(self.scopes.iter().map(String::as_str));
