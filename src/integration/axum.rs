@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
-#[cfg(any(feature = "json-schema", feature = "security-headers"))]
 use std::sync::atomic::AtomicBool;
 
 #[cfg(any(feature = "_auth", feature = "validate"))]
@@ -65,9 +64,23 @@ impl<S: Sync> FromRequestParts<S> for Identity {
     type Rejection = ExtractorRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let found = parts.extensions.get::<Self>().cloned();
-        found.ok_or_else(|| ExtractorRejection::new(parts, Problem::new(ProblemKind::Unauthenticated)))
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| unauthenticated(parts))
     }
+}
+
+/// Nobody is known. Where nobody could be, that is no client's fault, and is said.
+fn unauthenticated(parts: &Parts) -> ExtractorRejection {
+    if !crate::spine::identity::are_sought() {
+        static SAID: AtomicBool = AtomicBool::new(false);
+        crate::spine::event::fault_once(
+            &SAID,
+            Origin::Custom("axum_extractor"),
+            "identity_missing",
+            "a handler asks who the caller is, and nothing finds out: add `.layer(Auth::new().jwt(..).build()?)`, or what else \
+             puts an Identity into requests, outside it",
+        );
+    }
+    ExtractorRejection::new(parts, Problem::new(ProblemKind::Unauthenticated))
 }
 
 /// The caller, or nobody.
@@ -85,8 +98,7 @@ impl<C: Send + Sync + 'static, S: Sync> FromRequestParts<S> for crate::layers::a
     type Rejection = ExtractorRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let found = parts.extensions.get::<Self>().cloned();
-        found.ok_or_else(|| ExtractorRejection::new(parts, Problem::new(ProblemKind::Unauthenticated)))
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| unauthenticated(parts))
     }
 }
 

@@ -3,6 +3,7 @@
 #[cfg(feature = "_auth")]
 pub(crate) mod address;
 pub(crate) mod body;
+pub(crate) mod bounds;
 #[cfg(feature = "_auth")]
 pub(crate) mod certificate;
 #[cfg(feature = "_auth")]

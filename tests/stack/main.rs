@@ -17,6 +17,7 @@
 mod config;
 mod describe;
 mod frameworks;
+mod mounts;
 mod neighbours;
 mod order;
 mod reload;

@@ -13,9 +13,8 @@ use super::parse::carry_from;
 use crate::layers::rate_limit::{HeaderStyle, Mode, OnMissingKey, Policy, Quota, RateLimit, ThrottleLayer};
 use crate::spine::config::ConfigError;
 use crate::spine::event::{self, Origin};
-use crate::spine::key::{ClientIp, KeyExtractor, KeyWriter};
+use crate::spine::key::{self, ClientIp, KeyExtractor};
 use crate::spine::path::PathPattern;
-use crate::spine::request::RequestView;
 
 /// The `[[rate_limit]]` tables: a policy each.
 ///
@@ -288,7 +287,7 @@ impl PolicyConfig {
         let parts: Vec<_> = self.key.iter().map(|part| part.extractor(client_ip, &self.paths)).collect();
         let in_its_stead = (self.on_missing_key == Missing::ClientIp).then(|| client_ip.clone());
         let (name, said) = (self.name.clone(), AtomicBool::new(false));
-        move |request: RequestView<'_>, key: &mut KeyWriter<'_>| {
+        key::from_fn(move |request, key| {
             parts.iter().try_for_each(|part| match (part.extract(request, key), &in_its_stead) {
                 (Err(missing), Some(client_ip)) => {
                     event::fault_once_with(&said, Origin::RateLimit, "key_missing", || {
@@ -304,7 +303,7 @@ impl PolicyConfig {
                 }
                 (extracted, _) => extracted,
             })
-        }
+        })
     }
 }
 

@@ -46,6 +46,8 @@ pub struct PolicyTableBuilder {
     by_route: bool,
 }
 
+crate::spine::bounds::no_layer!(PolicyTableBuilder);
+
 /// A compiled table. Made by [`PolicyTable::new`] and [`PolicyTableBuilder::build`].
 pub struct PolicyTable {
     allowing: Node,
@@ -58,6 +60,8 @@ pub struct PolicyTable {
     audited: BTreeSet<Box<str>>,
     asks_time: bool,
 }
+
+crate::spine::bounds::no_layer!(PolicyTable);
 
 /// A rule, ready to decide.
 struct Compiled {

@@ -15,6 +15,7 @@ use super::service::CacheService;
 use super::settings::{Policy, Settings};
 use super::status::Writer;
 use super::store::Store;
+use crate::spine::bounds::CloneService;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 use crate::spine::path::PathPattern;
@@ -26,6 +27,7 @@ use crate::spine::response::ResponseView;
 const DEFAULT_BYTES: u64 = 64 << 20;
 
 /// Makes a [`Cache`]. See the [module](super) for the manual.
+#[derive(Clone)]
 #[must_use = "nothing is cached until the cache is built and its layer stands around a service"]
 pub struct CacheBuilder {
     settings: Settings,
@@ -36,6 +38,8 @@ pub struct CacheBuilder {
     refuser: Refuser,
     fault: Option<ConfigError>,
 }
+
+crate::spine::bounds::no_layer!(CacheBuilder);
 
 impl CacheBuilder {
     pub(super) fn new() -> Self {
@@ -143,7 +147,7 @@ impl CacheBuilder {
     where
         F: Fn(ResponseView<'_>) -> bool + Send + Sync + 'static,
     {
-        self.settings.unreachable = Some(Box::new(judge));
+        self.settings.unreachable = Some(Arc::new(judge));
         self
     }
 
@@ -201,7 +205,7 @@ impl CacheBuilder {
     where
         F: Fn(RequestView<'_>) -> Vec<String> + Send + Sync + 'static,
     {
-        self.settings.taggers.push(Box::new(tags));
+        self.settings.taggers.push(Arc::new(tags));
         self
     }
 
@@ -351,7 +355,7 @@ impl CacheLayer {
     }
 }
 
-impl<S> Layer<S> for CacheLayer {
+impl<S: CloneService> Layer<S> for CacheLayer {
     type Service = CacheService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {

@@ -1,5 +1,6 @@
 //! What a cache was told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
@@ -36,8 +37,8 @@ impl Policy {
     }
 }
 
-type Tagger = Box<dyn Fn(RequestView<'_>) -> Vec<String> + Send + Sync>;
-type Judge = Box<dyn Fn(ResponseView<'_>) -> bool + Send + Sync>;
+type Tagger = Arc<dyn Fn(RequestView<'_>) -> Vec<String> + Send + Sync>;
+type Judge = Arc<dyn Fn(ResponseView<'_>) -> bool + Send + Sync>;
 
 /// How a query becomes a part of the key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,6 +50,7 @@ pub(super) struct QueryRule {
 }
 
 /// All of it.
+#[derive(Clone)]
 pub(super) struct Settings {
     pub(super) policy: Policy,
     pub(super) targets: Vec<HeaderName>,

@@ -22,7 +22,7 @@ pub(super) struct Circuits {
 
 /// Circuits by key.
 pub(super) struct Keyed {
-    extractor: Box<dyn KeyExtractor>,
+    extractor: Arc<dyn KeyExtractor>,
     pub(super) registry: Registry<Circuit>,
     /// Clients may choose keys.
     secret: RandomState,

@@ -39,6 +39,7 @@ use crate::spine::signal::Signal;
 ///     .build()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
+#[derive(Clone)]
 #[must_use = "nothing is guarded until the layer is built"]
 pub struct CircuitBreaker<C = AllErrors> {
     name: Arc<str>,
@@ -55,8 +56,10 @@ pub struct CircuitBreaker<C = AllErrors> {
     refuser: Refuser,
 }
 
+crate::spine::bounds::no_layer!(CircuitBreaker<C>);
+
 /// What finds the key of a request, and how many there are at most.
-pub(super) type Keys = (Box<dyn KeyExtractor>, usize);
+pub(super) type Keys = (Arc<dyn KeyExtractor>, usize);
 
 /// Services and handles that wait for a change at a time; more look again without being woken.
 const MAX_WAITING: usize = 65_536;
@@ -198,7 +201,7 @@ impl<C> CircuitBreaker<C> {
     /// At the bound, the one that was not used lately makes room, if it is closed and idle, or could have been tried for
     /// [`max_open`](Self::max_open) and was not; where there is none, newcomers share one circuit.
     pub fn per(mut self, key: impl KeyExtractor, max_keys: usize) -> Self {
-        self.keys = Some((Box::new(key), max_keys));
+        self.keys = Some((Arc::new(key), max_keys));
         self
     }
 

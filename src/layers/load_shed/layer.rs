@@ -30,6 +30,7 @@ use crate::spine::request::RequestView;
 /// let layer = LoadShed::gradient2().never_shed(["/healthz"]).build()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
+#[derive(Clone)]
 #[must_use = "nothing is shed until the layer is built"]
 pub struct LoadShed {
     algorithm: Algorithm,
@@ -45,6 +46,8 @@ pub struct LoadShed {
     refuser: Refuser,
     fault: Option<ConfigError>,
 }
+
+crate::spine::bounds::no_layer!(LoadShed);
 
 type CriticalityOf = dyn Fn(RequestView<'_>) -> Criticality + Send + Sync;
 type Spare = dyn Fn(RequestView<'_>) -> bool + Send + Sync;
@@ -237,7 +240,7 @@ impl fmt::Debug for LoadShed {
 }
 
 /// Who is never shed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Spared {
     pub(super) paths: Vec<PathPattern>,
     when: Option<Arc<Spare>>,

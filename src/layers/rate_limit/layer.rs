@@ -32,6 +32,7 @@ use crate::spine::rejection::{Refuser, RenderRejection};
 /// let layer = RateLimit::per_client_ip(Quota::new(100).per(Duration::from_secs(60))).build()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
+#[derive(Clone)]
 #[must_use = "nothing is limited until the layer is built"]
 pub struct RateLimit {
     policies: Vec<Policy>,
@@ -45,6 +46,8 @@ pub struct RateLimit {
     /// Whether it is built to see whether it can be, and not to be used.
     is_trial: bool,
 }
+
+crate::spine::bounds::no_layer!(RateLimit);
 
 /// The most policies of a layer: each is a lookup on every request.
 pub(super) const MAX_POLICIES: usize = 16;

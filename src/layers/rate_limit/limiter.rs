@@ -39,7 +39,7 @@ pub(super) struct Limiter {
 }
 
 /// Who is not counted, and who is not let in.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Exemptions {
     pub(super) counts_preflights: bool,
     pub(super) paths: Vec<PathPattern>,

@@ -37,6 +37,7 @@ use crate::spine::response::ResponseView;
 /// let layer = RateLimit::new().add_policy(logins).add_policy(daily).build()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
+#[derive(Clone)]
 #[must_use = "a policy limits nothing until it is added to a layer"]
 pub struct Policy {
     pub(super) name: Arc<str>,

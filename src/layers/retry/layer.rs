@@ -15,6 +15,7 @@ use super::errors::Typed;
 use super::repeat::Repeatable;
 use super::room::Room;
 use super::service::{Core, RetryPolicy, RetryService};
+use crate::spine::bounds::CloneService;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 use crate::spine::event::Sampler;
@@ -37,6 +38,8 @@ pub struct Retries {
     repeatable: Repeatable,
     clock: Clock,
 }
+
+crate::spine::bounds::no_layer!(Retries);
 
 /// Tries in all, where nothing is said.
 const DEFAULT_ATTEMPTS: u32 = 3;
@@ -245,7 +248,7 @@ impl<V> Clone for RetryLayer<V> {
     }
 }
 
-impl<S, V> Layer<S> for RetryLayer<V> {
+impl<S: CloneService, V> Layer<S> for RetryLayer<V> {
     type Service = RetryService<S, V>;
 
     fn layer(&self, inner: S) -> Self::Service {

@@ -23,6 +23,7 @@ use super::future::{RetryFuture, RetryWait};
 use super::peek::{Peek, PeekedBody, Trailers};
 use super::repeat::Repeatable;
 use super::room::Room;
+use crate::spine::bounds::{BytesBody, CloneService};
 use crate::spine::clock::{Clock, Sleep};
 use crate::spine::deadline::{Deadline, TimedOut};
 use crate::spine::event::{self, Origin, RetryEvent, Sampler};
@@ -60,6 +61,8 @@ pub struct RetryPolicy<V = Typed> {
     failed: u32,
     view: PhantomData<fn() -> V>,
 }
+
+crate::spine::bounds::no_layer!(RetryPolicy<V>);
 
 /// How much may still be tried again, and what was in the last ten seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -292,9 +295,9 @@ impl<S, V> RetryService<S, V> {
 
 impl<S, B, R, V> Service<Request<B>> for RetryService<S, V>
 where
-    S: Service<Request<ReplayBody<B>>, Response = Response<R>> + Clone,
-    B: Body<Data = Bytes>,
-    R: Body<Data = Bytes>,
+    S: Service<Request<ReplayBody<B>>, Response = Response<R>> + CloneService,
+    B: BytesBody,
+    R: BytesBody,
     V: ViewError<S::Error>,
 {
     type Response = Response<PeekedBody<R>>;

@@ -51,6 +51,8 @@ pub struct SecurityHeaders {
     fault: Option<ConfigError>,
 }
 
+crate::spine::bounds::no_layer!(SecurityHeaders);
+
 impl SecurityHeaders {
     /// Sends nothing and removes nothing.
     #[must_use]

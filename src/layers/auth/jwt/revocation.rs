@@ -22,6 +22,11 @@ pub struct TokenFacts<'a> {
 }
 
 /// Knows which tokens were revoked. It is asked on every request, so it answers from memory.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not know what is revoked",
+    label = "is not `tower_rampart::auth::Revocation`",
+    note = "use `Denylist::with_room_for(tokens)`, or implement its one function, `fn is_revoked(&self, token: TokenFacts<'_>, now: SystemTime) -> bool`"
+)]
 pub trait Revocation: Send + Sync + 'static {
     /// Whether this token is no good any more.
     fn is_revoked(&self, token: TokenFacts<'_>, now: SystemTime) -> bool;

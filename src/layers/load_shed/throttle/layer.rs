@@ -25,6 +25,7 @@ use crate::spine::rejection::{Refuser, RenderRejection};
 /// let layer = AdaptiveThrottle::new().build()?.client();
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
+#[derive(Clone)]
 #[must_use = "nothing is throttled until the layer is built"]
 pub struct AdaptiveThrottle {
     k: f64,
@@ -34,6 +35,8 @@ pub struct AdaptiveThrottle {
     clock: Clock,
     refuser: Refuser,
 }
+
+crate::spine::bounds::no_layer!(AdaptiveThrottle);
 
 impl AdaptiveThrottle {
     /// By the book: K = 2 over two minutes.
