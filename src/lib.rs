@@ -147,10 +147,16 @@
 //!
 //! # When it does not compile
 //!
-//! The compiler is told what to say of the commonest mistakes: read its first lines, and the notes below them. Two it puts in its own
-//! words. `the trait bound Result<.., ConfigError>: Layer<..> is not satisfied` lacks a `?` after `.build()`. And where a method such as
-//! `oneshot` or `call` "exists, but its trait bounds were not satisfied", ask why with
-//! `tower::ServiceBuilder::new().layer(layer).check_service_clone::<http::Request<Body>>().service(inner)`.
+//! The compiler is told what to say of the commonest mistakes: read its first lines, and the notes below them. Two it puts in its
+//! own words. `the trait bound Result<.., ConfigError>: Layer<..> is not satisfied` lacks a `?` after `.build()`. And where a method
+//! such as `oneshot` or `call` "exists, but its trait bounds were not satisfied", it does not say why; it does for a function that
+//! asks for no more, as servers do:
+//!
+//! ```
+//! fn is_service<B, S: tower::Service<http::Request<B>>>(_: &S) {}
+//! ```
+//!
+//! What the layer wraps is often to blame: behind [`validate`] requests have a `CheckedBody`, behind [`retry`] a `ReplayBody`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
