@@ -225,3 +225,64 @@ fn architecture_leads_through_every_layer() {
     assert_eq!(unguided(guide(text, "a"), &files(&["b.rs", "f.rs"])), ["`f.rs` is not named", "`d.rs` is not there"]);
     assert_eq!(unguided(guide(text, "g"), &files(&["b.rs"])), ["`b.rs` is not named"]);
 }
+
+/// What Cargo.toml says above each feature of `[features]`, in its order; those that begin with `_` are nobody's.
+fn features() -> Vec<(String, String)> {
+    let manifest = read(PathBuf::from("Cargo.toml")).text;
+    let table = manifest.split("\n[features]\n").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap_or_default();
+    let (mut told, mut features) = (Vec::new(), Vec::new());
+    for line in table.lines() {
+        let name = line.split_once(" = ").map(|(name, _)| name).filter(|name| !name.contains([' ', '"']));
+        if let Some(line) = line.strip_prefix("# ").filter(|line| !line.starts_with("--- ")) {
+            told.push(line);
+            continue;
+        }
+        if let Some(name) = name.filter(|name| !name.starts_with('_') && !["default", "full"].contains(name)) {
+            features.push((name.to_owned(), told.join(" ")));
+        }
+        told.clear();
+    }
+    assert!(features.len() > 20, "the features are written in another way");
+    features
+}
+
+/// The table of features in a text, each line after `mark`: the text with the table as it should be.
+fn with_features(text: &str, mark: &str) -> String {
+    let head = format!("{mark}| feature | what it gives |\n{mark}|---|---|\n");
+    let (before, after) = text.split_once(&head).unwrap_or_else(|| panic!("no table of features"));
+    let row = format!("{mark}| ");
+    let rest: String = after.split_inclusive('\n').skip_while(|line| line.starts_with(&row)).collect();
+    let rows: String = features().iter().map(|(name, told)| format!("{row}`{name}` | {told} |\n")).collect();
+    [before, &head, &rows, &rest].concat()
+}
+
+/// `RAMPART_WRITE_FEATURES=1 cargo test --test documents` writes them.
+#[test]
+fn the_tables_of_features_are_those_of_the_manifest() {
+    for (path, mark) in [("README.md", ""), ("src/lib.rs", "//! ")] {
+        let Document { path, text } = read(PathBuf::from(path));
+        let wanted = with_features(&text, mark);
+        if std::env::var_os("RAMPART_WRITE_FEATURES").is_some() {
+            fs::write(root().join(&path), &wanted).unwrap();
+        } else {
+            let mend = "RAMPART_WRITE_FEATURES=1 cargo test --test documents";
+            assert!(wanted == text, "{}: another table than Cargo.toml's: run {mend}", path.display());
+        }
+    }
+    let old = "| feature | what it gives |\n|---|---|\n| `gone` | nothing |\n\nAfter it.\n";
+    let new = with_features(old, "");
+    assert!(
+        !new.contains("gone") && new.contains("| `rate-limit` | token buckets") && new.ends_with("|\n\nAfter it.\n")
+    );
+}
+
+/// What is missing in `full` is a choice between two: who signs.
+#[test]
+fn full_is_every_feature_but_the_other_signatures() {
+    let manifest = read(PathBuf::from("Cargo.toml")).text;
+    let full = manifest.split("\nfull = [").nth(1).and_then(|rest| rest.split(']').next()).unwrap_or_default();
+    let full: BTreeSet<_> = full.split('"').filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase())).collect();
+    let missing: Vec<_> = features().into_iter().filter(|(name, _)| !full.contains(name.as_str())).collect();
+    assert_eq!(missing.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["auth-rust-crypto"]);
+    assert!(features().iter().all(|(_, told)| !told.is_empty()), "say above each feature what it gives");
+}

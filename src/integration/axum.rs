@@ -80,21 +80,20 @@ impl<S: Sync> FromRequestParts<S> for Identity {
     type Rejection = ExtractorRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let found = parts.extensions.get::<Self>().cloned();
-        found.ok_or_else(|| unauthenticated(parts))
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| unauthenticated(parts))
     }
 }
 
-/// The refusal of a handler that asks for a caller whom nobody has found out. One with a credential was looked at by nobody.
+/// Nobody is known. Where nobody could be, that is no client's fault, and is said.
 fn unauthenticated(parts: &Parts) -> ExtractorRejection {
-    static SAID: AtomicBool = AtomicBool::new(false);
-    let is_known = parts.extensions.get::<Identity>().is_some();
-    if !is_known && parts.headers.contains_key(header::AUTHORIZATION) {
+    if !crate::spine::identity::are_sought() {
+        static SAID: AtomicBool = AtomicBool::new(false);
         crate::spine::event::fault_once(
             &SAID,
             Origin::Custom("axum_extractor"),
-            "caller_missing",
-            "a handler asks who the caller is, and no layer that authenticates stands outside it",
+            "identity_missing",
+            "a handler asks who the caller is, and nothing finds out: add `.layer(Auth::new().jwt(..).build()?)`, or what else \
+             puts an Identity into requests, outside it",
         );
     }
     ExtractorRejection::new(parts, Problem::new(ProblemKind::Unauthenticated))
@@ -115,8 +114,7 @@ impl<C: Send + Sync + 'static, S: Sync> FromRequestParts<S> for crate::layers::a
     type Rejection = ExtractorRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let found = parts.extensions.get::<Self>().cloned();
-        found.ok_or_else(|| unauthenticated(parts))
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| unauthenticated(parts))
     }
 }
 

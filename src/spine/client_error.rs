@@ -1,5 +1,6 @@
 //! The error of layers on the client's side, where a refusal need not look like a response.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -125,5 +126,28 @@ impl<E: Error + 'static> Error for ClientError<E> {
             Self::Refused(rejection) => Some(rejection),
             Self::Inner(error) => Some(error),
         }
+    }
+}
+
+/// What can come of an error that cannot happen: nothing, and the compiler says why.
+#[diagnostic::on_unimplemented(
+    message = "`{E}` is the error of a client's layer, and a server has nobody to give it to",
+    label = "a layer for clients, around a service that must answer",
+    note = "leave `.client()` away: the layer itself refuses with a response, which a server can send"
+)]
+#[allow(unnameable_types, reason = "nobody has it, and nobody is to")]
+pub trait ComesOf<E>: Sized {
+    #[doc(hidden)]
+    fn made(error: E) -> Self;
+}
+
+/// axum wants errors that cannot happen. Without this the compiler would say so, and nothing about clients.
+#[doc(hidden)]
+impl<E> From<ClientError<E>> for Infallible
+where
+    Self: ComesOf<ClientError<E>>,
+{
+    fn from(error: ClientError<E>) -> Self {
+        Self::made(error)
     }
 }

@@ -2,10 +2,28 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use crate::spine::request::RequestView;
 use crate::spine::texts::Texts;
+
+/// Whether anything in this process finds out who callers are.
+static SOUGHT: AtomicBool = AtomicBool::new(false);
+
+/// Says that callers are sought: a layer was built that does, or somebody was found.
+pub(crate) fn seek() {
+    // Read on every request, and written once: no line of memory goes from one processor to the other.
+    if !SOUGHT.load(Ordering::Relaxed) {
+        SOUGHT.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether callers are sought. What asks for them says so where they are not.
+#[cfg(feature = "axum")]
+pub(crate) fn are_sought() -> bool {
+    SOUGHT.load(Ordering::Relaxed)
+}
 
 /// Who a request comes from, established by an authentication layer and read by those further in.
 ///
@@ -38,6 +56,7 @@ impl Identity {
     /// A caller without roles, scopes or tenant.
     #[must_use]
     pub fn new(issuer: impl Into<Box<str>>, subject: impl Into<Box<str>>) -> Self {
+        seek();
         Self(Arc::new(Caller {
             issuer: issuer.into(),
             subject: subject.into(),

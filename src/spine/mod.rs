@@ -3,6 +3,7 @@
 #[cfg(feature = "_auth")]
 pub(crate) mod address;
 pub(crate) mod body;
+pub(crate) mod bounds;
 #[cfg(any(feature = "retry", feature = "validate"))]
 pub(crate) mod byte_pool;
 #[cfg(feature = "_auth")]

@@ -142,6 +142,7 @@ pub trait RenderRejection: Send + Sync + 'static {
     fn render(&self, rejection: &Rejection, request: &RequestFacts) -> Response<Bytes>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<F> RenderRejection for F
 where
     F: Fn(&Rejection, &RequestFacts) -> Response<Bytes> + Send + Sync + 'static,

@@ -6,6 +6,7 @@ use super::place::{After, First, Places, Put};
 use crate::spine::describe::Describe;
 
 /// Layers that were given so far.
+#[derive(Clone)]
 pub(super) struct Building<S> {
     places: S,
     pub(super) lines: Lines,

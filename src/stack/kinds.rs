@@ -14,7 +14,7 @@ use crate::spine::describe::Describe;
 #[cfg(feature = "rate-limit")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no rate limiter of this crate",
-    note = "build one with `RateLimit::new().add_policy(..).build()?`, or `.build_throttle()?`; somebody else's goes to `.before_auth(layer)` or `.after_authz(layer)`"
+    note = "build one with `RateLimit::new().add_policy(..).build()?`, or `.build_throttle()?`, with the `?`; somebody else's goes to `.before_auth(layer)` or `.after_authz(layer)`"
 )]
 pub trait LimitsRequests: Describe + Clone {}
 
@@ -28,7 +28,7 @@ impl LimitsRequests for ThrottleLayer {}
 #[cfg(feature = "deadline")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` gives requests no deadline",
-    note = "build one with `Deadlines::new().build()?`, or `.build_with_body()?`; somebody else's timeout goes to `.body_limit(layer)`"
+    note = "build one with `Deadlines::new().build()?`, or `.build_with_body()?`, with the `?`; somebody else's timeout goes to `.body_limit(layer)`"
 )]
 pub trait KeepsDeadlines: Describe + Clone {}
 
@@ -41,7 +41,7 @@ impl KeepsDeadlines for DeadlineBodyLayer {}
 #[cfg(feature = "circuit-breaker")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no circuit breaker of this crate",
-    note = "build one with `CircuitBreaker::new(name).build()?`, with `.client()` for a typed error"
+    note = "build one with `CircuitBreaker::new(name).build()?`, with the `?`, and with `.client()` for a typed error"
 )]
 pub trait BreaksCircuits: Describe + Clone {}
 

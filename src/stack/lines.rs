@@ -2,13 +2,15 @@
 
 use std::any::type_name;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::spine::describe::Describe;
 
 /// A line for each place that is filled.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Lines(Vec<Line>);
 
+#[derive(Clone)]
 struct Line {
     /// How many places stand before it.
     rank: usize,
@@ -16,9 +18,10 @@ struct Line {
     what: What,
 }
 
+#[derive(Clone)]
 enum What {
     #[allow(dead_code, reason = "without features there is none")]
-    Ours(Box<dyn Describe>),
+    Ours(Arc<dyn Describe>),
     Foreign(&'static str),
     Said(&'static str),
 }
@@ -27,7 +30,7 @@ impl Lines {
     /// A layer of ours, which says what it is set to.
     #[allow(dead_code, reason = "without features there is none")]
     pub(super) fn ours(&mut self, rank: usize, place: &'static str, layer: impl Describe) {
-        self.put(rank, place, What::Ours(Box::new(layer)));
+        self.put(rank, place, What::Ours(Arc::new(layer)));
     }
 
     /// Somebody else's, of which only the type is known.

@@ -227,7 +227,7 @@ pub use self::kinds::KeepsDeadlines;
 pub use self::kinds::LimitsRequests;
 pub use self::layer::StackLayer;
 pub use self::order::{places, upstream_places};
-pub use self::place::{After, At, Empty, Filled, First, Knows, Outside, Place, Places, Put};
+pub use self::place::{After, At, Empty, Filled, First, Free, Knows, Outside, Place, Places, Put};
 pub use self::reload::{ReloadHandle, ReloadableLayer, ReloadableService};
 pub use self::server::{Authenticates, NoLayers, Stack};
 pub use self::upstream::{NoUpstreamLayers, UpstreamStack};

@@ -26,22 +26,22 @@ pub enum First {}
 #[allow(clippy::exhaustive_structs, reason = "it is only named")]
 pub struct After<P>(PhantomData<P>);
 
-/// Puts a layer into a place that is empty.
-#[diagnostic::on_unimplemented(
-    message = "this place of the stack is filled already",
-    label = "a second layer for one place",
-    note = "a place takes one layer: take the other call away, or give a pair, `(outer, inner)`, where a place takes any layer"
-)]
+/// Puts a layer into a place, whatever stood there: that it was [`Free`] is asked apart from it. Were it part of this, the
+/// compiler would say that stacks have no such method, and not why.
 pub trait Put<P, L>: sealed::Sealed {
     /// The places afterwards.
     type Out;
+
+    /// What stood there before: [`Empty`], or [`Filled`].
+    type Before;
 
     #[doc(hidden)]
     fn put(self, layer: L) -> Self::Out;
 }
 
-impl<L, T> Put<First, L> for (Empty, T) {
+impl<L, H, T> Put<First, L> for (H, T) {
     type Out = (Filled<L>, T);
+    type Before = H;
 
     fn put(self, layer: L) -> Self::Out {
         (Filled(layer), self.1)
@@ -53,11 +53,22 @@ where
     T: Put<P, L>,
 {
     type Out = (H, T::Out);
+    type Before = T::Before;
 
     fn put(self, layer: L) -> Self::Out {
         (self.0, self.1.put(layer))
     }
 }
+
+/// A place that nothing stands in.
+#[diagnostic::on_unimplemented(
+    message = "this place of the stack is filled already",
+    label = "a second layer for one place",
+    note = "a place takes one layer: take one of the two calls away, or give a pair, `(outer, inner)`, where a place takes any layer"
+)]
+pub trait Free: sealed::Sealed {}
+
+impl Free for Empty {}
 
 /// What stands in a place.
 pub trait At<P>: sealed::Sealed {

@@ -7,7 +7,7 @@ use super::building::{Building, Rank};
 use super::kinds;
 use super::layer::StackLayer;
 use super::order::places as place;
-use super::place::{At, Empty, Knows, Outside, Places, Put};
+use super::place::{At, Empty, Free, Knows, Outside, Places, Put};
 #[cfg(feature = "cache")]
 use crate::layers::cache::CacheLayer;
 #[cfg(feature = "load-shed")]
@@ -36,12 +36,15 @@ pub type NoLayers = places! {
 /// Puts layers into their order, whatever order they are given in. See the [module](super) for the manual.
 ///
 /// `S` is what was given so far, by type, so that what was not given costs nothing.
+#[derive(Clone)]
 #[must_use = "a stack does nothing until it is built and put around a service"]
 pub struct Stack<S = NoLayers> {
     pub(super) building: Building<S>,
     /// Whether policies that ask for callers are known to do without.
     callers_are_optional: bool,
 }
+
+crate::spine::bounds::no_layer!(Stack<S>);
 
 /// A layer of your own that finds out who a caller is, and says so: it puts an [`Identity`](crate::Identity) into the
 /// extensions of the request. Limits, policies and the cache further in know callers by it alone; a cache that is not told
@@ -90,7 +93,7 @@ impl<S> Stack<S> {
     /// Around everything else.
     pub fn outermost<L>(self, layer: L) -> Stack<S::Out>
     where
-        S: Put<place::Outermost, L>,
+        S: Put<place::Outermost, L, Before: Free>,
     {
         self.foreign("outermost", layer)
     }
@@ -99,7 +102,7 @@ impl<S> Stack<S> {
     /// reports names it.
     pub fn request_id<L>(self, layer: L) -> Stack<S::Out>
     where
-        S: Put<place::RequestId, L>,
+        S: Put<place::RequestId, L, Before: Free>,
     {
         self.foreign("request id", layer)
     }
@@ -107,7 +110,7 @@ impl<S> Stack<S> {
     /// Traces and counts requests: tower-http's `TraceLayer`. It sees refusals too.
     pub fn trace<L>(self, layer: L) -> Stack<S::Out>
     where
-        S: Put<place::Trace, L>,
+        S: Put<place::Trace, L, Before: Free>,
     {
         self.foreign("trace", layer)
     }
@@ -115,7 +118,7 @@ impl<S> Stack<S> {
     /// Answers what panics: tower-http's `CatchPanicLayer`. It stands inside the trace, so that its 500 is seen.
     pub fn catch_panic<L>(self, layer: L) -> Stack<S::Out>
     where
-        S: Put<place::CatchPanic, L>,
+        S: Put<place::CatchPanic, L, Before: Free>,
     {
         self.foreign("catch panic", layer)
     }
@@ -123,7 +126,7 @@ impl<S> Stack<S> {
     /// Answers preflights, and lets pages of other origins read refusals: tower-http's `CorsLayer`.
     pub fn cors<L>(self, layer: L) -> Stack<S::Out>
     where
-        S: Put<place::Cors, L>,
+        S: Put<place::Cors, L, Before: Free>,
     {
         self.foreign("cors", layer)
     }
@@ -132,7 +135,7 @@ impl<S> Stack<S> {
     /// it reads itself.
     pub fn body_limit<L>(self, layer: L) -> Stack<S::Out>
     where
-        S: Put<place::BodyLimit, L>,
+        S: Put<place::BodyLimit, L, Before: Free>,
     {
         self.foreign("body limit", layer)
     }
@@ -140,7 +143,7 @@ impl<S> Stack<S> {
     /// Just before anybody is asked who they are: for allow lists, CSRF, or what the credential has to be taken out of.
     pub fn before_auth<L>(self, layer: L) -> Stack<S::Out>
     where
-        S: Put<place::BeforeAuth, L>,
+        S: Put<place::BeforeAuth, L, Before: Free>,
     {
         self.foreign("before auth", layer)
     }
@@ -149,7 +152,7 @@ impl<S> Stack<S> {
     pub fn authenticated_by<L>(self, layer: L) -> Stack<S::Out>
     where
         L: Authenticates,
-        S: Put<place::Auth, L>,
+        S: Put<place::Auth, L, Before: Free>,
     {
         self.foreign("auth", layer)
     }
@@ -157,7 +160,7 @@ impl<S> Stack<S> {
     /// Says that a layer around the stack authenticates, and puts an [`Identity`](crate::Identity) into requests.
     pub fn authenticated_outside(self) -> Stack<S::Out>
     where
-        S: Put<place::Auth, Outside>,
+        S: Put<place::Auth, Outside, Before: Free>,
     {
         let Self { building, callers_are_optional } = self;
         Stack { building: building.said("auth", "outside of the stack", Outside::new()), callers_are_optional }
@@ -166,7 +169,7 @@ impl<S> Stack<S> {
     /// Just after it is known that the caller may: for idempotency keys, audit, whatever must not run for strangers.
     pub fn after_authz<L>(self, layer: L) -> Stack<S::Out>
     where
-        S: Put<place::AfterAuthz, L>,
+        S: Put<place::AfterAuthz, L, Before: Free>,
     {
         self.foreign("after authz", layer)
     }
@@ -174,7 +177,7 @@ impl<S> Stack<S> {
     /// Compresses responses: tower-http's `CompressionLayer`. Inside the cache, so that a hit is compressed already.
     pub fn compression<L>(self, layer: L) -> Stack<S::Out>
     where
-        S: Put<place::Compression, L>,
+        S: Put<place::Compression, L, Before: Free>,
     {
         self.foreign("compression", layer)
     }
@@ -182,7 +185,7 @@ impl<S> Stack<S> {
     /// Next to the handler.
     pub fn innermost<L>(self, layer: L) -> Stack<S::Out>
     where
-        S: Put<place::Innermost, L>,
+        S: Put<place::Innermost, L, Before: Free>,
     {
         self.foreign("innermost", layer)
     }
@@ -211,7 +214,7 @@ impl<S> Stack<S> {
     #[cfg(feature = "security-headers")]
     pub fn security_headers(self, layer: SecurityHeadersLayer) -> Stack<S::Out>
     where
-        S: Put<place::SecurityHeaders, SecurityHeadersLayer>,
+        S: Put<place::SecurityHeaders, SecurityHeadersLayer, Before: Free>,
     {
         self.ours("security headers", layer)
     }
@@ -220,7 +223,7 @@ impl<S> Stack<S> {
     #[cfg(feature = "load-shed")]
     pub fn load_shed(self, layer: LoadShedLayer) -> Stack<S::Out>
     where
-        S: Put<place::LoadShed, LoadShedLayer>,
+        S: Put<place::LoadShed, LoadShedLayer, Before: Free>,
     {
         self.ours("load shed", layer)
     }
@@ -230,7 +233,7 @@ impl<S> Stack<S> {
     pub fn deadline<L>(self, layer: L) -> Stack<S::Out>
     where
         L: kinds::KeepsDeadlines,
-        S: Put<place::Deadline, L>,
+        S: Put<place::Deadline, L, Before: Free>,
     {
         self.ours("deadline", layer)
     }
@@ -241,7 +244,7 @@ impl<S> Stack<S> {
     pub fn rate_limit_by_address<L>(self, layer: L) -> Stack<S::Out>
     where
         L: kinds::LimitsRequests,
-        S: Put<place::RateLimitByAddress, L>,
+        S: Put<place::RateLimitByAddress, L, Before: Free>,
     {
         self.ours("rate limit by address", layer)
     }
@@ -250,7 +253,7 @@ impl<S> Stack<S> {
     #[cfg(feature = "_auth")]
     pub fn auth(self, layer: AuthLayer) -> Stack<S::Out>
     where
-        S: Put<place::Auth, AuthLayer>,
+        S: Put<place::Auth, AuthLayer, Before: Free>,
     {
         self.ours("auth", layer)
     }
@@ -260,7 +263,7 @@ impl<S> Stack<S> {
     pub fn rate_limit_by_identity<L>(self, layer: L) -> Stack<S::Out>
     where
         L: kinds::LimitsRequests,
-        S: Put<place::RateLimitByIdentity, L>,
+        S: Put<place::RateLimitByIdentity, L, Before: Free>,
     {
         self.ours("rate limit by identity", layer)
     }
@@ -269,7 +272,7 @@ impl<S> Stack<S> {
     #[cfg(feature = "_auth")]
     pub fn authz(self, layer: AuthzLayer) -> Stack<S::Out>
     where
-        S: Put<place::Authz, AuthzLayer>,
+        S: Put<place::Authz, AuthzLayer, Before: Free>,
     {
         self.ours("authz", layer)
     }
@@ -278,7 +281,7 @@ impl<S> Stack<S> {
     #[cfg(feature = "validate")]
     pub fn validate(self, layer: ValidateLayer) -> Stack<S::Out>
     where
-        S: Put<place::Validate, ValidateLayer>,
+        S: Put<place::Validate, ValidateLayer, Before: Free>,
     {
         self.ours("validate", layer)
     }
@@ -287,7 +290,7 @@ impl<S> Stack<S> {
     #[cfg(feature = "cache")]
     pub fn cache(self, layer: CacheLayer) -> Stack<S::Out>
     where
-        S: Put<place::Cache, CacheLayer>,
+        S: Put<place::Cache, CacheLayer, Before: Free>,
     {
         self.ours("cache", layer)
     }
@@ -296,7 +299,7 @@ impl<S> Stack<S> {
     #[cfg(feature = "openapi")]
     pub fn validate_responses(self, layer: ValidateResponsesLayer) -> Stack<S::Out>
     where
-        S: Put<place::ValidateResponses, ValidateResponsesLayer>,
+        S: Put<place::ValidateResponses, ValidateResponsesLayer, Before: Free>,
     {
         self.ours("validate responses", layer)
     }

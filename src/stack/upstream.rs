@@ -7,7 +7,7 @@ use super::building::Building;
 use super::kinds;
 use super::layer::StackLayer;
 use super::order::upstream_places as place;
-use super::place::{Empty, Places, Put};
+use super::place::{Empty, Free, Places, Put};
 #[cfg(feature = "bulkhead")]
 use crate::layers::bulkhead::BulkheadLayer;
 #[cfg(feature = "deadline")]
@@ -29,8 +29,11 @@ pub type NoUpstreamLayers = places! { Empty Empty Empty Empty Empty Empty Empty 
 
 /// Puts the layers around a client into their order, whatever order they are given in. See the [module](super) for the
 /// manual.
+#[derive(Clone)]
 #[must_use = "a stack does nothing until it is built and put around a service"]
 pub struct UpstreamStack<S = NoUpstreamLayers>(Building<S>);
+
+crate::spine::bounds::no_layer!(UpstreamStack<S>);
 
 impl UpstreamStack {
     /// No layer yet.
@@ -49,7 +52,7 @@ impl<S> UpstreamStack<S> {
     /// Around everything else: once for each call, whatever is tried.
     pub fn outermost<L>(self, layer: L) -> UpstreamStack<S::Out>
     where
-        S: Put<place::Outermost, L>,
+        S: Put<place::Outermost, L, Before: Free>,
     {
         UpstreamStack(self.0.foreign("outermost", layer))
     }
@@ -59,7 +62,7 @@ impl<S> UpstreamStack<S> {
     pub fn deadline<L>(self, layer: L) -> UpstreamStack<S::Out>
     where
         L: kinds::KeepsDeadlines,
-        S: Put<place::Deadline, L>,
+        S: Put<place::Deadline, L, Before: Free>,
     {
         self.ours("deadline", layer)
     }
@@ -68,7 +71,7 @@ impl<S> UpstreamStack<S> {
     #[cfg(feature = "retry")]
     pub fn retry<V: 'static>(self, layer: RetryLayer<V>) -> UpstreamStack<S::Out>
     where
-        S: Put<place::Retry, RetryLayer<V>>,
+        S: Put<place::Retry, RetryLayer<V>, Before: Free>,
     {
         self.ours("retry", layer)
     }
@@ -77,7 +80,7 @@ impl<S> UpstreamStack<S> {
     #[cfg(feature = "load-shed")]
     pub fn adaptive_throttle<F: Form>(self, layer: AdaptiveThrottleLayer<F>) -> UpstreamStack<S::Out>
     where
-        S: Put<place::AdaptiveThrottle, AdaptiveThrottleLayer<F>>,
+        S: Put<place::AdaptiveThrottle, AdaptiveThrottleLayer<F>, Before: Free>,
     {
         self.ours("adaptive throttle", layer)
     }
@@ -87,7 +90,7 @@ impl<S> UpstreamStack<S> {
     pub fn circuit_breaker<L>(self, layer: L) -> UpstreamStack<S::Out>
     where
         L: kinds::BreaksCircuits,
-        S: Put<place::CircuitBreaker, L>,
+        S: Put<place::CircuitBreaker, L, Before: Free>,
     {
         self.ours("circuit breaker", layer)
     }
@@ -97,7 +100,7 @@ impl<S> UpstreamStack<S> {
     pub fn try_timeout<A>(self, layer: TryTimeoutLayer<A>) -> UpstreamStack<S::Out>
     where
         A: Send + Sync + 'static,
-        S: Put<place::TryTimeout, TryTimeoutLayer<A>>,
+        S: Put<place::TryTimeout, TryTimeoutLayer<A>, Before: Free>,
     {
         self.ours("try timeout", layer)
     }
@@ -106,7 +109,7 @@ impl<S> UpstreamStack<S> {
     #[cfg(feature = "bulkhead")]
     pub fn bulkhead<F: Form>(self, layer: BulkheadLayer<F>) -> UpstreamStack<S::Out>
     where
-        S: Put<place::Bulkhead, BulkheadLayer<F>>,
+        S: Put<place::Bulkhead, BulkheadLayer<F>, Before: Free>,
     {
         self.ours("bulkhead", layer)
     }
@@ -115,7 +118,7 @@ impl<S> UpstreamStack<S> {
     #[cfg(feature = "deadline")]
     pub fn propagate_deadline(self, layer: PropagateDeadlineLayer) -> UpstreamStack<S::Out>
     where
-        S: Put<place::PropagateDeadline, PropagateDeadlineLayer>,
+        S: Put<place::PropagateDeadline, PropagateDeadlineLayer, Before: Free>,
     {
         self.ours("propagate deadline", layer)
     }
@@ -123,7 +126,7 @@ impl<S> UpstreamStack<S> {
     /// Next to the client: a hedge, a balancer, what signs requests.
     pub fn innermost<L>(self, layer: L) -> UpstreamStack<S::Out>
     where
-        S: Put<place::Innermost, L>,
+        S: Put<place::Innermost, L, Before: Free>,
     {
         UpstreamStack(self.0.foreign("innermost", layer))
     }

@@ -53,13 +53,13 @@ fn who_waits_for_a_key_holds_no_place_of_all() {
 
 #[test]
 fn closures_make_keys_and_those_without_one_share() {
-    let by_tenant = |request: RequestView<'_>, key: &mut KeyWriter<'_>| match request.headers().get("x-tenant") {
+    let by_tenant = key::from_fn(|request, key| match request.headers().get("x-tenant") {
         Some(tenant) => {
             key.part(tenant.as_bytes());
             Ok(())
         }
         None => Err(MissingKey::new("tenant", "send `x-tenant`")),
-    };
+    });
     let mut fixture = Fixture::of(Bulkhead::new(10).per_key(by_tenant, 1));
     let request = |tenant: Option<&str>| {
         let request = http::Request::get("/");

@@ -97,11 +97,11 @@ fn errors_name_file_line_key_value_and_mend() {
         ("quota = 5\nwindow = \"9999y\"\n", "app.toml:3: rate_limit.window: `9999y` is more than 73 years"),
         (
             "quota = -1\nwindow = \"1m\"\n",
-            "app.toml:2: rate_limit.quota: `-1` invalid value: integer `-1`; write a whole number",
+            "app.toml:2: rate_limit.quota: `-1` is out of range; write a whole number from 0, without quotes",
         ),
         (
             "quota = 5\nwindow = \"1m\"\nkey = \"subject\"\n",
-            "app.toml:4: rate_limit.key: `subject` is one string; write a list: `[\"subject\"]`",
+            "app.toml:4: rate_limit.key: `subject` is text; write a list, in brackets",
         ),
         (
             "quota = 5\nkind = \"concurrent\"\ncount_status = [401]\n",

@@ -3,7 +3,7 @@
 use http::{Method, Request};
 use tower_rampart::Identity;
 use tower_rampart::key::{
-    ClientIp, CookieKey, GlobalKey, GrpcMethodKey, HeaderKey, IdentityKey, KeyExtractor, KeyWriter, MethodKey,
+    self, ClientIp, CookieKey, GlobalKey, GrpcMethodKey, HeaderKey, IdentityKey, KeyExtractor, KeyWriter, MethodKey,
     MissingKey, RouteKey, RouteTemplate, TenantKey, TrustedProxies,
 };
 use tower_rampart::rate_limit::{OnMissingKey, Policy};
@@ -108,10 +108,10 @@ fn tuples_and_closures() {
     let key = || (HeaderKey::new("x".parse().unwrap()), HeaderKey::new("y".parse().unwrap()));
     assert!(same(key(), pair("ab", "c"), pair("ab", "c")));
     assert!(!same(key(), pair("ab", "c"), pair("a", "bc")));
-    let first_segment = |request: tower_rampart::RequestView<'_>, key: &mut KeyWriter<'_>| {
+    let first_segment = key::from_fn(|request, key| {
         key.part(request.uri().path().split('/').nth(1).unwrap_or_default().as_bytes());
-        Ok::<(), MissingKey>(())
-    };
+        Ok(())
+    });
     assert!(same(first_segment, get("/a/1"), get("/a/2")));
     assert!(!same(first_segment, get("/a/1"), get("/b/1")));
     assert!(same(GlobalKey, get("/a"), from("10.0.0.1")));
@@ -152,9 +152,9 @@ fn a_fallback_shares_no_bucket_with_the_keys() {
         key.part(&[10, 0, 0, 1]);
         Ok(())
     };
-    let key = move |request: tower_rampart::RequestView<'_>, key: &mut KeyWriter<'_>| {
+    let key = key::from_fn(move |request, key| {
         if request.uri().path() == "/known" { four(request, key) } else { Err(MissingKey::new("x", "y")) }
-    };
+    });
     let fixture =
         Fixture::policy(Policy::new("p", per(1, 60)).key(key).on_missing_key(OnMissingKey::fallback(ClientIp::new())));
     assert_eq!(fixture.status(get("/known")), 200);

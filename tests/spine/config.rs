@@ -36,7 +36,8 @@ fn an_error_names_file_line_key_value_and_mend() {
         ),
         (
             "client_ip = { header = 5 }\n",
-            "app.toml:1: client_ip.header: `5` is a number; write it in quotes, a time or size with its unit: `\"60s\"`, `\"64KiB\"`",
+            "app.toml:1: client_ip.header: `5` is a number; write text, in quotes; \
+             times and sizes have their unit there: `\"60s\"`, `\"64KiB\"`",
         ),
         ("lisen = \"a\"\n", "app.toml:1: lisen: `lisen` is no known key; use one of `listen`, `client_ip`"),
         (

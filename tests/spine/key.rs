@@ -3,7 +3,9 @@ use std::hash::Hasher;
 use std::net::SocketAddr;
 
 use http::{HeaderName, Request};
-use tower_rampart::key::{ClientIp, HeaderKey, IdentityKey, Ipv6Prefix, KeyExtractor, KeyWriter, MissingKey, PeerAddr};
+use tower_rampart::key::{
+    ClientIp, HeaderKey, IdentityKey, Ipv6Prefix, KeyExtractor, KeyWriter, MissingKey, PeerAddr, from_fn,
+};
 use tower_rampart::{Identity, RequestView};
 
 fn key(extractor: &impl KeyExtractor, request: &Request<()>) -> Result<u64, MissingKey> {
@@ -60,10 +62,10 @@ fn what_is_missing_is_named_with_its_mend() {
 
 #[test]
 fn a_closure_is_an_extractor_and_long_parts_are_capped() {
-    let by_path = |request: RequestView<'_>, key: &mut KeyWriter<'_>| {
+    let by_path = from_fn(|request, key| {
         key.part(request.uri().path().as_bytes());
         Ok(())
-    };
+    });
     let path = |tail: &str| Request::get(format!("/{}{tail}", "a".repeat(2000))).body(()).unwrap();
     assert_eq!(key(&by_path, &path("b")), key(&by_path, &path("c")), "beyond the cap only the length counts");
     assert_ne!(key(&by_path, &path("b")), key(&by_path, &path("bb")));

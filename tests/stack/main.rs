@@ -19,6 +19,7 @@ mod describe;
 mod frameworks;
 #[path = "../support/loopback.rs"]
 mod loopback;
+mod mounts;
 mod neighbours;
 mod order;
 mod reload;

@@ -11,7 +11,7 @@ use tower::{Service, ServiceExt as _};
 use tower_rampart::auth::{ApiKey, ApiKeys, Auth, AuthLayer};
 use tower_rampart::authz::{AuthzLayer, PolicyTable, Rule};
 use tower_rampart::key::{GlobalKey, PeerAddr};
-use tower_rampart::rate_limit::{Policy, Quota, RateLimit, RateLimitLayer};
+use tower_rampart::rate_limit::{Policy, Quota, QuotaBuilder, RateLimit, RateLimitLayer};
 
 /// `X-API-Key` of the one client there is, whose secret is `secret`.
 pub(crate) const KEY: &str = "batch.secret";
@@ -28,8 +28,11 @@ pub(crate) fn authz() -> AuthzLayer {
 
 /// So many requests an hour, whoever sends them.
 pub(crate) fn limit(name: &'static str, requests: u32) -> RateLimitLayer {
-    let quota = Quota::new(requests).per(Duration::from_secs(3600));
-    RateLimit::new().add_policy(Policy::new(name, quota).key(GlobalKey)).build().unwrap()
+    RateLimit::new().add_policy(Policy::new(name, per_hour(requests)).key(GlobalKey)).build().unwrap()
+}
+
+pub(crate) fn per_hour(requests: u32) -> QuotaBuilder {
+    Quota::new(requests).per(Duration::from_secs(3600))
 }
 
 pub(crate) fn request(path: &str) -> http::request::Builder {

@@ -221,6 +221,9 @@ fn parse_upstream(text: &str) -> Result<Authority, ConfigError> {
     let uri: Uri = text.parse().map_err(|_| refuse("is no URL"))?;
     let parts = uri.into_parts();
     match (parts.scheme, parts.authority) {
+        (Some(scheme), _) if scheme == http::uri::Scheme::HTTPS => {
+            Err(refuse("would be encrypted, which is left to a proxy beside the upstream"))
+        }
         (Some(scheme), _) if scheme != http::uri::Scheme::HTTP => Err(refuse("is no http URL")),
         (Some(_), Some(authority)) if authority.as_str().contains('@') => Err(refuse("holds credentials")),
         (Some(_), Some(authority)) => match parts.path_and_query {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,8 +74,16 @@ pub trait Answers: Send + Sync + 'static {
 }
 
 pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener.map_err(|error| std::io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+    TcpListener::bind(address).await.map_err(|error| {
+        let mend = match error.kind() {
+            ErrorKind::AddrInUse => "something listens there already: end it, or name another port",
+            ErrorKind::AddrNotAvailable => "name an address of this machine, or 0.0.0.0 for all of them",
+            ErrorKind::PermissionDenied => "ports below 1024 need privileges: name a higher one",
+            _ => "name another address",
+        };
+        let told = format!("cannot listen on {address} ({error}); {mend}");
+        std::io::Error::new(error.kind(), told)
+    })
 }
 
 /// Serves until `stop`, then lets requests in flight finish.

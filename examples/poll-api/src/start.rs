@@ -33,7 +33,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub fn main() -> ExitCode {
     let flags = Flags::parse();
     log_by(flags.log_format);
-    let read = Config::read(&flags).and_then(|config| {
+    let read = flags.redis_url.as_deref().map(others::through).transpose().and_then(|others| {
+        let config = Config::read(&flags)?;
         db::check("--database-url", &flags.database_url)?;
         flags.database_read_url.as_deref().map(|url| db::check("--database-read-url", url)).transpose()?;
         let tls = match (&flags.tls_cert, &flags.tls_key) {
@@ -90,9 +91,10 @@ async fn run(flags: Flags, config: &Config, tls: Option<Arc<ServerConfig>>, peer
     let has_upstream = peers.upstream.is_some();
     let traces = peers.collector.as_ref().map(Traces::to).transpose()?;
     let (speaker, hearer) = peers.news.unzip();
-    let app = App::open(flags, metrics, Outside { upstream: peers.upstream, traces, speaker })
-        .await
-        .map_err(|_| "the database cannot be opened: see the line above, and `--database-url`")?;
+    let app = App::open(flags, metrics, Outside { upstream: peers.upstream, traces, speaker }).await.map_err(|_| {
+        "the database cannot be opened, as the line above says; name with `--database-url` a file in a folder \
+             that this user can write, or a server that answers"
+    })?;
     app.start(config)?;
     let listener = connections::bind(listen).await?;
     let address = listener.local_addr()?;

@@ -327,7 +327,15 @@ fn client_for(url: &str, given: Option<&HttpClient>) -> Result<HttpClient, Confi
 
 impl ApiKeyTable {
     fn to_key(&self) -> Result<ApiKey, ConfigError> {
-        let name = |error: ConfigError| error.within("auth.api_key");
+        let name = |error: ConfigError| {
+            // Which of them it is: what was written may be the secret itself.
+            let breach = if error.value().is_empty() {
+                format!("of `{}` {}", self.id, error.breach())
+            } else {
+                error.breach().to_owned()
+            };
+            ConfigError::new(error.setting(), error.value(), breach, error.mend().to_owned()).within("auth.api_key")
+        };
         let key = ApiKey::new(&self.id, &self.sha256).map_err(name)?;
         let key = key.roles(self.roles.iter().map(String::as_str)).scopes(self.scopes.iter().map(String::as_str));
         let Some(expires) = &self.expires else { return Ok(key) };

@@ -61,7 +61,7 @@ struct TimeTable {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "is neither text nor a list of texts, expected `\"a\"` or `[\"a\", \"b\"]`")]
 enum Compared {
     Text(String),
     List(Vec<String>),

@@ -1,6 +1,5 @@
 //! TOML to values, and errors that point at the line.
 
-use std::fmt::Display;
 use std::ops::Range;
 
 use serde::de::DeserializeOwned;
@@ -31,7 +30,7 @@ pub fn parse<T: DeserializeOwned>(text: &str, file: &str) -> Result<T, ConfigErr
         let written = text.get(span).unwrap_or_default();
         // What is no TOML may be a URL without its quotes.
         let written = if may_be_secret(&key) || written.contains('@') { "(not shown)" } else { written };
-        describe(error.message(), written).for_setting(key).at(file, line)
+        describe(error.message(), written, &key).for_setting(key).at(file, line)
     })
 }
 
@@ -163,37 +162,7 @@ fn known(list: &str) -> String {
     format!("use {}", list.trim_start_matches("expected "))
 }
 
-/// What stands there instead of what should.
-fn found(breach: &str) -> String {
-    let kinds = [
-        ("integer", "is a number"),
-        ("floating point", "is a number"),
-        ("string", "is one string"),
-        ("boolean", "is `true` or `false`"),
-        ("sequence", "is a list"),
-        ("map", "is one table"),
-    ];
-    let kind = breach.strip_prefix("invalid type: ");
-    let found = kind.and_then(|kind| kinds.iter().find(|(theirs, _)| kind.starts_with(theirs)));
-    found.map_or_else(|| one_line(breach), |(_, ours)| (*ours).to_owned())
-}
-
-/// What to write in the place of a value of another type.
-fn as_expected(breach: &str, expected: &str, written: &str) -> String {
-    let is = |kind: &str| breach.starts_with(&format!("invalid type: {kind}"));
-    match expected {
-        "a string" if is("integer") || is("floating point") => {
-            String::from("write it in quotes, a time or size with its unit: `\"60s\"`, `\"64KiB\"`")
-        }
-        "a sequence" if is("string") && written.len() <= 64 && !written.contains(['"', '\'']) => {
-            format!("write a list: `[\"{written}\"]`")
-        }
-        "a sequence" if is("map") => String::from("write it in two brackets, `[[...]]`, once for each"),
-        _ => format!("write {}", one_line(expected)),
-    }
-}
-
-fn describe(message: &str, written: &str) -> ConfigError {
+fn describe(message: &str, written: &str, key: &str) -> ConfigError {
     let mut parts = message.split(SEPARATOR);
     if let (Some(value), Some(breach), Some(mend)) = (parts.next(), parts.next(), parts.next()) {
         return ConfigError::new("", value, breach.to_owned(), mend.to_owned());
@@ -208,26 +177,59 @@ fn describe(message: &str, written: &str) -> ConfigError {
     if let Some((_, list)) = message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once("`, ")) {
         return ConfigError::new("", written, "is none of the choices", known(list));
     }
-    match message.split_once(", expected ") {
-        Some((breach, expected)) => {
-            ConfigError::new("", written, found(breach), as_expected(breach, expected, written))
-        }
-        None => ConfigError::new("", written, one_line(message), "correct it"),
+    if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        return ConfigError::new("", written, format!("lacks `{name}`"), format!("add `{name} = ..` to it"));
+    }
+    if message == "duplicate key" {
+        return ConfigError::new("", written, "is there twice", "take one of them away, or put them together");
+    }
+    let (breach, expected) = message.split_once(", expected ").unwrap_or((message, ""));
+    let mend = if breach.contains("must be quoted") {
+        String::from("write it in quotes")
+    } else {
+        mend(breach, expected, key)
+    };
+    match breach.split_once(": ") {
+        Some(("invalid type", kind)) => ConfigError::new("", written, format!("is {}", kind_of(kind)), mend),
+        Some(("invalid value", _)) => ConfigError::new("", written, "is out of range", mend),
+        _ => ConfigError::new("", written, one_line(breach), mend),
     }
 }
 
-/// A message on one line, in words of the file's instead of this program's.
-fn one_line(text: impl Display) -> String {
-    let text = text.to_string().replace('\n', " ");
-    let words = [
-        ("usize", "a whole number"),
-        ("u64", "a whole number"),
-        ("u32", "a whole number"),
-        ("u16", "a whole number"),
-        ("a sequence", "a list in brackets"),
-        ("type: map", "type: one table"),
-    ];
-    words.iter().fold(text, |text, (theirs, ours)| text.replace(theirs, ours))
+/// What was written, in words of the file's instead of this program's.
+fn kind_of(kind: &str) -> &str {
+    match kind.split(' ').next().unwrap_or_default() {
+        "integer" | "floating" => "a number",
+        "string" => "text",
+        "boolean" => "a yes or no",
+        "map" => "one table",
+        "sequence" => "a list",
+        _ => kind,
+    }
+}
+
+/// What to write instead.
+fn mend(breach: &str, expected: &str, key: &str) -> String {
+    let is_number = breach.contains("integer") || breach.contains("floating");
+    match expected {
+        "a string" if is_number => {
+            String::from("write text, in quotes; times and sizes have their unit there: `\"60s\"`, `\"64KiB\"`")
+        }
+        "a string" => String::from("write text, in quotes"),
+        "a boolean" => String::from("write `true` or `false`, without quotes"),
+        "u8" | "u16" | "u32" | "u64" | "usize" => String::from("write a whole number from 0, without quotes"),
+        "f32" | "f64" => String::from("write a number, without quotes"),
+        "a sequence" if breach.contains("map") => format!("write `[[{key}]]`, which may be there several times"),
+        "a sequence" => String::from("write a list, in brackets"),
+        _ if expected.starts_with("struct ") || expected == "a map" => format!("write a table, `[{key}]`"),
+        "" if breach == "wanted string or table" => String::from("write text, in quotes, or a table"),
+        "" => String::from("correct it"),
+        _ => format!("write {}", one_line(expected)),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace('\n', " ")
 }
 
 /// The dotted key that a place in the file belongs to.

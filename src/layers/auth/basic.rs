@@ -41,6 +41,7 @@ pub trait VerifyPassword: Send + Sync + 'static {
     fn verify(&self, login: Login) -> LoginFuture;
 }
 
+#[diagnostic::do_not_recommend]
 impl<F, Fut> VerifyPassword for F
 where
     F: Fn(Login) -> Fut + Send + Sync + 'static,

@@ -14,12 +14,13 @@ use super::introspection::Introspection;
 use super::jwt::JwtVerifier;
 use super::metadata::Resource;
 use super::service::AuthService;
+use crate::spine::bounds::CloneService;
 use crate::spine::certificate::ClientCertificate;
 use crate::spine::challenge::Challenge;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 use crate::spine::field;
-use crate::spine::identity::Identity;
+use crate::spine::identity::{self, Identity};
 use crate::spine::rejection::{Refuser, RenderRejection};
 
 /// Makes an [`AuthLayer`]. See the [module](super) for the manual.
@@ -43,6 +44,8 @@ pub struct Auth {
     /// Whether it was said that tokens are of another kind than was thought.
     pub(super) said_kind: Arc<AtomicBool>,
 }
+
+crate::spine::bounds::no_layer!(Auth);
 
 /// Whose certificate it is.
 type KnowCertificate = Arc<dyn Fn(&ClientCertificate) -> Option<Identity> + Send + Sync>;
@@ -193,6 +196,7 @@ impl Auth {
             self.challenge =
                 if self.takes_tokens() { self.challenge.and_basic() } else { self.challenge.basic_alone() };
         }
+        identity::seek();
         Ok(AuthLayer { auth: Arc::new(self) })
     }
 
@@ -275,7 +279,7 @@ impl fmt::Debug for Auth {
     }
 }
 
-impl<S> Layer<S> for AuthLayer {
+impl<S: CloneService> Layer<S> for AuthLayer {
     type Service = AuthService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {

@@ -12,6 +12,7 @@ use super::judge::{Judgement, cannot_judge_now};
 use super::layer::Auth;
 use super::task::settle;
 use crate::spine::body::ResponseBody;
+use crate::spine::bounds::CloneService;
 use crate::spine::identity::Identity;
 use crate::spine::rejection::Rejection;
 use crate::spine::request::{RequestFacts, RequestView};
@@ -46,7 +47,7 @@ impl<S> AuthService<S> {
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for AuthService<S>
 where
-    S: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
+    S: Service<Request<ReqB>, Response = Response<ResB>> + CloneService,
 {
     type Response = Response<ResponseBody<ResB>>;
     type Error = S::Error;

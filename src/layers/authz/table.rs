@@ -49,6 +49,8 @@ pub struct PolicyTableBuilder {
     by_route: bool,
 }
 
+crate::spine::bounds::no_layer!(PolicyTableBuilder);
+
 /// A compiled table. Made by [`PolicyTable::builder`] and [`PolicyTableBuilder::build`].
 pub struct PolicyTable {
     allowing: Node,
@@ -61,6 +63,8 @@ pub struct PolicyTable {
     audited: BTreeSet<Box<str>>,
     asks_time: bool,
 }
+
+crate::spine::bounds::no_layer!(PolicyTable);
 
 /// The rules of one template: those that allow, and those that deny.
 type Leaves = (Leaf, Leaf);

@@ -11,6 +11,7 @@ use tower_layer::Layer;
 use super::handle::BulkheadHandle;
 use super::places::{Bounds, Places};
 use super::service::BulkheadService;
+use crate::spine::bounds::CloneService;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 use crate::spine::form::{AsError, AsResponse, Form};
@@ -37,6 +38,8 @@ pub struct Bulkhead {
     clock: Clock,
     refuser: Refuser,
 }
+
+crate::spine::bounds::no_layer!(Bulkhead);
 
 /// The most that a bound may be: what is beyond is no bound, and sums of two stay in range.
 const MAX_BOUND: usize = 1 << 31;
@@ -233,7 +236,7 @@ impl<F> BulkheadLayer<F> {
     }
 }
 
-impl<S, F: Form> Layer<S> for BulkheadLayer<F> {
+impl<S: CloneService, F: Form> Layer<S> for BulkheadLayer<F> {
     type Service = BulkheadService<S, F>;
 
     fn layer(&self, inner: S) -> Self::Service {

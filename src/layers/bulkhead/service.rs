@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Body;
 use tower_service::Service;
 
 use super::body::Held;
@@ -17,6 +15,7 @@ use super::layer::Core;
 use super::places::{Permit, Places};
 use super::refusal::Reason;
 use crate::spine::body::ResponseBody;
+use crate::spine::bounds::{BytesBody, CloneService};
 use crate::spine::event::{self, Label, Origin, PressureEvent};
 use crate::spine::form::{AsResponse, Form};
 use crate::spine::key::{KeyWriter, MissingKey};
@@ -54,9 +53,9 @@ impl<S, F> BulkheadService<S, F> {
 
 impl<S, F, ReqB, ResB> Service<Request<ReqB>> for BulkheadService<S, F>
 where
-    S: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
+    S: Service<Request<ReqB>, Response = Response<ResB>> + CloneService,
     F: Form,
-    ResB: Body<Data = Bytes>,
+    ResB: BytesBody,
 {
     type Response = Response<ResponseBody<ObservedBody<ResB, Held>>>;
     type Error = F::Error<S::Error>;

@@ -15,6 +15,7 @@ use super::service::CacheService;
 use super::settings::{Policy, Settings};
 use super::status::Writer;
 use super::store::Store;
+use crate::spine::bounds::CloneService;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 use crate::spine::path::PathPattern;
@@ -37,6 +38,8 @@ pub struct CacheBuilder {
     refuser: Refuser,
     fault: Option<ConfigError>,
 }
+
+crate::spine::bounds::no_layer!(CacheBuilder);
 
 impl CacheBuilder {
     pub(super) fn new() -> Self {
@@ -354,7 +357,7 @@ impl CacheLayer {
     }
 }
 
-impl<S> Layer<S> for CacheLayer {
+impl<S: CloneService> Layer<S> for CacheLayer {
     type Service = CacheService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {

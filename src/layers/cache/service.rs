@@ -15,6 +15,7 @@ use super::future::ResponseFuture;
 use super::storable::Asked;
 use super::write::write;
 use crate::spine::body::ResponseBody;
+use crate::spine::bounds::{BytesBody, CloneService};
 use crate::spine::event::Origin;
 use crate::spine::problem::{Problem, ProblemKind};
 use crate::spine::rejection::Rejection;
@@ -55,11 +56,11 @@ impl<S> CacheService<S> {
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for CacheService<S>
 where
-    S: Service<Request<ReqB>, Response = Response<ResB>> + Clone + Send + 'static,
+    S: Service<Request<ReqB>, Response = Response<ResB>> + CloneService + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Send,
     ReqB: Send + 'static,
-    ResB: Body<Data = Bytes> + Send + 'static,
+    ResB: BytesBody + Send + 'static,
     ResB::Error: Send + 'static,
 {
     type Response = Answer<ResB>;

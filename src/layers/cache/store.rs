@@ -203,6 +203,11 @@ pub trait Listener: Send {
 /// let other = Cache::builder().with_store(store).build()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no second tier of a cache",
+    label = "is not `tower_rampart::cache::Store`",
+    note = "implement it, or use `redis.cache()` with feature `redis`"
+)]
 pub trait Store: Send + Sync + 'static {
     /// What all instances hash keys and marks with, and seal records with, and nobody else knows. It is asked once.
     /// Without one, whoever reads the store can try URIs and tags, and whoever writes to it can make responses.

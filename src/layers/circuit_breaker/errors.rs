@@ -34,6 +34,7 @@ impl<E> ClassifyError<E> for AllErrors {
 #[allow(clippy::exhaustive_structs, reason = "a unit: there is nothing to add")]
 pub struct RefusalsAside;
 
+#[diagnostic::do_not_recommend]
 impl<E: Error + 'static> ClassifyError<E> for RefusalsAside {
     fn verdict(&self, error: &E) -> Verdict {
         if Rejection::in_error(error).is_some() { Verdict::Neutral } else { Verdict::Failure }

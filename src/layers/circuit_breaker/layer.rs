@@ -56,6 +56,8 @@ pub struct CircuitBreaker<C = AllErrors> {
     refuser: Refuser,
 }
 
+crate::spine::bounds::no_layer!(CircuitBreaker<C>);
+
 /// What finds the key of a request, and how many there are at most.
 pub(super) type Keys = (Arc<dyn KeyExtractor>, usize);
 

@@ -27,6 +27,8 @@ pub struct Deadlines {
     refuser: Refuser,
 }
 
+crate::spine::bounds::no_layer!(Deadlines);
+
 /// What all services of a layer share.
 #[derive(Debug)]
 pub(super) struct Core {

@@ -47,6 +47,8 @@ pub struct LoadShed {
     fault: Option<ConfigError>,
 }
 
+crate::spine::bounds::no_layer!(LoadShed);
+
 type CriticalityOf = dyn Fn(RequestView<'_>) -> Criticality + Send + Sync;
 type Spare = dyn Fn(RequestView<'_>) -> bool + Send + Sync;
 

@@ -5,9 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Body;
 use tower_service::Service;
 
 use super::body::InFlight;
@@ -15,6 +13,7 @@ use super::future::ResponseFuture;
 use super::layer::Core;
 use super::state::State;
 use crate::spine::body::ResponseBody;
+use crate::spine::bounds::BytesBody;
 use crate::spine::event::{self, Label, Origin, PressureEvent};
 use crate::spine::form::{AsResponse, Form};
 use crate::spine::outcome::ObservedBody;
@@ -55,7 +54,7 @@ impl<S, F, ReqB, ResB> Service<Request<ReqB>> for LoadShedService<S, F>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
     F: Form,
-    ResB: Body<Data = Bytes>,
+    ResB: BytesBody,
 {
     type Response = Response<ResponseBody<ObservedBody<ResB, InFlight>>>;
     type Error = F::Error<S::Error>;

@@ -48,6 +48,8 @@ pub struct RateLimit {
     is_trial: bool,
 }
 
+crate::spine::bounds::no_layer!(RateLimit);
+
 /// The most policies of a layer: each is a lookup on every request.
 pub(super) const MAX_POLICIES: usize = 16;
 /// Requests that wait at a time unless told otherwise: each is a connection held open.

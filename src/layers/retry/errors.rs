@@ -4,6 +4,12 @@ use std::error::Error;
 
 /// Shows an error to the policy, which tries again after all but those that are, or were caused by, a
 /// [`Rejection`](crate::Rejection).
+#[diagnostic::on_unimplemented(
+    message = "retries cannot look into errors of type `{E}`",
+    label = "looks for refusals in errors, by way of `std::error::Error`",
+    note = "for boxed errors, those of tower's own layers, take `RetryLayer::new(policy.boxed_errors())`; \
+            an error of your own needs `impl std::error::Error`"
+)]
 pub trait ViewError<E> {
     /// The error, where it can be looked into.
     fn view(error: &E) -> Option<&(dyn Error + 'static)>;
@@ -20,6 +26,7 @@ pub struct Typed;
 #[non_exhaustive]
 pub struct Boxed;
 
+#[diagnostic::do_not_recommend]
 impl<E: Error + 'static> ViewError<E> for Typed {
     fn view(error: &E) -> Option<&(dyn Error + 'static)> {
         Some(error)

@@ -16,6 +16,7 @@ use super::policy::{Core, RetryPolicy};
 use super::repeat::Repeatable;
 use super::room::Room;
 use super::service::RetryService;
+use crate::spine::bounds::CloneService;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
 use crate::spine::event::Sampler;
@@ -39,6 +40,8 @@ pub struct Retries {
     repeatable: Repeatable,
     clock: Clock,
 }
+
+crate::spine::bounds::no_layer!(Retries);
 
 /// Tries in all, where nothing is said.
 const DEFAULT_ATTEMPTS: u32 = 3;
@@ -253,7 +256,7 @@ impl<V> Clone for RetryLayer<V> {
     }
 }
 
-impl<S, V> Layer<S> for RetryLayer<V> {
+impl<S: CloneService, V> Layer<S> for RetryLayer<V> {
     type Service = RetryService<S, V>;
 
     fn layer(&self, inner: S) -> Self::Service {

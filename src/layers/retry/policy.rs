@@ -60,6 +60,8 @@ pub struct RetryPolicy<V = Typed> {
     view: PhantomData<fn() -> V>,
 }
 
+crate::spine::bounds::no_layer!(RetryPolicy<V>);
+
 /// How much may still be tried again, and what was in the last ten seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

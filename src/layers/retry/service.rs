@@ -14,6 +14,7 @@ use super::errors::{Typed, ViewError};
 use super::future::RetryFuture;
 use super::peek::{Peek, PeekedBody};
 use super::policy::{RetryBudget, RetryPolicy};
+use crate::spine::bounds::{BytesBody, CloneService};
 
 /// The service of [`RetryLayer`](super::RetryLayer).
 #[derive(Debug, Clone)]
@@ -52,9 +53,9 @@ impl<S, V> RetryService<S, V> {
 
 impl<S, B, R, V> Service<Request<B>> for RetryService<S, V>
 where
-    S: Service<Request<ReplayBody<B>>, Response = Response<R>> + Clone,
-    B: Body<Data = Bytes>,
-    R: Body<Data = Bytes>,
+    S: Service<Request<ReplayBody<B>>, Response = Response<R>> + CloneService,
+    B: BytesBody,
+    R: BytesBody,
     V: ViewError<S::Error>,
 {
     type Response = Response<PeekedBody<R>>;

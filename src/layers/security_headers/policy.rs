@@ -52,6 +52,8 @@ pub struct SecurityHeaders {
     fault: Option<ConfigError>,
 }
 
+crate::spine::bounds::no_layer!(SecurityHeaders);
+
 impl SecurityHeaders {
     /// Sends nothing and removes nothing.
     pub fn empty() -> Self {

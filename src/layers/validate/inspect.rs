@@ -18,6 +18,11 @@ use crate::spine::request::RequestView;
 /// let layer = Validate::new().inspect(no_php).build()?;
 /// # Ok::<(), tower_rampart::ConfigError>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` inspects nothing",
+    label = "is not `tower_rampart::validate::Inspect`",
+    note = "implement its one function, `fn inspect(&self, part: Part<'_>) -> Verdict`"
+)]
 pub trait Inspect: Send + Sync + 'static {
     /// Judges a part of a request, at once.
     fn inspect(&self, part: Part<'_>) -> Decision;

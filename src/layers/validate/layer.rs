@@ -16,6 +16,7 @@ use super::media::MediaType;
 use super::openapi::OpenApi;
 use super::route::{Route, Routes};
 use super::service::ValidateService;
+use crate::spine::bounds::CloneService;
 use crate::spine::byte_pool::BytePool;
 use crate::spine::clock::Clock;
 use crate::spine::config::ConfigError;
@@ -46,6 +47,8 @@ pub struct Validate {
     clock: Clock,
     refuser: Refuser,
 }
+
+crate::spine::bounds::no_layer!(Validate);
 
 /// What becomes of requests for paths that no route describes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -287,7 +290,7 @@ impl ValidateLayer {
     }
 }
 
-impl<S> Layer<S> for ValidateLayer {
+impl<S: CloneService> Layer<S> for ValidateLayer {
     type Service = ValidateService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response, header};
-use http_body::Body;
 use tower_service::Service;
 
 use super::body::{CheckedBody, Watch};
@@ -21,6 +19,7 @@ use super::parsed::ParsedJson;
 #[cfg(feature = "json-schema")]
 use super::route::Route;
 use crate::spine::body::ResponseBody;
+use crate::spine::bounds::{BytesBody, CloneService};
 use crate::spine::request::{RequestFacts, RequestView};
 
 /// The service of [`ValidateLayer`](super::ValidateLayer).
@@ -53,8 +52,8 @@ impl<S> ValidateService<S> {
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for ValidateService<S>
 where
-    S: Service<Request<CheckedBody<ReqB>>, Response = Response<ResB>> + Clone,
-    ReqB: Body<Data = Bytes>,
+    S: Service<Request<CheckedBody<ReqB>>, Response = Response<ResB>> + CloneService,
+    ReqB: BytesBody,
     ReqB::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     type Response = Response<ResponseBody<ResB>>;

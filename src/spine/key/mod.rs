@@ -50,7 +50,7 @@ use crate::spine::request::RequestView;
 
 /// Turns a request into the key that it is limited, cached or counted under.
 ///
-/// Tuples of extractors are extractors of the combined key; a closure of the same shape is one too.
+/// Tuples of extractors are extractors of the combined key; [`from_fn`] makes one of a closure.
 ///
 /// ```
 /// use http::HeaderName;
@@ -61,8 +61,9 @@ use crate::spine::request::RequestView;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no key extractor",
-    note = "use `ClientIp`, `IdentityKey`, `HeaderKey`, a tuple of these, or a closure \
-            `|request: RequestView<'_>, key: &mut KeyWriter<'_>| -> Result<(), MissingKey>`"
+    label = "does not say whose a request is",
+    note = "use `ClientIp::new()`, `IdentityKey`, `HeaderKey::new(name)`, or a tuple of these",
+    note = "of a closure make one with `key::from_fn(|request, key| {{ key.part(..); Ok(()) }})`: it writes the key, part by part"
 )]
 pub trait KeyExtractor: Send + Sync + 'static {
     /// Writes the request's key, part by part.
@@ -73,12 +74,41 @@ pub trait KeyExtractor: Send + Sync + 'static {
     fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey>;
 }
 
-impl<F> KeyExtractor for F
+/// A key extractor of a closure, which writes the key part by part.
+///
+/// ```
+/// use tower_rampart::key::{self, MissingKey};
+///
+/// // Everything below one name is one key: `/blue/inbox` and `/blue/sent`.
+/// let tenant = key::from_fn(|request, key| {
+///     let tenant = request.uri().path().split('/').nth(1).ok_or(MissingKey::new("tenant", "begin the path with one"))?;
+///     key.part(tenant.as_bytes());
+///     Ok(())
+/// });
+/// ```
+pub const fn from_fn<F>(extract: F) -> FromFn<F>
+where
+    F: Fn(RequestView<'_>, &mut KeyWriter<'_>) -> Result<(), MissingKey> + Send + Sync + 'static,
+{
+    FromFn(extract)
+}
+
+/// What [`from_fn`] makes.
+#[derive(Clone, Copy)]
+pub struct FromFn<F>(F);
+
+impl<F> fmt::Debug for FromFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FromFn").finish_non_exhaustive()
+    }
+}
+
+impl<F> KeyExtractor for FromFn<F>
 where
     F: Fn(RequestView<'_>, &mut KeyWriter<'_>) -> Result<(), MissingKey> + Send + Sync + 'static,
 {
     fn extract(&self, request: RequestView<'_>, key: &mut KeyWriter<'_>) -> Result<(), MissingKey> {
-        self(request, key)
+        (self.0)(request, key)
     }
 }
 

@@ -211,7 +211,7 @@ async fn tables_that_cannot_be_are_named() {
             "[auth]\nresource_metadata = \"ftp://a\"\n".to_owned(),
             "gateway.toml:2: auth.resource_metadata: `ftp://a` is no https URL",
         ),
-        ("[[auth.api_key]]\nid = \"a\"\nsha256 = \"secret\"\n".to_owned(), "auth.api_key.sha256: is no SHA-256"),
+        ("[[auth.api_key]]\nid = \"a\"\nsha256 = \"secret\"\n".to_owned(), "auth.api_key.sha256: of `a` is no SHA-256"),
         ("[auth]\nissuers = []\n".to_owned(), "gateway.toml:2: auth.issuers: `issuers` is no known key"),
     ] {
         let said = refused(&tables).await;

@@ -83,7 +83,7 @@ async fn errors_name_file_line_key_value_and_mend() {
             "error: gateway.toml:2: load_shed.never_shed: `readyz` does not begin with `/`; \
              write one such as `/login`, `/polls/*/votes` or `/api/**`\n",
         ),
-        ("upstream_http2 = \"yes\"\n", "error: gateway.toml:1: upstream_http2: `yes` is one string; write a boolean\n"),
+        ("upstream_http2 = \"yes\"\n", "error: gateway.toml:1: upstream_http2: `yes` is text; write `true` or `false`, without quotes\n"),
         (
             "listen = \"127.0.0.1:0\"\n\n[auth]\n",
             "error: gateway.toml:3: auth: knows no credential; add an `[[auth.issuer]]` or an \
@@ -94,16 +94,69 @@ async fn errors_name_file_line_key_value_and_mend() {
     }
 }
 
+/// What people write who have not read the manual: each answer says what to write instead.
+#[tokio::test]
+async fn what_newcomers_write_is_answered_by_its_mend() {
+    const TIME: &str = "write a whole number and one of `ms s m h d w y`, such as `900ms` or `15m`";
+    let policy = |rest: &str| format!("[[rate_limit]]\nquota = 5\nwindow = \"1m\"\n{rest}");
+    for (toml, setting, mend) in [
+        ("listen = 8080\n".to_owned(), "1: listen: `8080` is a number", "write text, in quotes"),
+        ("listen = \"localhost:8080\"\n".into(), "1: listen: `localhost:8080`", "write one such as `127.0.0.1:8080`"),
+        ("upstream = \"127.0.0.1:9000\"\n".into(), "1: upstream: `127.0.0.1:9000`", "write one such as `http://"),
+        (
+            "upstream = \"https://a.example\"\n".into(),
+            "1: upstream: `https://a.example`",
+            "a proxy beside the upstream",
+        ),
+        ("upstream_http2 = 1\n".into(), "1: upstream_http2: `1` is a number", "write `true` or `false`"),
+        ("[cache]\n[cache]\n".into(), "2: syntax: `cache` is there twice", "put them together"),
+        ("cache = true\n".into(), "1: cache: `true` is a yes or no", "write a table, `[cache]`"),
+        ("[cache\n".into(), "1: syntax: unclosed table", "write `]`"),
+        ("[security_headers]\npreset = web\n".into(), "2: syntax: `web`", "write it in quotes"),
+        ("[rate_limit]\nquota = 5\n".into(), "1: rate_limit: `[rate_limit]` is one table", "write `[[rate_limit]]`"),
+        (
+            "[[rate_limit]]\nwindow = \"1m\"\n".into(),
+            "1: rate_limit: `[[rate_limit]]` lacks `quota`",
+            "add `quota = ..`",
+        ),
+        ("[[rate_limit]]\nquota = -5\nwindow = \"1m\"\n".into(), "2: rate_limit.quota: `-5`", "a whole number from 0"),
+        (
+            "[[rate_limit]]\nquota = \"5\"\n".into(),
+            "2: rate_limit.quota: `5` is text",
+            "a whole number from 0, without quotes",
+        ),
+        ("[[rate_limit]]\nquota = 5\nwindow = 60\n".into(), "3: rate_limit.window: `60` is a number", "`\"60s\"`"),
+        ("[[rate_limit]]\nquota = 5\nwindow = \"1 minute\"\n".into(), "3: rate_limit.window: `1 minute`", TIME),
+        (policy("key = \"client-ip\"\n"), "4: rate_limit.key: `client-ip` is text", "write a list, in brackets"),
+        (policy("key = [\"ip\"]\n"), "4: rate_limit.key: `ip` is none of the choices", "use `client-ip`"),
+        (policy(&policy("")), "4: rate_limit", "a name of its own"),
+        ("[cache]\nbytes = \"64MB\"\n".into(), "2: cache.bytes: `64MB` is no size", "`B KiB MiB GiB`"),
+        ("[timeouts]\nrequest = \"0s\"\n".into(), "2: timeouts.request: `0s`", "write a time such as `5s`"),
+        ("[circuit_breaker]\nfailure_rate = 50\n".into(), "2: circuit_breaker.failure_rate: `50`", "up to 1"),
+        ("[auth]\n".into(), " auth: knows no credential", "add an `[[auth.issuer]]`"),
+        ("[[auth.issuer]]\nissuer = \"https://idp.example/\"\n".into(), "1: auth.issuer: ", "add `audience = ..`"),
+        ("[[auth.api_key]]\nid = \"a\"\nsha256 = \"x\"\n".into(), " auth.api_key.sha256: of `a`", "sha256sum"),
+        ("[[authz.rule]]\nid = \"a\"\npath = \"/\"\nallow = true\n".into(), "4: authz.rule.allow: `true`", "in quotes"),
+        ("[validate]\nopenapi = \"no.json\"\n".into(), " validate.openapi: `no.json` cannot be read", "name a file"),
+        ("[client_ip]\ntrusted_proxies = \"10.0.0.0/8\"\n".into(), "2: client_ip.trusted_proxies: ", "in brackets"),
+    ] {
+        let said = refused(&toml).await;
+        assert!(said.contains(setting) && said.contains(mend), "{toml}\n{said}");
+        let (breach, mend) = said.split_once("; ").unwrap_or_else(|| panic!("no mend: {said}"));
+        assert!(!breach.is_empty() && !mend.trim().is_empty() && said.lines().count() == 1, "{said}");
+    }
+}
+
 #[tokio::test]
 async fn bad_files_and_flags_are_errors_too() {
     let missing_cert = refused("[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n").await;
     assert!(
-        missing_cert.starts_with("error: gateway.toml:2: tls.cert: `cert.pem` holds no usable certificate"),
+        missing_cert.starts_with("error: gateway.toml:2: tls.cert: `cert.pem` is no usable certificate"),
         "{missing_cert}"
     );
     let by_default = refused("[tls]\n").await;
     assert!(
-        by_default.starts_with("error: gateway.toml:1: tls.cert: `cert.pem` holds no usable certificate"),
+        by_default.starts_with("error: gateway.toml:1: tls.cert: `cert.pem` is no usable certificate"),
         "{by_default}"
     );
     for (args, expected) in [
@@ -140,5 +193,6 @@ async fn an_address_in_use_is_a_failure_of_another_kind() {
     let address = taken.local_addr().unwrap().to_string();
     let output = patiently(command().args(["--listen", &address]).stderr(Stdio::piped()).output()).await.unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains(&address));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains(&address) && said.contains("end it, or name another port"), "{said}");
 }

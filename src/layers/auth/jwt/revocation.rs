@@ -47,6 +47,11 @@ impl fmt::Debug for TokenFacts<'_> {
 /// let gone = |token: TokenFacts<'_>, _: SystemTime| token.subject == "mallory";
 /// assert!(gone.is_revoked(TokenFacts::new("https://idp.example/", "mallory"), SystemTime::now()));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not know what is revoked",
+    label = "is not `tower_rampart::auth::Revocation`",
+    note = "use `Denylist::new(max_entries)`, or implement its one function, `fn is_revoked(&self, token: TokenFacts<'_>, now: SystemTime) -> bool`"
+)]
 pub trait Revocation: Send + Sync + 'static {
     /// Whether this token is no good any more.
     fn is_revoked(&self, token: TokenFacts<'_>, now: SystemTime) -> bool;

@@ -34,6 +34,8 @@ pub struct Cache {
     core: Arc<Core>,
 }
 
+crate::spine::bounds::no_layer!(Cache);
+
 /// What a cache holds and has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]

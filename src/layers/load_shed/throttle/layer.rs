@@ -36,6 +36,8 @@ pub struct AdaptiveThrottle {
     refuser: Refuser,
 }
 
+crate::spine::bounds::no_layer!(AdaptiveThrottle);
+
 impl AdaptiveThrottle {
     /// By the book: K = 2 over two minutes.
     pub fn new() -> Self {

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Body;
 use tower_service::Service;
 
 use super::super::future::ResponseFuture;
 use super::body::Asked;
 use super::layer::Core;
 use crate::spine::body::ResponseBody;
+use crate::spine::bounds::BytesBody;
 use crate::spine::event::Origin;
 use crate::spine::form::{AsResponse, Form};
 use crate::spine::outcome::ObservedBody;
@@ -54,7 +53,7 @@ impl<S, F, ReqB, ResB> Service<Request<ReqB>> for AdaptiveThrottleService<S, F>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
     F: Form,
-    ResB: Body<Data = Bytes>,
+    ResB: BytesBody,
 {
     type Response = Response<ResponseBody<ObservedBody<ResB, Asked>>>;
     type Error = F::Error<S::Error>;

@@ -13,6 +13,11 @@ pub use crate::spine::store::{StoreError, StoreFuture};
 /// clock of its own, so that instances need not agree about the time. The suite in
 /// [`testing`](super::testing) (feature `test-util`) says whether one keeps what it promises; [`MemoryStore`](super::MemoryStore) is
 /// the simplest that does.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no store of counts",
+    label = "is not `tower_rampart::rate_limit::Store`",
+    note = "implement `take` and `settle` for it, or use `MemoryStore::new()`, or `redis.limits()` with feature `redis`"
+)]
 pub trait Store: Send + Sync + 'static {
     /// Asks for all that one request needs, then charges all or none: when an enforced one is not admitted, nobody is
     /// charged. One answer for each ask, in their order. No two asks have the same policy.

@@ -7,6 +7,7 @@ use tower_layer::Layer;
 use super::super::handle::RateLimitHandle;
 use super::super::layer::{Core, RateLimit};
 use super::service::ThrottleService;
+use crate::spine::bounds::CloneService;
 
 /// Limits requests, and lets those wait whose policy has a [`max_wait`](crate::rate_limit::Policy::max_wait).
 ///
@@ -56,7 +57,7 @@ impl ThrottleLayer {
     }
 }
 
-impl<S> Layer<S> for ThrottleLayer {
+impl<S: CloneService> Layer<S> for ThrottleLayer {
     type Service = ThrottleService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {

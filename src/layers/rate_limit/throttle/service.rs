@@ -16,6 +16,7 @@ use super::super::service::{decide, pass_on, warn_of_nesting};
 use super::super::shared::{self, Step};
 use super::future::{Asking, ThrottleFuture, Wait};
 use crate::spine::body::ResponseBody;
+use crate::spine::bounds::CloneService;
 use crate::spine::event::{self, Origin, PolicyEvent};
 use crate::spine::request::{RequestFacts, RequestView};
 
@@ -49,7 +50,7 @@ impl<S> ThrottleService<S> {
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for ThrottleService<S>
 where
-    S: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
+    S: Service<Request<ReqB>, Response = Response<ResB>> + CloneService,
 {
     type Response = Response<ResponseBody<ResB>>;
     type Error = S::Error;

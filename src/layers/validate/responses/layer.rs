@@ -43,6 +43,8 @@ pub struct ValidateResponses {
     refuser: Refuser,
 }
 
+crate::spine::bounds::no_layer!(ValidateResponses);
+
 /// What all services of a layer share.
 pub(super) struct Shared {
     pub(super) routes: Routes,

@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Method, Request, Response};
-use http_body::Body;
 use tower_service::Service;
 
 use super::super::route::Found;
@@ -14,6 +12,7 @@ use super::body::JudgedBody;
 use super::future::{Asked, ResponsesFuture};
 use super::layer::Shared;
 use crate::spine::body::ResponseBody;
+use crate::spine::bounds::BytesBody;
 use crate::spine::request::{RequestFacts, RequestView};
 use crate::wiring;
 
@@ -54,7 +53,7 @@ impl<S: fmt::Debug> fmt::Debug for ValidateResponsesService<S> {
 impl<S, ReqB, ResB> Service<Request<ReqB>> for ValidateResponsesService<S>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
-    ResB: Body<Data = Bytes>,
+    ResB: BytesBody,
 {
     type Response = Response<ResponseBody<JudgedBody<ResB>>>;
     type Error = S::Error;
