@@ -81,7 +81,7 @@ async fn all_layers_refuse_in_the_format_that_is_given_once() {
         ("deadline", Request::get("/").header("grpc-timeout", "soon").body(Full::default())),
         ("authz", Request::get("/").body(Full::default())),
         ("auth", Request::get("/").header("x-api-key", "batch.wrong").body(Full::default())),
-        ("validate", known().body(Full::from(vec![b'x'; 2000]))),
+        ("validate", known().header("content-length", "2000").body(Full::from(vec![b'x'; 2000]))),
     ];
     for (origin, request) in refused {
         let response = layer.layer(service_fn(hello)).oneshot(request.unwrap()).await.unwrap();
