@@ -2,6 +2,7 @@
 #![cfg(all(
     feature = "auth",
     feature = "axum",
+    feature = "bulkhead",
     feature = "cache",
     feature = "circuit-breaker",
     feature = "config",
@@ -17,6 +18,7 @@
 mod config;
 mod describe;
 mod frameworks;
+mod mistakes;
 mod mounts;
 mod neighbours;
 mod order;
