@@ -12,8 +12,8 @@ use ::axum::extract::{ConnectInfo, MatchedPath};
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
+use http::Extensions;
 use http::request::Parts;
-use http::{Extensions, header};
 
 use crate::spine::event::Origin;
 use crate::spine::identity::Identity;

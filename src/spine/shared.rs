@@ -152,9 +152,10 @@ where
                 let data = data.take().map(Frame::data);
                 Poll::Ready(data.or_else(|| trailers.take().map(|trailers| Frame::trailers(*trailers))).map(Ok))
             }
-            KindProjection::Read { reader } => Poll::Ready(ready!(reader.poll(cx)).map(|read| {
-                read.map_err(|fault| fault.map_or(BodyError::Interrupted, of_reader))
-            })),
+            KindProjection::Read { reader } => Poll::Ready(
+                ready!(reader.poll(cx))
+                    .map(|read| read.map_err(|fault| fault.map_or(BodyError::Interrupted, of_reader))),
+            ),
         }
     }
 

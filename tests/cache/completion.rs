@@ -185,7 +185,10 @@ async fn who_asks_for_a_range_is_never_refused() {
     }));
     short.get_with("http://a/x", &[("range", "bytes=0-")]).await;
     let got = short.get_with("http://a/x", &[("range", "bytes=3-")]).await;
-    assert_eq!((got.status.as_u16(), &*got.body, got.field("content-range")), (206, &b"3456789"[..], Some("bytes 3-9/10")));
+    assert_eq!(
+        (got.status.as_u16(), &*got.body, got.field("content-range")),
+        (206, &b"3456789"[..], Some("bytes 3-9/10"))
+    );
     assert_eq!(short.origin.asked(1)["range"], "bytes=5-");
     // What it sent was less than it was asked for, so the whole is not pieced together of it.
     let other = setup(&short.origin);

@@ -15,7 +15,6 @@ fn breaker() -> CircuitBreaker {
 fn what_cannot_be_is_refused_by_name() {
     let year = Duration::from_secs(365 * 86_400);
     for (built, setting) in [
-        (CircuitBreaker::new("").build(), "name"),
         (breaker().window(Window::calls(0)).build(), "window"),
         (breaker().window(Window::calls(1_000_001)).build(), "window"),
         (breaker().window(Window::time(ms(99))).build(), "window"),
@@ -40,11 +39,13 @@ fn what_cannot_be_is_refused_by_name() {
         (breaker().ramp_up(year).build(), "ramp_up"),
         (breaker().forget_after(Duration::ZERO).build(), "forget_after"),
         (breaker().per_key(GlobalKey, 0).build(), "max_keys"),
-        (breaker().failure_rate(None).slow_call(None).build(), "circuit breaker"),
+        (breaker().failure_rate(None).slow_call(None).build(), "failure_rate"),
     ] {
         let error = built.map(|_: CircuitBreakerLayer| ()).unwrap_err();
-        assert_eq!(error.setting(), setting, "{error}");
+        assert_eq!(error.setting(), format!("circuit breaker \"x\".{setting}"), "{error}");
     }
+    let error = CircuitBreaker::new("").build().map(|_| ()).unwrap_err();
+    assert_eq!(error.setting(), "circuit breaker.name", "{error}");
 }
 
 #[test]

@@ -65,11 +65,18 @@ fn each_policy_has_its_style() {
     let names = ["ratelimit", "ratelimit-remaining", "x-ratelimit-remaining"];
     let told = |path| {
         let answer = fixture.send(get(path));
-        (answer.status().as_u16(), names.map(|name| field(&answer, name).to_owned()), field(&answer, "ratelimit-policy").to_owned())
+        (
+            answer.status().as_u16(),
+            names.map(|name| field(&answer, name).to_owned()),
+            field(&answer, "ratelimit-policy").to_owned(),
+        )
     };
     // The tightest speaks, of those of its style alone.
     let new = told("/new");
-    assert_eq!((new.0, &*new.1[0], &*new.1[1], &*new.1[2], &*new.2), (200, "\"new\";r=1;t=450", "", "", "\"new\";q=2;w=900"));
+    assert_eq!(
+        (new.0, &*new.1[0], &*new.1[1], &*new.1[2], &*new.2),
+        (200, "\"new\";r=1;t=450", "", "", "\"new\";q=2;w=900")
+    );
     let old = told("/old");
     assert_eq!((old.0, &*old.1[0], &*old.1[2], &*old.2), (200, "", "1", ""));
     let silent = told("/silent");

@@ -2,6 +2,7 @@
 #![cfg(all(
     feature = "auth",
     feature = "axum",
+    feature = "bulkhead",
     feature = "cache",
     feature = "circuit-breaker",
     feature = "config",
@@ -19,6 +20,7 @@ mod describe;
 mod frameworks;
 #[path = "../support/loopback.rs"]
 mod loopback;
+mod mistakes;
 mod mounts;
 mod neighbours;
 mod order;

@@ -16,11 +16,21 @@ pub type Named<'a> = (&'static str, &'a Path);
 pub fn load(cert: Named<'_>, key: Named<'_>) -> Result<Arc<ServerConfig>, ConfigError> {
     let refuse_cert = |error: &dyn Display| {
         let breach = format!("is no usable certificate ({error})");
-        ConfigError::new(cert.0, cert.1.display(), breach, "name a PEM file that this user can read, with the chain, leaf first")
+        ConfigError::new(
+            cert.0,
+            cert.1.display(),
+            breach,
+            "name a PEM file that this user can read, with the chain, leaf first",
+        )
     };
     let refuse_key = |error: &dyn Display| {
         let breach = format!("is no usable private key ({error})");
-        ConfigError::new(key.0, key.1.display(), breach, "name the PEM file of this certificate's private key, one that this user can read")
+        ConfigError::new(
+            key.0,
+            key.1.display(),
+            breach,
+            "name the PEM file of this certificate's private key, one that this user can read",
+        )
     };
     let chain: Vec<CertificateDer<'static>> =
         CertificateDer::pem_file_iter(cert.1).and_then(Iterator::collect).map_err(|error| refuse_cert(&error))?;

@@ -97,7 +97,8 @@ impl State {
             let bulkhead = pipeline.bulkhead.snapshot();
             gauge!("rampart_bulkhead_in_flight", "bulkhead" => pipeline.bulkhead.name().to_owned())
                 .set(bulkhead.in_flight as f64);
-            gauge!("rampart_bulkhead_queued", "bulkhead" => pipeline.bulkhead.name().to_owned()).set(bulkhead.queued as f64);
+            gauge!("rampart_bulkhead_queued", "bulkhead" => pipeline.bulkhead.name().to_owned())
+                .set(bulkhead.queued as f64);
         }
         if pipeline.config.load_shed.is_some() {
             let shed = pipeline.layers.load_shed().snapshot();

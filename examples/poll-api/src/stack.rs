@@ -30,8 +30,8 @@ use crate::fault::Fault;
 use crate::http::{description, router, told};
 use crate::marks::mark;
 use crate::people::{AUDIENCE, ISSUER, SessionClaims};
-use crate::{gauges, shown};
 use crate::upstream::Upstream;
+use crate::{gauges, shown};
 
 type Service = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
 

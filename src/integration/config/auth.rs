@@ -334,7 +334,8 @@ impl ApiKeyTable {
             } else {
                 error.breach().to_owned()
             };
-            ConfigError::new(error.setting(), error.value(), breach, error.mend().to_owned()).within("auth.api_key")
+            let setting = error.setting().to_owned();
+            ConfigError::new(setting, error.value(), breach, error.mend().to_owned()).within("auth.api_key")
         };
         let key = ApiKey::new(&self.id, &self.sha256).map_err(name)?;
         let key = key.roles(self.roles.iter().map(String::as_str)).scopes(self.scopes.iter().map(String::as_str));

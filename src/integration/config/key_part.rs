@@ -9,7 +9,7 @@ use http::HeaderName;
 use crate::spine::config::ConfigError;
 use crate::spine::event::{self, Origin};
 use crate::spine::key::{
-    ClientIp, CookieKey, GlobalKey, GrpcMethodKey, HeaderKey, IdentityKey, KeyExtractor, KeyWriter, MethodKey,
+    self, ClientIp, CookieKey, GlobalKey, GrpcMethodKey, HeaderKey, IdentityKey, KeyExtractor, KeyWriter, MethodKey,
     RouteKey, TenantKey,
 };
 use crate::spine::path::PathPattern;
@@ -67,7 +67,7 @@ pub(super) fn all_of(
     policy: String,
 ) -> impl KeyExtractor + use<> {
     let said = AtomicBool::new(false);
-    move |request: RequestView<'_>, key: &mut KeyWriter<'_>| {
+    key::from_fn(move |request, key| {
         parts.iter().try_for_each(|part| match (part.extract(request, key), &in_its_stead) {
             (Err(missing), Some(client_ip)) => {
                 event::fault_once_with(&said, Origin::RateLimit, "key_missing", || {
@@ -83,7 +83,7 @@ pub(super) fn all_of(
             }
             (extracted, _) => extracted,
         })
-    }
+    })
 }
 
 impl FromStr for Part {

@@ -165,9 +165,10 @@ impl<'de> Deserialize<'de> for RateLimitConfig {
 
 /// The table that cannot stand beside those before it.
 fn place_at_fault(policies: &[PolicyConfig]) -> Range<usize> {
-    let odd = policies.iter().enumerate().find(|(at, policy)| {
-        policies.iter().take(*at).any(|before| before.name == policy.name)
-    });
+    let odd = policies
+        .iter()
+        .enumerate()
+        .find(|(at, policy)| policies.iter().take(*at).any(|before| before.name == policy.name));
     odd.map(|(_, policy)| policy).or_else(|| policies.last()).map_or(0..0, |policy| policy.place.clone())
 }
 

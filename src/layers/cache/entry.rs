@@ -275,7 +275,8 @@ impl Resource {
         let asked = |entry: &&Arc<Entry>| {
             (parts || entry.head.part.is_none()) && entry.head.selects(request) && entry.head.is_good(purges)
         };
-        let has_range = |part: Part| matches!(range::wanted(request, part.total), Wanted::Part(wanted) if part.contains(wanted));
+        let has_range =
+            |part: Part| matches!(range::wanted(request, part.total), Wanted::Part(wanted) if part.contains(wanted));
         let rank = |entry: &&Arc<Entry>| {
             let part = entry.head.part;
             (part.is_none(), part.is_some_and(has_range), entry.head.date)

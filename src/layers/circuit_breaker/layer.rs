@@ -286,13 +286,15 @@ impl<C> CircuitBreaker<C> {
     /// A setting that is out of its range, or all that could open it turned off.
     pub fn build(self) -> Result<CircuitBreakerLayer<C>, ConfigError> {
         if self.name.is_empty() || self.name.len() > MAX_NAME_BYTES {
-            return Err(ConfigError::new("name", &self.name, "is no name", "write 1 to 128 bytes"));
+            return Err(ConfigError::new("circuit breaker.name", &self.name, "is no name", "write 1 to 128 bytes"));
         }
-        if self.keys.as_ref().is_some_and(|(_, most)| *most == 0) {
-            return Err(ConfigError::new("max_keys", 0, "has room for nobody", "write 1 or more"));
-        }
-        let terms = self.settings.terms()?;
         let name = Arc::clone(&self.name);
+        // Which of them it is, where there are several.
+        let blame = |error: ConfigError| error.within(format_args!("circuit breaker \"{name}\""));
+        if self.keys.as_ref().is_some_and(|(_, most)| *most == 0) {
+            return Err(blame(ConfigError::new("max_keys", 0, "has room for nobody", "write 1 or more")));
+        }
+        let terms = self.settings.terms().map_err(blame)?;
         let (shared, keys, errors) = self.shared();
         let circuits = Arc::new(Circuits::new(&name, terms, Arc::new(shared), keys));
         Ok(CircuitBreakerLayer { circuits, errors })

@@ -131,7 +131,8 @@ impl Settings {
         let slow_rate = self.slow_call.map(|_| share("slow_rate", self.slow_rate)).transpose()?;
         if failure_rate.is_none() && slow_rate.is_none() && self.consecutive.is_none() {
             const MEND: &str = "give it a failure rate, a slow rate or failures in a row";
-            return Err(ConfigError::new("circuit breaker", "", "would never open", MEND));
+            const BREACH: &str = "is left out, and so is all else that could open it";
+            return Err(ConfigError::new("failure_rate", "", BREACH, MEND));
         }
         if self.slow_call.is_some_and(|slow| slow.is_zero()) {
             return Err(ConfigError::new("slow_call", "0s", "makes every call slow", "write a longer one"));
@@ -144,7 +145,7 @@ impl Settings {
                 "max_open",
                 format!("{max_open}ms"),
                 "is shorter than `open_for`",
-                "write a longer one",
+                "write a longer `max_open`, or a shorter `open_for`",
             ));
         }
         if !(0.0..1.0).contains(&self.jitter) {

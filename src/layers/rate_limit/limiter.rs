@@ -125,7 +125,11 @@ impl Limiter {
     }
 
     fn style_at(&self, index: usize) -> HeaderStyle {
-        if self.has_one_style { self.style } else { self.rules.get(index).map_or(self.style, |rule| self.style_of(rule)) }
+        if self.has_one_style {
+            self.style
+        } else {
+            self.rules.get(index).map_or(self.style, |rule| self.style_of(rule))
+        }
     }
 
     /// Decides, and charges whoever is admitted.

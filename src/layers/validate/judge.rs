@@ -97,7 +97,9 @@ impl Shared {
             return Ok((Plan::Watch { inside: None, max_bytes }, route));
         }
         let plan = match kind {
-            BodyKind::Grpc | BodyKind::Other | BodyKind::Nothing => Plan::Watch { inside: grpc.map(Inside::Messages), max_bytes },
+            BodyKind::Grpc | BodyKind::Other | BodyKind::Nothing => {
+                Plan::Watch { inside: grpc.map(Inside::Messages), max_bytes }
+            }
             BodyKind::Multipart => Plan::Watch { inside: self.parts(request)?, max_bytes },
             BodyKind::Json | BodyKind::Form => {
                 let coding = match coded(request.headers()) {

@@ -62,7 +62,8 @@ impl<'a> PathReadings<'a> {
         let mut cut = vec![decode(&without_parameters(bytes), Escapes::ALL_LITERAL)?, without_parameters(&whole)];
         cut.dedup();
         // What is left of a segment that was nothing else is an empty one, which the same servers leave out.
-        let collapsed: Vec<_> = cut.iter().filter(|reading| reading.windows(2).any(|two| two == b"//")).cloned().collect();
+        let collapsed: Vec<_> =
+            cut.iter().filter(|reading| reading.windows(2).any(|two| two == b"//")).cloned().collect();
         let collapse = Escapes { slashes_collapsed: true, ..Escapes::ALL_LITERAL };
         cut.extend(collapsed.into_iter().map(|reading| normalise(reading, collapse)));
         cut.retain(|reading| **reading != *whole);

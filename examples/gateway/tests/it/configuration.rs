@@ -83,7 +83,10 @@ async fn errors_name_file_line_key_value_and_mend() {
             "error: gateway.toml:2: load_shed.never_shed: `readyz` does not begin with `/`; \
              write one such as `/login`, `/polls/*/votes` or `/api/**`\n",
         ),
-        ("upstream_http2 = \"yes\"\n", "error: gateway.toml:1: upstream_http2: `yes` is text; write `true` or `false`, without quotes\n"),
+        (
+            "upstream_http2 = \"yes\"\n",
+            "error: gateway.toml:1: upstream_http2: `yes` is text; write `true` or `false`, without quotes\n",
+        ),
         (
             "listen = \"127.0.0.1:0\"\n\n[auth]\n",
             "error: gateway.toml:3: auth: knows no credential; add an `[[auth.issuer]]` or an \

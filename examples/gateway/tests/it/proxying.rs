@@ -330,7 +330,8 @@ async fn an_http10_upstream_does_not_make_this_hop_http10() {
 async fn a_wish_for_trailers_reaches_an_http1_upstream_as_this_hops() {
     let (address, seen) = hello().await;
     let gateway = gateway(&toml(address, "")).await;
-    let request = |fields| format!("POST / HTTP/1.1\r\nhost: a.example\r\n{fields}te: trailers\r\nconnection: te, close\r\n\r\n");
+    let request =
+        |fields| format!("POST / HTTP/1.1\r\nhost: a.example\r\n{fields}te: trailers\r\nconnection: te, close\r\n\r\n");
     raw(gateway.address, request("content-type: application/grpc\r\n").as_bytes()).await;
     assert_eq!(seen.last().headers["te"], "trailers");
     assert_eq!(seen.last().headers["connection"], "te");

@@ -100,7 +100,8 @@ pub async fn create(
 ) -> Result<Response> {
     let key = idempotency_key(&headers)?;
     // What is asked for counts, and not how its JSON is written.
-    let asked = serde_json::to_vec(&draft.value).map_err(|error| Fault::internal("a draft cannot be written", error))?;
+    let asked =
+        serde_json::to_vec(&draft.value).map_err(|error| Fault::internal("a draft cannot be written", error))?;
     let once = key.map(|key| Once { key: key.to_owned(), fingerprint: digest(&asked) });
     let created = app.polls.create(&author, draft.value, once, |poll| json!(PollView::from(poll)).to_string()).await?;
     let mut response = json_text(StatusCode::CREATED, created.body);
