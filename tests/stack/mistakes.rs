@@ -29,10 +29,10 @@ fn what_cannot_be_built_says_what_to_write_instead() {
     let policy = |name: &'static str| Policy::new(name, per_hour(5));
     let limits = |policy: Policy| told(RateLimit::new().add_policy(policy).build());
     let table =
-        |rules: [Rule; 2]| told(rules.into_iter().fold(PolicyTable::new(), |table, rule| table.add_rule(rule)).build());
+        |rules: [Rule; 2]| told(rules.into_iter().fold(PolicyTable::builder(), |table, rule| table.add_rule(rule)).build());
     for (error, breach, mend) in [
         (told(RateLimit::new().build()), "rate limit: `0` is no number", "`.add_policy(Policy::new(..))`"),
-        (limits(policy("p")), "rate limit `p`, key: is missing", "`.key(ClientIp::new())`"),
+        (limits(policy("p")), "rate limit \"p\".key: is missing", "`.key(ClientIp::new())`"),
         (limits(Policy::new("p", Quota::new(5)).key(GlobalKey)), "window: is missing", "`.per(duration)`"),
         (limits(Policy::new("p", per_hour(0)).key(GlobalKey)), "quota: `0` lets nothing through", "write 1 or more"),
         (limits(policy("a b").key(GlobalKey)), "name: `a b` is no name", "`A-Z a-z 0-9 - _ . : /`"),
@@ -55,11 +55,11 @@ fn what_cannot_be_built_says_what_to_write_instead() {
         (table([Rule::allow("a", "/a"), Rule::deny("a", "/b")]), "id: `a` is the id of two rules", "one of its own"),
         (told(Validate::new().unknown_paths(UnknownPaths::Refuse).build()), "refuses everything", "`add_route`"),
         (told(Cache::builder().bytes(0).build()), "bytes: `0` has no room for one entry", "`entry_bytes`"),
-        (told(CircuitBreaker::new("x").failure_rate(50.0).build()), "`x`, failure_rate: `50`", "up to 1"),
+        (told(CircuitBreaker::new("x").failure_rate(50.0).build()), "\"x\".failure_rate: `50`", "up to 1"),
         (told(Bulkhead::new(0).build()), "max_concurrent: `0` lets nothing through", "write 1 to"),
         (told(LoadShed::gradient2().never_shed(["healthz"]).build()), "`healthz` does not begin with `/`", "write one"),
-        (told(Deadlines::new().max(Duration::ZERO).build()), "max: `0s` refuses everything", "write "),
-        (told(Retries::new().attempts(0).build()), "attempts: `0`", "write 1 to 16"),
+        (told(Deadlines::new().max_time(Duration::ZERO).build()), "max_time: `0s` refuses everything", "write "),
+        (told(Retries::new().max_attempts(0).build()), "attempts: `0`", "write 1 to 16"),
         (told("scirpt-src self".parse::<ContentSecurityPolicy>()), "`scirpt-src`", "write `script-src`"),
         (told(SecurityHeaders::api().reporting_endpoint("a b", "https://x.example").build()), "`a b`", "use "),
         (

@@ -64,7 +64,7 @@ async fn handle(_: Request<()>) -> Result<Answer, Infallible> {
 fn rampart(name: &'static str, quota: u32, counts: Option<SharedCounts>) -> ThrottleLayer {
     let limit = RateLimit::new().add_policy(Policy::new(name, Quota::new(quota).per(HOUR)).key(GlobalKey));
     match counts {
-        Some(counts) => limit.with_store(counts).build_throttle(),
+        Some(counts) => limit.shared_counts(counts).build_throttle(),
         None => limit.build_throttle(),
     }
     .unwrap()
@@ -121,7 +121,7 @@ fn shared(c: &mut Criterion) {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let redis = Redis::builder(format!("redis://{}", server.1)).timeout(Duration::from_secs(1)).build().unwrap();
-    let counts = || Some(SharedCounts::new(Arc::new(redis.limits())));
+    let counts = || Some(SharedCounts::new(redis.limits()));
     let leased = counts().map(|counts| counts.leased(true));
     const PLENTY: u32 = 100_000_000;
     let handler = service_fn(handle);

@@ -73,7 +73,7 @@ where
 }
 
 fn layer() -> Result<AuthzLayer, ConfigError> {
-    let table = (0..RULES / 2).fold(PolicyTable::new(), |table, n| {
+    let table = (0..RULES / 2).fold(PolicyTable::builder(), |table, n| {
         let path = format!("/v1/things{n}/{{id}}");
         let read = Rule::allow(format!("read{n}"), path.as_str()).methods([Method::GET]).roles(["author"]);
         let remove = Rule::allow(format!("remove{n}"), path.as_str()).methods([Method::DELETE]).roles(["admin"]);

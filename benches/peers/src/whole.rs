@@ -93,7 +93,7 @@ pub fn ours(setup: Setup, calls: &Arc<AtomicUsize>) -> Option<Router> {
     Some(if setup.cache {
         bare(calls).layer(stack.cache(Cache::builder().build().ok()?.layer()).build().ok()?)
     } else {
-        bare(calls).layer(stack.deadline(Deadlines::new().max(TIMEOUT).build().ok()?).build().ok()?)
+        bare(calls).layer(stack.deadline(Deadlines::new().max_time(TIMEOUT).build().ok()?).build().ok()?)
     })
 }
 

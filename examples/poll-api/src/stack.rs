@@ -204,7 +204,7 @@ impl Judging {
         };
         let auth = if config.has_auth { authentication(app)? } else { AuthLayer::empty() };
         let authz = match &config.authz {
-            Some(table) => table.to_layer()?.challenge(auth.challenge()).with_client_ip(client_ip.clone()),
+            Some(table) => table.to_layer()?.challenge(auth.challenge()).client_ip(client_ip.clone()),
             None => AuthzLayer::empty(),
         };
         let validate = match &config.validate {
@@ -212,7 +212,7 @@ impl Judging {
             // the page and gRPC, passes.
             Some(table) => {
                 let api = OpenApi::from_json(description())?.bound_security([TOKEN_SCHEME]);
-                let builder = table.to_builder_behind_auth(&config.base)?.openapi(api);
+                let builder = table.to_builder_behind_auth(&config.base)?.add_openapi(api);
                 builder.build().map_err(|error| error.within("validate"))?
             }
             None => ValidateLayer::empty(),

@@ -33,7 +33,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub fn main() -> ExitCode {
     let flags = Flags::parse();
     log_by(flags.log_format);
-    let read = flags.redis_url.as_deref().map(others::through).transpose().and_then(|others| {
+    let read = flags.redis_url.as_deref().map(news::through).transpose().and_then(|news| {
         let config = Config::read(&flags)?;
         db::check("--database-url", &flags.database_url)?;
         flags.database_read_url.as_deref().map(|url| db::check("--database-read-url", url)).transpose()?;
@@ -44,7 +44,6 @@ pub fn main() -> ExitCode {
         let upstream =
             flags.upstream_url.as_deref().map(|url| Address::new(url, flags.upstream_key.as_deref())).transpose()?;
         let collector = flags.otlp_endpoint.as_deref().map(str::parse).transpose()?;
-        let news = flags.redis_url.as_deref().map(news::through).transpose()?;
         Ok((config, tls, Peers { upstream, collector, news }))
     });
     let (config, tls, peers) = match read {

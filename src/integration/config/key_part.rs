@@ -9,11 +9,10 @@ use http::HeaderName;
 use crate::spine::config::ConfigError;
 use crate::spine::event::{self, Origin};
 use crate::spine::key::{
-    self, ClientIp, CookieKey, GlobalKey, GrpcMethodKey, HeaderKey, IdentityKey, KeyExtractor, KeyWriter, MethodKey,
+    self, ClientIp, CookieKey, GlobalKey, GrpcMethodKey, HeaderKey, IdentityKey, KeyExtractor, MethodKey,
     RouteKey, TenantKey,
 };
 use crate::spine::path::PathPattern;
-use crate::spine::request::RequestView;
 
 /// One part of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
