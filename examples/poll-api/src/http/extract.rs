@@ -14,8 +14,6 @@ use crate::fault::{Breach, Fault};
 #[derive(Debug)]
 pub struct Content<T> {
     pub value: T,
-    /// As it came.
-    pub bytes: Bytes,
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Content<T> {
@@ -28,7 +26,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Content<T> {
             return Err(Fault::Malformed("The content must be JSON, and say so: `Content-Type: application/json`."));
         }
         match serde_json::from_slice(&bytes) {
-            Ok(value) => Ok(Self { value, bytes }),
+            Ok(value) => Ok(Self { value }),
             Err(error) if error.is_data() => {
                 Err(Fault::Invalid(vec![Breach::new("#", "is not as the API's description says")]))
             }

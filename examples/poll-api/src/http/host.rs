@@ -35,7 +35,9 @@ mod tests {
         let names = |hosts: &[&'static str]| {
             let fields = hosts.iter().map(|host| (HOST, HeaderValue::from_static(host)));
             let mut headers = HeaderMap::new();
-            fields.for_each(|(name, value)| drop(headers.append(name, value)));
+            fields.for_each(|(name, value)| {
+                headers.append(name, value);
+            });
             names_one(&headers)
         };
         assert!(names(&["polls.example"]) && names(&["[::1]:3000"]) && names(&[""]));
