@@ -28,8 +28,9 @@ fn told<T>(built: Result<T, ConfigError>) -> String {
 fn what_cannot_be_built_says_what_to_write_instead() {
     let policy = |name: &'static str| Policy::new(name, per_hour(5));
     let limits = |policy: Policy| told(RateLimit::new().add_policy(policy).build());
-    let table =
-        |rules: [Rule; 2]| told(rules.into_iter().fold(PolicyTable::builder(), |table, rule| table.add_rule(rule)).build());
+    let table = |rules: [Rule; 2]| {
+        told(rules.into_iter().fold(PolicyTable::builder(), |table, rule| table.add_rule(rule)).build())
+    };
     for (error, breach, mend) in [
         (told(RateLimit::new().build()), "rate limit: `0` is no number", "`.add_policy(Policy::new(..))`"),
         (limits(policy("p")), "rate limit \"p\".key: is missing", "`.key(ClientIp::new())`"),

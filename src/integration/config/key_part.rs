@@ -9,8 +9,8 @@ use http::HeaderName;
 use crate::spine::config::ConfigError;
 use crate::spine::event::{self, Origin};
 use crate::spine::key::{
-    self, ClientIp, CookieKey, GlobalKey, GrpcMethodKey, HeaderKey, IdentityKey, KeyExtractor, MethodKey,
-    RouteKey, TenantKey,
+    self, ClientIp, CookieKey, GlobalKey, GrpcMethodKey, HeaderKey, IdentityKey, KeyExtractor, MethodKey, RouteKey,
+    TenantKey,
 };
 use crate::spine::path::PathPattern;
 
