@@ -215,14 +215,14 @@ async fn retry_after_on_any_failure_makes_it_longer() {
 async fn retry_after_makes_no_overload_of_an_outage() {
     let layer = CircuitBreaker::new("b").consecutive_failures(3).max_open(ms(60_000)).build().unwrap();
     for _ in 0..3 {
-        assert!(layer.handle().snapshot().opens_in.is_none());
+        assert!(layer.handle().snapshot().open_for.is_none());
         let inner = service_fn(|_: Request<Body>| async {
             Ok::<_, Infallible>(Response::builder().status(503).header("retry-after", "30").body(Body::new()).unwrap())
         });
         layer.layer(inner).oneshot(request("/")).await.unwrap();
     }
     assert_eq!((counts(&layer.handle()).failures, counts(&layer.handle()).overloads), (3, 0));
-    let wait = layer.handle().snapshot().opens_in.unwrap();
+    let wait = layer.handle().snapshot().open_for.unwrap();
     assert!((Duration::from_secs(29)..=Duration::from_secs(30)).contains(&wait), "{wait:?}");
 }
 
@@ -239,7 +239,7 @@ async fn of_several_waits_the_longest_counts() {
         });
         layer.layer(inner).oneshot(request("/")).await.unwrap();
     }
-    let wait = layer.handle().snapshot().opens_in.unwrap();
+    let wait = layer.handle().snapshot().open_for.unwrap();
     assert!((Duration::from_secs(20)..=Duration::from_secs(30)).contains(&wait), "{wait:?}");
 }
 

@@ -62,28 +62,18 @@ fn each_policy_has_its_style() {
             .add_policy(policy("silent", "/silent", HeaderStyle::None))
             .add_policy(Policy::new("all", per(3, 900)).key(GlobalKey).headers(HeaderStyle::Draft6)),
     );
-    let names = ["ratelimit", "ratelimit-remaining", "x-ratelimit-remaining"];
     let told = |path| {
         let answer = fixture.send(get(path));
-        (
-            answer.status().as_u16(),
-            names.map(|name| field(&answer, name).to_owned()),
-            field(&answer, "ratelimit-policy").to_owned(),
-        )
+        let fields = ["ratelimit", "ratelimit-remaining", "x-ratelimit-remaining", "ratelimit-policy"];
+        let told = fields.map(|name| String::from(field(&answer, name)));
+        (answer.status().as_u16(), told.join("|"))
     };
     // The tightest speaks, of those of its style alone.
-    let new = told("/new");
-    assert_eq!(
-        (new.0, &*new.1[0], &*new.1[1], &*new.1[2], &*new.2),
-        (200, "\"new\";r=1;t=450", "", "", "\"new\";q=2;w=900")
-    );
-    let old = told("/old");
-    assert_eq!((old.0, &*old.1[0], &*old.1[2], &*old.2), (200, "", "1", ""));
-    let silent = told("/silent");
-    assert_eq!((silent.0, &*silent.1[1], &*silent.2), (200, "0", "3;w=900"));
+    assert_eq!(told("/new"), (200, "\"new\";r=1;t=450|||\"new\";q=2;w=900".to_owned()));
+    assert_eq!(told("/old"), (200, "||1|".to_owned()));
+    assert_eq!(told("/silent"), (200, "|0||3;w=900".to_owned()));
     // Who refuses speaks.
-    let refused = told("/new");
-    assert_eq!((refused.0, &*refused.1[1], &*refused.1[0]), (429, "0", ""));
+    assert_eq!(told("/new"), (429, "|0||3;w=900".to_owned()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 #[cfg(all(feature = "cache", feature = "test-util"))]
 mod cache;
-#[cfg(all(feature = "auth", feature = "auth-test-kit", feature = "cache", feature = "test-util"))]
+#[cfg(all(feature = "auth", feature = "cache", feature = "test-util"))]
 mod cluster;
 mod limits;
 mod outages;

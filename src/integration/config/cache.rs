@@ -93,7 +93,7 @@ impl CacheConfig {
     /// The same, to be told more in code.
     pub fn to_builder(&self) -> CacheBuilder {
         // A small cache has small entries, unless it is said.
-        let entry_bytes = self.entry_bytes.unwrap_or(DEFAULT_ENTRY_BYTES.min(self.bytes));
+        let entry_bytes = self.entry_bytes.unwrap_or_else(|| DEFAULT_ENTRY_BYTES.min(self.bytes));
         Cache::builder()
             .bytes(self.bytes)
             .entry_bytes(usize::try_from(entry_bytes).unwrap_or(usize::MAX))

@@ -35,6 +35,7 @@ fn asked(lines: &[(&'static str, &str)]) -> Asked {
         uri: 1,
         ttl: None,
         tags: Vec::new(),
+        inherited: Box::default(),
         query: None,
         cache_control: None,
     }
