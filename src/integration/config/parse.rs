@@ -192,9 +192,13 @@ fn describe(message: &str, written: &str, key: &str) -> ConfigError {
     match breach.split_once(": ") {
         Some(("invalid type", kind)) => ConfigError::new("", written, format!("is {}", kind_of(kind)), mend),
         Some(("invalid value", _)) => ConfigError::new("", written, "is out of range", mend),
+        None if breach == NO_CHOICE => ConfigError::new("", written, "is neither text nor a table", mend),
         _ => ConfigError::new("", written, one_line(breach), mend),
     }
 }
+
+/// What TOML's reader says of a choice that is written as neither.
+const NO_CHOICE: &str = "wanted string or table";
 
 /// What was written, in words of the file's instead of this program's.
 fn kind_of(kind: &str) -> &str {
@@ -222,7 +226,7 @@ fn mend(breach: &str, expected: &str, key: &str) -> String {
         "a sequence" if breach.contains("map") => format!("write `[[{key}]]`, which may be there several times"),
         "a sequence" => String::from("write a list, in brackets"),
         _ if expected.starts_with("struct ") || expected == "a map" => format!("write a table, `[{key}]`"),
-        "" if breach == "wanted string or table" => String::from("write text, in quotes, or a table"),
+        "" if breach == NO_CHOICE => String::from("write text, in quotes, or a table"),
         "" => String::from("correct it"),
         _ => format!("write {}", one_line(expected)),
     }

@@ -132,7 +132,7 @@ async fn what_newcomers_write_is_answered_by_its_mend() {
         ("[[rate_limit]]\nquota = 5\nwindow = \"1 minute\"\n".into(), "3: rate_limit.window: `1 minute`", TIME),
         (policy("key = \"client-ip\"\n"), "4: rate_limit.key: `client-ip` is text", "write a list, in brackets"),
         (policy("key = [\"ip\"]\n"), "4: rate_limit.key: `ip` is none of the choices", "use `client-ip`"),
-        (policy(&policy("")), "4: rate_limit", "a name of its own"),
+        (policy(&policy("")), "5: rate_limit.quota: `default` is the name of two", "a name of its own"),
         ("[cache]\nbytes = \"64MB\"\n".into(), "2: cache.bytes: `64MB` is no size", "`B KiB MiB GiB`"),
         ("[timeouts]\nrequest = \"0s\"\n".into(), "2: timeouts.request: `0s`", "write a time such as `5s`"),
         ("[circuit_breaker]\nfailure_rate = 50\n".into(), "2: circuit_breaker.failure_rate: `50`", "up to 1"),
