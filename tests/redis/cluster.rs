@@ -156,9 +156,15 @@ impl Cluster {
         for address in [to, from] {
             assert_eq!(say(address, &format!("CLUSTER SETSLOT {slot} NODE {id}"))[0], "+OK");
         }
+        // The others hear of it a moment later.
+        for (_, address) in &self.nodes {
+            until("all know who has the slot", || {
+                let said: Vec<_> = say(*address, "CLUSTER NODES").iter().filter_map(|line| Named::read(line)).collect();
+                said.iter().any(|node| node.address == to && node.has(slot))
+            });
+        }
     }
 
-    /// Keys whose slots are in none of the tests' way.
     fn slot(&self, key: &str) -> u16 {
         say(self.nodes[0].1, &format!("CLUSTER KEYSLOT {key}"))[0].trim_start_matches(':').parse().unwrap()
     }
@@ -192,6 +198,10 @@ struct Named {
 }
 
 impl Named {
+    fn has(&self, slot: u16) -> bool {
+        self.slots.iter().any(|(first, last)| (*first..=*last).contains(&slot))
+    }
+
     fn read(line: &str) -> Option<Self> {
         let words: Vec<_> = line.split(' ').collect();
         let (address, flags) = (words.get(1)?.split('@').next()?, words.get(2)?);
