@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
-use toml::value::{Datetime, Offset};
+use toml::value::Datetime;
 
 use super::authz::AuthzConfig;
 use super::duration;
-use super::parse::{carry, carry_from};
+use super::moment;
+use super::parse::carry_from;
 use crate::layers::auth::{
     Algorithm, ApiKey, ApiKeys, Auth, AuthLayer, HttpClient, Issuer, JwtVerifier, KeySet, Keys, Profile, RemoteKeys,
     Resource, VerifyingKey,
@@ -122,7 +123,7 @@ struct ApiKeyTable {
     roles: Vec<String>,
     #[serde(default)]
     scopes: Vec<String>,
-    #[serde(default, deserialize_with = "expires")]
+    #[serde(default, deserialize_with = "moment::expires")]
     expires: Option<Datetime>,
 }
 
@@ -340,7 +341,7 @@ impl ApiKeyTable {
         let key = ApiKey::new(&self.id, &self.sha256).map_err(name)?;
         let key = key.roles(self.roles.iter().map(String::as_str)).scopes(self.scopes.iter().map(String::as_str));
         let Some(expires) = &self.expires else { return Ok(key) };
-        let at = moment(expires).ok_or_else(|| {
+        let at = moment::of(expires).ok_or_else(|| {
             const MEND: &str = "write one such as 2027-01-31T12:00:00Z, with its offset";
             ConfigError::new("auth.api_key.expires", expires, "is no moment", MEND)
         })?;
@@ -361,26 +362,6 @@ impl fmt::Debug for AuthConfig {
     }
 }
 
-/// A date with time and offset (RFC 3339), after 1970.
-pub(super) fn moment(text: &Datetime) -> Option<SystemTime> {
-    let (date, time) = (text.date?, text.time?);
-    let offset_minutes = match text.offset? {
-        Offset::Z => 0,
-        Offset::Custom { minutes } => i64::from(minutes),
-    };
-    // Days since 1970, by years that begin in March.
-    let (year, month, day) = (i64::from(date.year), i64::from(date.month), i64::from(date.day));
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days =
-        365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day
-            - 1
-            - 719_468;
-    let seconds =
-        days * 86_400 + i64::from(time.hour) * 3600 + i64::from(time.minute) * 60 + i64::from(time.second.unwrap_or(0));
-    let since = u64::try_from(seconds - offset_minutes * 60).ok()?;
-    UNIX_EPOCH.checked_add(Duration::from_secs(since))
-}
-
 fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metadata, D::Error> {
     let url = Spanned::<String>::deserialize(deserializer)?;
     let challenge =
@@ -393,19 +374,6 @@ fn algorithms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<A
     let names = Vec::<Spanned<String>>::deserialize(deserializer)?;
     let parsed = names.iter().map(|name| name.get_ref().parse().map_err(|error| carry_from(name.span(), &error)));
     parsed.collect::<Result<_, _>>().map(Some)
-}
-
-/// A date as TOML has them, or the same in quotes.
-fn expires<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Datetime>, D::Error> {
-    let refuse = |shown: &str| {
-        const MEND: &str = "write one such as 2027-01-31T12:00:00Z, with its offset";
-        carry(&ConfigError::new("expires", shown, "is no moment", MEND))
-    };
-    match toml::Value::deserialize(deserializer)? {
-        toml::Value::Datetime(moment) => Ok(Some(moment)),
-        toml::Value::String(text) => text.parse().map(Some).map_err(|_| refuse(&text)),
-        _ => Err(refuse("")),
-    }
 }
 
 fn duration_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

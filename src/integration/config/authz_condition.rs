@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::value::Datetime;
 
-use super::auth::moment;
+use super::moment;
 use super::parse::carry_from;
 use crate::layers::authz::{Predicate, TimeWindow};
 use crate::spine::config::ConfigError;
@@ -178,7 +178,7 @@ impl<'de> Deserialize<'de> for Time {
             window = window.days([day.get_ref()]).map_err(|error| carry_from(day.span(), &error))?;
         }
         let read = |date: &Spanned<Datetime>| {
-            moment(date.get_ref()).ok_or_else(|| {
+            moment::of(date.get_ref()).ok_or_else(|| {
                 const MEND: &str = "write one such as 2027-01-31T12:00:00Z, with its offset";
                 carry_from(date.span(), &ConfigError::new("time", date.get_ref(), "is no moment", MEND))
             })

@@ -45,6 +45,8 @@ mod key_part;
 mod load_shed;
 #[cfg(any(feature = "bulkhead", feature = "circuit-breaker", feature = "load-shed", feature = "rate-limit"))]
 mod located;
+#[cfg(feature = "_auth")]
+mod moment;
 mod parse;
 #[cfg(feature = "rate-limit")]
 mod rate_limit;

@@ -33,7 +33,6 @@ mod tests {
     #[test]
     fn one_host_is_named() {
         let names = |hosts: &[&'static str]| {
-            let fields = hosts.iter().map(|host| (HOST, HeaderValue::from_static(host)));
             let mut headers = HeaderMap::new();
             fields.for_each(|(name, value)| {
                 headers.append(name, value);
