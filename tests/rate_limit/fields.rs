@@ -65,7 +65,7 @@ fn each_policy_has_its_style() {
     let told = |path| {
         let answer = fixture.send(get(path));
         let fields = ["ratelimit", "ratelimit-remaining", "x-ratelimit-remaining", "ratelimit-policy"];
-        let told = fields.map(|name| String::from(field(&answer, name)));
+        let told = fields.map(|name| field(&answer, name));
         (answer.status().as_u16(), told.join("|"))
     };
     // The tightest speaks, of those of its style alone.

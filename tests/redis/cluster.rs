@@ -4,7 +4,6 @@ use std::io::{BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -269,7 +268,7 @@ fn shared(
 ) -> Instance {
     let counts = settings(SharedCounts::new(redis.limits()));
     let limit = policies.into_iter().fold(RateLimit::new(), RateLimit::add_policy);
-    Instance { layer: limit.with_store(counts).build_throttle().unwrap(), redis: redis.clone() }
+    Instance { layer: limit.shared_counts(counts).build_throttle().unwrap(), redis: redis.clone() }
 }
 
 /// A quota of which nothing comes back while a test runs.

@@ -16,7 +16,7 @@ const MIXED_PARTS: Duration = Duration::from_secs(3600);
 impl Core {
     /// How what is stored in part becomes what a request wants, where it asks for nothing else than that: by the part that
     /// leaves the least to ask for.
-    pub(super) fn completion(&self, asked: &Asked) -> Option<Completion> {
+    pub(in super::super) fn completion(&self, asked: &Asked) -> Option<Completion> {
         let refuses = asked.directives.no_store || asked.directives.no_cache;
         if asked.method != Method::GET || refuses || self.mixes_parts(&asked.shared_key) {
             return None;
@@ -34,7 +34,7 @@ impl Core {
     }
 
     /// Remembers that an origin does so: nothing of it is completed for an hour.
-    pub(super) fn mark_mixed_parts(&self, key: &Key) {
+    pub(in super::super) fn mark_mixed_parts(&self, key: &Key) {
         if let Some(until) = self.clock.now().checked_add(MIXED_PARTS) {
             self.markers.insert(self.marker_hasher.hash_one(("parts", key.origin())), until);
         }
