@@ -46,6 +46,8 @@ pub struct Signed {
 pub static SIGNED: LazyLock<Signed> = LazyLock::new(|| sign().unwrap_or_else(|error| panic!("no key: {error}")));
 
 fn sign() -> Result<Signed, Box<dyn std::error::Error>> {
+    // In a workspace that is built with all features there are two, and the others do not say which.
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
     let key = RsaKeyPair::generate(KeySize::Rsa2048)?;
     let public = key.public_key();
     let (n, e) =

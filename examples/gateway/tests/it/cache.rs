@@ -257,7 +257,7 @@ async fn what_varies_by_the_callers_name_is_not_stored() {
 async fn errors_in_the_table() {
     for (table, expected) in [
         ("bytes = \"64\"", "cache.bytes: `64` is no size"),
-        ("bytes = \"1KiB\"", "cache.bytes: `1024` has no room for one entry"),
+        ("bytes = \"1KiB\"\nentry_bytes = \"2KiB\"", "cache.bytes: `1024` has no room for one entry"),
         ("entry_bytes = \"0B\"", "cache.entry_bytes: `0B` leaves no room"),
         ("wait = \"soon\"", "cache.wait: `soon` is no duration"),
         ("variants = 0", "cache.variants: `0` leaves no room"),

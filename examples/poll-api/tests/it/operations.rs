@@ -61,6 +61,56 @@ async fn a_request_without_its_host_is_refused() {
     }
 }
 
+/// What the page of the description may load is not what other answers may, however often it is asked for.
+#[tokio::test]
+async fn the_description_is_shown_again_and_again() {
+    let service = Service::start().await;
+    for path in ["/docs/", "/docs/swagger-ui.css"] {
+        for _ in 0..2 {
+            let policy = service.get(path).await.is(200).header("content-security-policy").map(str::to_owned);
+            assert!(policy.as_deref().is_some_and(|policy| policy.contains("script-src 'self'")), "{path} {policy:?}");
+        }
+    }
+}
+
+/// Caches and circuits are among the metrics from the start.
+#[tokio::test]
+async fn what_the_cache_does_is_counted() {
+    let service = Service::start().await;
+    for _ in 0..2 {
+        service.get("/v1/polls").await.is(200);
+    }
+    let text = String::from_utf8(service.get("/metrics").await.is(200).body.to_vec()).unwrap();
+    for line in ["rampart_cache_hits_total 1", "rampart_cache_entries 1", "rampart_rate_limit_keys{policy="] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+/// A client need not say in its head that there is nothing behind it; who sends something is refused.
+#[tokio::test]
+async fn a_body_that_turns_out_to_be_empty_is_none() {
+    let service = Service::start().await;
+    let (_, token) = service.user().await;
+    let asked = async |chunks: &str| {
+        let mut connection = TcpStream::connect(service.address).await.unwrap();
+        let head = format!(
+            "POST /v1/auth/logout HTTP/1.1\r\nhost: polls.example\r\nauthorization: Bearer {token}\r\n\
+             transfer-encoding: chunked\r\nconnection: close\r\n\r\n{chunks}"
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let refused = asked("2\r\n{}\r\n0\r\n\r\n").await;
+    assert!(
+        refused.starts_with("HTTP/1.1 400 ") && refused.contains("There is a body where none may be."),
+        "{refused}"
+    );
+    let done = asked("0\r\n\r\n").await;
+    assert!(done.starts_with("HTTP/1.1 204 "), "{done}");
+}
+
 #[tokio::test]
 async fn request_ids_are_kept_or_made() {
     let service = Service::start().await;
@@ -156,7 +206,7 @@ async fn tls_is_spoken_with_a_certificate() {
 async fn what_cannot_be_used_ends_the_start_with_a_clear_word() {
     let directory = tempfile::tempdir().unwrap();
     // What only the layer itself finds.
-    std::fs::write(directory.path().join("layer.toml"), "[cache]\nbytes = \"1KiB\"\n").unwrap();
+    std::fs::write(directory.path().join("layer.toml"), "[cache]\nbytes = \"1KiB\"\nentry_bytes = \"2KiB\"\n").unwrap();
     let run = async |arguments: &[&str]| {
         let mut command: Command = command(directory.path());
         let output = command.args(arguments).output().await.unwrap();

@@ -34,6 +34,22 @@ async fn people_register_once_and_by_rules() {
     service.post("/v1/auth/register", None, &odd).await.is_problem(422);
 }
 
+/// RFC 9110 section 15.5.2: each 401 says how to come in, whoever gives it.
+#[tokio::test]
+async fn every_401_has_a_challenge() {
+    let service = Service::start().await;
+    let refresh = json!({ "refresh_token": "x".repeat(600) });
+    for answer in [
+        service.post("/v1/auth/login", None, &registration("nobody", PASSWORD)).await,
+        service.post("/v1/auth/refresh", None, &refresh).await,
+        service.get("/v1/admin/state").await,
+        service.with_token(Method::GET, "/v1/polls", "junk").await,
+    ] {
+        answer.is_problem(401);
+        assert!(answer.header("www-authenticate").is_some_and(|value| value.starts_with("Bearer realm=\"api\"")));
+    }
+}
+
 #[tokio::test]
 async fn tokens_are_signed_by_the_published_key_and_say_who_it_is() {
     let service = Service::start().await;
@@ -149,7 +165,7 @@ async fn a_password_is_made_up_for_the_first_admin_and_told_once() {
 #[tokio::test]
 async fn a_start_that_fails_makes_up_no_password_that_nobody_is_told() {
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("bad.toml"), "[cache]\nbytes = \"1KiB\"\n").unwrap();
+    std::fs::write(directory.path().join("bad.toml"), "[cache]\nbytes = \"1KiB\"\nentry_bytes = \"2KiB\"\n").unwrap();
     let mut starting = crate::support::command(directory.path());
     starting.env_remove("POLL_ADMIN_PASSWORD").args(["--config", "bad.toml"]);
     let output = starting.output().await.unwrap();
