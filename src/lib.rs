@@ -113,9 +113,8 @@
 //! |---|---|
 //! | `auth` | authentication by JSON Web Tokens, checked as RFC 8725 and its successor ask, API keys, passwords and client certificates; keys fetched and rotated; authorization by a table of rules, deny by default |
 //! | `auth-rust-crypto` | the same with signatures by RustCrypto, for builds without a C compiler; RSA and ECDSA are then five to fifteen times slower |
-//! | `introspection` | beside one of those two: opaque tokens, by RFC 7662 |
-//! | `https-client` | beside one of those two: a client for keys and introspection, by hyper and rustls; any tower HTTP service will do as well |
-//! | `auth-test-kit` | beside one of those two: an authority for your tests, with keys that rotate |
+//! | `auth-introspection` | beside one of those two: opaque tokens, by RFC 7662 |
+//! | `auth-https-client` | beside one of those two: a client for keys and introspection, by hyper and rustls; any tower HTTP service will do as well |
 //! | `cache` | a shared response cache (RFC 9111): validation, `Vary`, ranges, stale-while-revalidate, one call for a herd, purging by tag |
 //! | `circuit-breaker` | a breaker that fails fast and recovers with exactly so many probes: windows that slide, verdicts from bodies and gRPC trailers, by key, as a response or a typed error |
 //! | `deadline` | how long a request may take, by `grpc-timeout`, fields of yours and a maximum; the next server is told what is left; a timeout for each try |
@@ -133,8 +132,8 @@
 //! | `tonic` | the client's address and TLS state from tonic's connection info |
 //! | `metrics` | counters through the `metrics` facade |
 //! | `config` | layers from TOML, with errors that name file, line, key, value and mend |
-//! | `test-util` | suites that say whether a store of your own keeps what it promises |
-//! | `redis` | several instances that count as one, through Redis 6.2 and later or Valkey: one command for each admitted request, none for a client that is refused; through outages without it; a second tier for caches, with purges that all hear; revocations |
+//! | `test-util` | for your tests: suites that say whether a store of your own keeps what it promises; beside `auth`, an authority whose keys rotate |
+//! | `redis` | several instances that count as one, through Redis 6.2 and later, a Redis Cluster, or Valkey: one command for each admitted request, none for a client that is refused; through outages without it; a second tier for caches, with purges that all hear; revocations |
 //!
 //! # What a layer promises
 //!

@@ -213,9 +213,12 @@ async fn a_rest_of_another_length_is_never_taken_for_the_whole() {
             status(206, &[FRESH, tag, ("content-range", "bytes 0-3/10")], "").response().map(|_| body)
         }));
         setup.get_with("http://a/x", &[("range", "bytes=4-")]).await;
-        let response = setup.service.clone().oneshot(request("GET", "http://a/x", &[])).await.unwrap();
-        assert!(response.into_body().collect().await.is_err(), "{frames:?}");
-        assert!(!setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await.is_hit(), "{frames:?}");
+        // Nothing of it is stored, so it is so again.
+        for _ in 0..2 {
+            let response = setup.service.clone().oneshot(request("GET", "http://a/x", &[])).await.unwrap();
+            assert!(response.into_body().collect().await.is_err(), "{frames:?}");
+        }
+        assert!(setup.get_with("http://a/x", &[("range", "bytes=4-")]).await.is_hit(), "{frames:?}");
     }
 }
 

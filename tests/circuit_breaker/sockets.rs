@@ -70,8 +70,10 @@ async fn around_a_hyper_client() {
 
 #[tokio::test]
 async fn around_a_hyper_client_whose_server_is_gone() {
-    let (listener, address) = listen().await;
-    drop(listener);
+    // Bound and not listened at, so that no other test gets the address meanwhile.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = held.local_addr().unwrap();
     let layer = small().build().unwrap();
     let client = layer.clone().client().layer(Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>());
     for refused in [false, false, false, false, true] {

@@ -136,8 +136,10 @@ async fn nor_what_breaks_behind_its_head() {
 
 #[tokio::test]
 async fn nobody_listens() {
-    let (listener, address) = listen().await;
-    drop(listener);
+    // Bound and not listened at, so that no other test gets the address meanwhile.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = held.local_addr().unwrap();
     let client = client(3);
     let error = patiently(client.clone().oneshot(request("GET", address))).await.unwrap_err();
     assert!(error.is_connect());

@@ -60,7 +60,7 @@ fn rules_for_callers_need_somebody_who_finds_out() {
 
 #[test]
 fn errors_name_the_place() {
-    let error = load("[cache]\nbytes = \"1KiB\"\n").unwrap_err();
+    let error = load("[cache]\nbytes = \"1KiB\"\nentry_bytes = \"2KiB\"\n").unwrap_err();
     assert!(error.to_string().starts_with("cache.bytes: `1024` has no room"), "{error}");
     let error = load("[caches]\n").unwrap_err();
     assert!(error.to_string().starts_with("stack.toml:1: caches: `caches` is no known key"), "{error}");
