@@ -91,7 +91,6 @@ fn errors_name_file_line_key_value_and_mend() {
             "quota = 5\nwindow = \"1m\"\nwindows = \"1m\"\n",
             "app.toml:4: rate_limit.windows: `windows` is no known key; ",
         ),
-        ("window = \"1m\"\n", "app.toml:1: rate_limit: "),
         ("quota = 5\nwindow = \"1m\"\nkey = []\n", "app.toml:4: rate_limit.key: `[]` counts by nothing; "),
         ("quota = 5\nwindow = \"1m\"\nmax_waiting = 0\n", "app.toml:4: rate_limit.max_waiting: `0` lets nobody wait; "),
         ("quota = 5\nwindow = \"9999y\"\n", "app.toml:3: rate_limit.window: `9999y` is more than 73 years"),

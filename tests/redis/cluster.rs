@@ -221,12 +221,12 @@ fn skipped<T>(what: &str, error: &std::io::Error) -> Option<T> {
     None
 }
 
-/// An address whose port leaves room for the cluster's own, ten thousand above.
+/// An address whose port leaves room for the cluster's own, ten thousand above: both below those that the system hands out.
 fn free() -> SocketAddr {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     loop {
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = u16::try_from(20_000 + (std::process::id() as usize * 64 + next) % 30_000).unwrap();
+        let port = u16::try_from(10_000 + (std::process::id() as usize * 64 + next) % 12_000).unwrap();
         let both = [port, port + 10_000].map(|port| TcpListener::bind(("127.0.0.1", port)));
         if both.iter().all(Result::is_ok) {
             return SocketAddr::from(([127, 0, 0, 1], port));

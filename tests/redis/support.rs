@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,6 +19,9 @@ use tower_rampart::key::PeerAddr;
 use tower_rampart::rate_limit::{Policy, Quota, RateLimit, SharedCounts, ThrottleLayer};
 use tower_rampart::redis::Redis;
 
+/// Where nothing else listens, and whence nothing calls: nobody takes a port before the server has it, or while it is down.
+const HOST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
+
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// A server on a port of its own, which ends with the test.
@@ -30,7 +33,7 @@ pub(crate) struct Server {
 impl Server {
     /// `None`, said aloud, where there is no `redis-server`; where it must be there, a failure.
     pub(crate) fn start() -> Option<Self> {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = TcpListener::bind((HOST, 0)).unwrap().local_addr().unwrap();
         match spawn(address) {
             Ok(child) => Some(Self { child, address }.ready()),
             Err(error) if std::env::var_os("RAMPART_REQUIRE_REDIS").is_some() => {
@@ -152,7 +155,7 @@ impl Monitor {
 
 fn spawn(address: SocketAddr) -> std::io::Result<Child> {
     Command::new("redis-server")
-        .args(["--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .args(["--port", &address.port().to_string(), "--bind", &HOST.to_string(), "--save", "", "--appendonly", "no"])
         .args(["--dir", &std::env::temp_dir().to_string_lossy()])
         .stdin(Stdio::null())
         .stdout(Stdio::null())

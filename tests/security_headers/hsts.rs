@@ -56,8 +56,11 @@ fn a_trusted_proxys_word_counts_and_a_strangers_does_not() {
     assert!(!sends_hsts(&layer, from("192.0.2.1:1", &https)));
     assert!(!sends_hsts(&layer, from("10.0.0.1:1", &[("x-forwarded-proto", "http")])));
     assert!(!sends_hsts(&layer, from("10.0.0.1:1", &[("x-forwarded-proto", "httpsx")])));
-    // Another family's word is not asked for.
-    assert!(!sends_hsts(&layer, from("10.0.0.1:1", &[("forwarded", "for=203.0.113.9;proto=https")])));
+    // The other family's word is asked for only where the one that is read says nothing.
+    let other = ("forwarded", "for=203.0.113.9;proto=https");
+    assert!(sends_hsts(&layer, from("10.0.0.1:1", &[other])));
+    assert!(!sends_hsts(&layer, from("192.0.2.1:1", &[other])));
+    assert!(!sends_hsts(&layer, from("10.0.0.1:1", &[other, ("x-forwarded-proto", "http")])));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The mistakes, mended: what compiles shows that the others fail for what they say, and for nothing else.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,7 +13,7 @@ use tower::{Layer, service_fn};
 use tower_rampart::auth::{ApiKeys, Auth, HttpClient};
 use tower_rampart::authz::AuthzLayer;
 use tower_rampart::cache::Cache;
-use tower_rampart::circuit_breaker::{CircuitBreaker, ErrorVerdict};
+use tower_rampart::circuit_breaker::{CircuitBreaker, ErrorsBy};
 use tower_rampart::classify::Verdict;
 use tower_rampart::key::{self, HeaderKey};
 use tower_rampart::rate_limit::{MemoryStore, Policy, Quota, RateLimit, SharedCounts};
@@ -51,12 +50,12 @@ fn layers() -> Result<(), ConfigError> {
         key.part(request.uri().path().as_bytes());
         Ok(())
     }));
-    let _counts = SharedCounts::new(Arc::new(MemoryStore::new()));
+    let _counts = SharedCounts::new(MemoryStore::new());
     Ok(())
 }
 
 fn clients() -> Result<(), ConfigError> {
-    let judge = ErrorVerdict::new(|_: &tower::BoxError| Verdict::Failure);
+    let judge = ErrorsBy::new(|_: &tower::BoxError| Verdict::Failure);
     let breaker = CircuitBreaker::new("idp").classify_errors(judge).build()?;
     let retry = RetryLayer::new(Retries::new().build()?.boxed_errors());
     let _client = HttpClient::new(breaker.layer(retry.layer(service_fn(call))));

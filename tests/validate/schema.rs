@@ -61,7 +61,7 @@ fn breaches_are_told_in_the_schemas_words_with_their_place() {
             "#/closes_at",
             "It is not of the format `date-time`.",
         ),
-        (r#"{"question":"x","options":["a","b"],"weight":3}"#, "multipleOf", "#/weight", "It is a multiple of 2."),
+        (r#"{"question":"x","options":["a","b"],"weight":3}"#, "multipleOf", "#/weight", "It must be a multiple of 2."),
         (r#"{"question":"x","options":["a","b"],"weight":0}"#, "minimum", "#/weight", "It must be at least 1."),
         (
             r#"{"question":"x","options":["a","b"],"s3cret":1}"#,

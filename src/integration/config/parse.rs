@@ -172,7 +172,7 @@ fn describe(message: &str, written: &str, key: &str) -> ConfigError {
         return unknown_key(name, list);
     }
     if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
-        return ConfigError::new("", "", format!("lacks `{name}`"), format!("add `{name} = ...`"));
+        return ConfigError::new("", "", format!("lacks `{name}`"), format!("add `{name} = ..`"));
     }
     if let Some((_, list)) = message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once("`, ")) {
         return ConfigError::new("", written, "is none of the choices", known(list));

@@ -2,7 +2,7 @@
 //~ implement `take` and `settle` for it
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use tower_rampart::rate_limit::SharedCounts;
 
@@ -10,5 +10,5 @@ use tower_rampart::rate_limit::SharedCounts;
 struct Counts(#[allow(dead_code)] Mutex<HashMap<String, u64>>);
 
 fn main() {
-    let _counts = SharedCounts::new(Arc::new(Counts::default()));
+    let _counts = SharedCounts::new(Counts::default());
 }

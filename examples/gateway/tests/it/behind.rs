@@ -36,6 +36,11 @@ fn deployed(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
+/// A free port of an address that no other test listens at: between this and the proxy's start nobody takes it.
+fn for_the_proxy() -> SocketAddr {
+    std::net::TcpListener::bind((Ipv4Addr::new(127, 0, 0, 9), 0)).unwrap().local_addr().unwrap()
+}
+
 /// Starts gateway and proxy by their files, but for the addresses, and a quota that is soon used up.
 async fn proxied(file: &str, proxy: impl FnOnce(&Path) -> Command) -> Proxied {
     let (upstream, seen) = hello().await;
@@ -48,7 +53,7 @@ async fn proxied(file: &str, proxy: impl FnOnce(&Path) -> Command) -> Proxied {
 
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let address = nobody().await;
+    let address = for_the_proxy();
     let config = deployed(file)
         .replace("127.0.0.1:8443", &address.to_string())
         .replace("127.0.0.1:8080", &gateway.address.to_string())

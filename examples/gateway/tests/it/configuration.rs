@@ -119,7 +119,7 @@ async fn what_newcomers_write_is_answered_by_its_mend() {
         ("[rate_limit]\nquota = 5\n".into(), "1: rate_limit: `[rate_limit]` is one table", "write `[[rate_limit]]`"),
         (
             "[[authz.rule]]\nid = \"a\"\npath = \"/\"\nallow = \"public\"\n[[authz.rule]]\nid = \"b\"\n".into(),
-            "authz.rule: `[[authz.rule]]` lacks `methods`",
+            "1: authz.rule: lacks `methods`",
             "add `methods = ..`",
         ),
         ("[[rate_limit]]\nquota = -5\nwindow = \"1m\"\n".into(), "2: rate_limit.quota: `-5`", "a whole number from 0"),

@@ -1,9 +1,12 @@
 //! A Redis server that a test starts.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+/// Where nothing else listens: nobody takes a port before the server has it.
+const HOST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
 
 /// One on a port of its own, which ends with the test.
 pub(crate) struct Server(Child, SocketAddr);
@@ -11,9 +14,18 @@ pub(crate) struct Server(Child, SocketAddr);
 impl Server {
     /// `None`, said aloud, where there is no `redis-server`; where it must be there, a failure.
     pub(crate) async fn start() -> Option<Self> {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = TcpListener::bind((HOST, 0)).unwrap().local_addr().unwrap();
         let spawned = Command::new("redis-server")
-            .args(["--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args([
+                "--port",
+                &address.port().to_string(),
+                "--bind",
+                &HOST.to_string(),
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
             .args(["--dir", &std::env::temp_dir().to_string_lossy()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

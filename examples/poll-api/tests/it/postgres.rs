@@ -10,6 +10,9 @@ use tokio::process::{Child, Command};
 
 use crate::support::{PASSWORD, PATIENCE, Service, Setup};
 
+/// Where no other test listens.
+const HOST: &str = "127.0.0.5";
+
 /// A server in a directory of its own. It ends with the test.
 struct Postgres {
     url: String,
@@ -55,11 +58,12 @@ impl Postgres {
             eprintln!("SKIPPED: PostgreSQL is missing; install postgresql");
             return None;
         }
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // No other test listens at this address: nobody takes the port meanwhile.
+        let port = std::net::TcpListener::bind((HOST, 0)).unwrap().local_addr().unwrap().port();
         let server = unprivileged("postgres")
             .arg("-D")
             .arg(&data)
-            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k", "", "-F"])
+            .args(["-h", HOST, "-p", &port.to_string(), "-k", "", "-F"])
             .current_dir(directory.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -70,7 +74,7 @@ impl Postgres {
             let port = port.to_string();
             let asks = || {
                 let mut command = Command::new(program("pg_isready"));
-                command.args(["-q", "-h", "127.0.0.1", "-p", &port, "-U", "polls"]);
+                command.args(["-q", "-h", HOST, "-p", &port, "-U", "polls"]);
                 command
             };
             while !asks().status().await.unwrap().success() {
@@ -78,7 +82,7 @@ impl Postgres {
             }
         };
         tokio::time::timeout(PATIENCE, ready).await.expect("PostgreSQL does not start");
-        Some(Self { url: format!("postgres://polls@127.0.0.1:{port}/postgres"), server, _directory: directory })
+        Some(Self { url: format!("postgres://polls@{HOST}:{port}/postgres"), server, _directory: directory })
     }
 
     fn setup(&self) -> Setup {
