@@ -4,7 +4,7 @@
 //! answer can still fail while its body streams.
 
 use std::time::Duration;
-#[cfg(any(feature = "circuit-breaker", feature = "retry"))]
+#[cfg(feature = "circuit-breaker")]
 use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode, header};
@@ -122,7 +122,7 @@ pub fn classify_end(head: HeadVerdict, end: BodyEnd<'_>) -> Verdict {
 /// an answer that has no `Date` of its own.
 ///
 /// Fields of a head serve, and trailers.
-#[cfg(any(feature = "circuit-breaker", feature = "retry"))]
+#[cfg(feature = "circuit-breaker")]
 #[must_use]
 pub(crate) fn asked_wait(fields: &HeaderMap, wall: impl Fn() -> SystemTime) -> Option<Duration> {
     retry_after::retry_after(fields, wall).or_else(|| grpc_pushback(fields))

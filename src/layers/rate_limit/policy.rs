@@ -287,7 +287,8 @@ impl Policy {
 
     /// A key that is never counted, in the parts in which the extractor writes it: an [`IdentityKey`] writes issuer and
     /// subject, a [`HeaderKey`] the value, a [`ClientIp`] the 4 bytes of an IPv4 address or the 16 of an IPv6 address
-    /// whose last 64 bits are zero. For blocks of addresses there is [`RateLimit::allow`](super::RateLimit::allow).
+    /// whose last 64 bits are zero. For blocks of addresses there is
+    /// [`RateLimit::exempt_clients`](super::RateLimit::exempt_clients).
     ///
     /// [`IdentityKey`]: crate::key::IdentityKey
     /// [`HeaderKey`]: crate::key::HeaderKey

@@ -132,8 +132,10 @@ impl StoreEvent {
 /// What a counter is told apart by.
 #[cfg(any(feature = "bulkhead", feature = "load-shed"))]
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(all(feature = "bulkhead", feature = "load-shed")), allow(dead_code, reason = "each layer has one kind"))]
-#[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "nothing counts without metrics"))]
+#[cfg_attr(
+    not(all(feature = "bulkhead", feature = "load-shed", feature = "metrics")),
+    allow(dead_code, reason = "each layer has one kind, and only metrics ask")
+)]
 pub(crate) enum Label<'a> {
     Fixed(&'static str),
     Named(&'a Arc<str>),
