@@ -1,6 +1,6 @@
 //! Counters through the `metrics` facade.
 
-#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
+#[cfg(any(feature = "bulkhead", feature = "circuit-breaker", feature = "load-shed", feature = "rate-limit"))]
 use std::sync::Arc;
 
 #[cfg(feature = "_auth")]
