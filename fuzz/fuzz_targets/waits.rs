@@ -48,16 +48,16 @@ impl Service<Request<()>> for Handler {
 struct Busy(u16, Vec<(HeaderName, HeaderValue)>);
 
 impl Service<Request<ReplayBody<Full<Bytes>>>> for Busy {
-    type Response = Response<()>;
+    type Response = Response<Full<Bytes>>;
     type Error = std::io::Error;
-    type Future = Ready<Result<Response<()>, std::io::Error>>;
+    type Future = Ready<Result<Self::Response, std::io::Error>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), std::io::Error>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, _: Request<ReplayBody<Full<Bytes>>>) -> Self::Future {
-        let mut response = Response::new(());
+        let mut response = Response::new(Full::default());
         *response.status_mut() = self.0.try_into().expect("a status");
         response.headers_mut().extend(self.1.iter().cloned());
         ready(Ok(response))
