@@ -10,6 +10,8 @@ use tower::{Layer, ServiceExt as _, service_fn};
 use tower_rampart::authz::{AuthzLayer, PolicyTable, Rule};
 use tower_rampart::{Challenge, Identity, ResponseBody};
 
+use crate::log::{Log, meet_call_sites_from_anywhere};
+
 type Answer = Response<ResponseBody<Full<Bytes>>>;
 
 fn layer() -> AuthzLayer {
@@ -156,24 +158,9 @@ fn a_table_can_be_replaced_at_run_time() {
 /// A stack whose authentication layer stands on the wrong side is told so.
 #[test]
 fn a_credential_without_a_caller_is_reported_once() {
-    use std::sync::{Arc, Mutex};
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
+    meet_call_sites_from_anywhere();
     let log = Log::default();
-    let writer = log.clone();
-    // A second subscriber, or call sites would ask the first thread alone that met them.
-    let _other = tracing::Dispatch::new(tracing_subscriber::registry());
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
     tracing::subscriber::with_default(subscriber, || {
         let layer = layer();
         let post = || Request::post("/polls");
@@ -183,7 +170,7 @@ fn a_credential_without_a_caller_is_reported_once() {
             assert_eq!(answer(&layer, request).status(), 401);
         }
     });
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     assert_eq!(text.matches("put the layer that authenticates outside").count(), 1, "{text}");
     assert!(!text.contains("s3cret"), "{text}");
 }

@@ -3,6 +3,8 @@
 
 mod config;
 mod layer;
+#[path = "../support/log.rs"]
+mod log;
 mod policies;
 mod predicates;
 mod table;

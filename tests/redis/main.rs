@@ -6,6 +6,8 @@ mod cache;
 #[cfg(all(feature = "auth", feature = "cache", feature = "test-util"))]
 mod cluster;
 mod limits;
+#[path = "../support/log.rs"]
+mod log;
 mod outages;
 #[cfg(all(feature = "auth", feature = "test-util"))]
 mod revocations;

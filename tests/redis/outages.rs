@@ -1,11 +1,11 @@
 //! A server that is slow, stopped, killed, emptied or restarted: requests are answered all the same.
 
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tower_rampart::rate_limit::OnStoreFailure;
 
+use super::log::{Log, meet_call_sites_from_anywhere};
 use super::support::{Instance, Server, admitted, field, holed, hourly, impatient, redis, slow};
 
 fn local(instances: u32) -> OnStoreFailure {
@@ -191,11 +191,9 @@ async fn a_connection_that_swallows_everything_is_given_up_for_those_in_a_hurry_
 #[tokio::test]
 async fn an_outage_is_said_once_and_its_end_too() {
     let Some(mut server) = Server::start() else { return };
+    meet_call_sites_from_anywhere();
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
-    // While there is one subscriber alone, an event is for nobody once a thread without one was the first to report it:
-    // another test's.
-    let _second = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(std::io::sink).finish());
     let _guard = tracing::subscriber::set_default(subscriber);
     let instance = strict(&server.url(), 1000, local(2));
     assert_eq!(instance.status(1).await, 200);
@@ -205,34 +203,11 @@ async fn an_outage_is_said_once_and_its_end_too() {
     }
     server.restart();
     instance.recover().await;
-    let said = log.0.lock().unwrap().clone();
-    let said = String::from_utf8(said).unwrap();
+    let said = log.text();
     let lines: Vec<_> = said.lines().filter(|line| line.contains("tower_rampart")).collect();
     assert_eq!(lines.len(), 2, "{said}");
     assert!(lines[0].contains("WARN") && lines[0].contains("rate_limit_store_failed"), "{said}");
     let causes = ["the connection was lost", "nobody listens at the server's address"];
     assert!(causes.iter().any(|cause| lines[0].contains(&format!("cause=\"{cause}\""))), "{said}");
     assert!(lines[1].contains("INFO") && lines[1].contains("rate_limit_store_is_back"), "{said}");
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
 }

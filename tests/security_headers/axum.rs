@@ -1,8 +1,5 @@
 //! The extractors.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
@@ -11,30 +8,8 @@ use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 use tower_rampart::Identity;
 use tower_rampart::security_headers::{CspNonce, SecurityHeadersLayer};
-use tracing_subscriber::fmt::MakeWriter;
 
-/// The lines that were logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
+use crate::log::{Log, meet_call_sites_from_anywhere};
 
 async fn send(app: Router, request: Request<Body>) -> (Response<()>, String) {
     let (parts, body) = app.oneshot(request).await.unwrap().into_parts();
@@ -72,6 +47,7 @@ async fn without_the_layer_the_extractor_says_so() {
 /// Nothing in this process finds out who callers are, until the second part of this test.
 #[tokio::test]
 async fn an_identity_is_extracted_or_refused() {
+    meet_call_sites_from_anywhere();
     let log = Log::default();
     let lines = tracing_subscriber::fmt().with_writer(log.clone()).finish();
     let (nobody, _) = {
@@ -81,7 +57,7 @@ async fn an_identity_is_extracted_or_refused() {
         send(app, ask()).await
     };
     assert_eq!(nobody.status(), 401);
-    let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let said = log.text();
     assert_eq!(said.matches("identity_missing").count(), 1, "{said}");
     assert!(said.contains("add `.layer(Auth::new().jwt(..).build()?)`"), "{said}");
 

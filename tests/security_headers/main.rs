@@ -5,6 +5,9 @@
 mod axum;
 mod csp;
 mod hsts;
+#[cfg(feature = "axum")]
+#[path = "../support/log.rs"]
+mod log;
 mod merge;
 mod nonce;
 mod overrides;
