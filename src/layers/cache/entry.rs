@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::freshness::Life;
 use super::key::Key;
@@ -167,12 +167,17 @@ impl Head {
     }
 
     pub(super) fn is_fresh(&self, now: Instant) -> bool {
-        !self.is_expired() && self.life.is_fresh(now)
+        self.is_fresh_at(self.life.age(now))
     }
 
-    /// For how long it has been stale.
-    pub(super) fn staleness(&self, now: Instant) -> Duration {
-        self.life.staleness(now)
+    /// The same at an age.
+    pub(super) fn is_fresh_at(&self, age: Duration) -> bool {
+        !self.is_expired() && self.life.left(age) > Duration::ZERO
+    }
+
+    /// How long it is fresh still, or how long it has been stale.
+    pub(super) fn left(&self, age: Duration) -> Result<Duration, Duration> {
+        if self.is_fresh_at(age) { Ok(self.life.left(age)) } else { Err(self.life.staleness(age)) }
     }
 
     /// Whether a request asks for this variant.
@@ -217,27 +222,31 @@ impl Entry {
     /// The same for a response that is still coming.
     pub(super) fn not_modified_of(head: &Head) -> HeaderMap {
         let mut fields = HeaderMap::with_capacity(8);
+        copy(&head.headers, [header::AGE, super::status::CACHE_STATUS], &mut fields);
         if !head.headers.contains_key(header::ETAG)
             && let Some(modified) = head.headers.get(header::LAST_MODIFIED)
         {
             // What a client without a tag knows its copy by.
             fields.insert(header::LAST_MODIFIED, modified.clone());
         }
-        for name in [
+        let repeated = [
             header::CACHE_CONTROL,
             header::CONTENT_LOCATION,
             header::DATE,
             header::ETAG,
             header::EXPIRES,
             header::VARY,
-            header::AGE,
-            super::status::CACHE_STATUS,
-        ] {
-            for value in head.headers.get_all(&name) {
-                fields.append(name.clone(), value.clone());
-            }
-        }
+        ];
+        copy(&head.headers, repeated, &mut fields);
         fields
+    }
+}
+
+fn copy<const N: usize>(from: &HeaderMap, names: [HeaderName; N], to: &mut HeaderMap) {
+    for name in names {
+        for value in from.get_all(&name) {
+            to.append(name.clone(), value.clone());
+        }
     }
 }
 
@@ -335,3 +344,5 @@ impl Resource {
 
 /// A value that is written over before it is sent.
 pub(super) const SEAT: HeaderValue = HeaderValue::from_static("0");
+/// One that nobody may see: it is written over or taken out.
+pub(super) const EMPTY_SEAT: HeaderValue = HeaderValue::from_static("");

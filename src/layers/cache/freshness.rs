@@ -35,18 +35,14 @@ impl Life {
         self.initial_age.saturating_add(now.saturating_duration_since(self.born))
     }
 
-    /// Fresh for so long.
-    pub(super) fn left(&self, now: Instant) -> Duration {
-        self.lifetime.saturating_sub(self.age(now))
+    /// Fresh for so long, at an age; not at all when it is stale.
+    pub(super) const fn left(&self, age: Duration) -> Duration {
+        self.lifetime.saturating_sub(age)
     }
 
-    /// Stale for so long.
-    pub(super) fn staleness(&self, now: Instant) -> Duration {
-        self.age(now).saturating_sub(self.lifetime)
-    }
-
-    pub(super) fn is_fresh(&self, now: Instant) -> bool {
-        self.lifetime > self.age(now)
+    /// Stale for so long, at an age.
+    pub(super) const fn staleness(&self, age: Duration) -> Duration {
+        age.saturating_sub(self.lifetime)
     }
 }
 
@@ -219,9 +215,9 @@ mod tests {
     fn a_life() {
         let born = Instant::now();
         let life = Life { born, initial_age: Duration::from_secs(2), lifetime: Duration::from_secs(10) };
-        let at = |seconds| born + Duration::from_secs(seconds);
-        assert!(life.is_fresh(at(7)) && !life.is_fresh(at(8)), "at its lifetime it is stale");
+        let at = |seconds| life.age(born + Duration::from_secs(seconds));
         assert_eq!((life.left(at(3)).as_secs(), life.staleness(at(3)).as_secs()), (5, 0));
+        assert_eq!((life.left(at(8)).as_secs(), life.staleness(at(8)).as_secs()), (0, 0));
         assert_eq!((life.left(at(30)).as_secs(), life.staleness(at(30)).as_secs()), (0, 22));
         assert_eq!(life.age(born - Duration::from_secs(60)).as_secs(), 2, "a clock that goes back");
     }

@@ -1,6 +1,6 @@
 //! Whether a stored response answers a request (RFC 9111 section 4).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::directives::RequestDirectives;
 use super::entry::Head;
@@ -19,21 +19,21 @@ pub(super) enum Reuse {
     Validate { by_request: bool },
 }
 
-/// Decides.
-pub(super) fn reuse(head: &Head, asked: &RequestDirectives, now: Instant, settings: &Settings) -> Reuse {
-    let is_fresh = head.is_fresh(now);
+/// Decides, at an age.
+pub(super) fn reuse(head: &Head, asked: &RequestDirectives, age: Duration, settings: &Settings) -> Reuse {
+    let is_fresh = head.is_fresh_at(age);
     if head.rules.no_cache {
         return Reuse::Validate { by_request: false };
     }
     let heeds = settings.policy == Policy::Shared;
     // RFC 8246 section 2: what is immutable does not change while it is fresh, and a reload finds the same.
-    if heeds && !(is_fresh && head.rules.immutable) && client_refuses(head, asked, now) {
+    if heeds && !(is_fresh && head.rules.immutable) && client_refuses(head, asked, age) {
         return Reuse::Validate { by_request: true };
     }
     if is_fresh {
         return Reuse::Fresh;
     }
-    let staleness = head.staleness(now);
+    let staleness = head.life.staleness(age);
     if staleness < head.rules.stale_while_revalidate {
         return Reuse::WhileRevalidate;
     }
@@ -46,14 +46,14 @@ pub(super) fn reuse(head: &Head, asked: &RequestDirectives, now: Instant, settin
 }
 
 /// RFC 9111 sections 5.2.1.1, 5.2.1.3 and 5.2.1.4.
-fn client_refuses(head: &Head, asked: &RequestDirectives, now: Instant) -> bool {
+fn client_refuses(head: &Head, asked: &RequestDirectives, age: Duration) -> bool {
     asked.no_cache
         || asked.max_age.is_some_and(|max| {
             let allowed = max.saturating_add(asked.max_stale.unwrap_or_default());
             // `max-age=0` asks for validation, however new the response is.
-            allowed.is_zero() || head.life.age(now) > allowed
+            allowed.is_zero() || age > allowed
         })
-        || asked.min_fresh.is_some_and(|min| head.life.left(now) < min)
+        || asked.min_fresh.is_some_and(|min| head.life.left(age) < min)
 }
 
 /// How the origin failed.
@@ -81,18 +81,18 @@ pub(super) fn fallback(
     head: &Head,
     asked: &RequestDirectives,
     failure: Failure,
-    now: Instant,
+    age: Duration,
     settings: &Settings,
 ) -> Fallback {
     let is_disconnected = failure == Failure::Disconnected;
-    if head.rules.no_cache || (head.rules.forbids_stale && !head.is_fresh(now)) {
+    if head.rules.no_cache || (head.rules.forbids_stale && !head.is_fresh_at(age)) {
         return if is_disconnected { Fallback::Refuse } else { Fallback::Pass };
     }
     let heeded = asked.stale_if_error.filter(|_| settings.policy == Policy::Shared);
     let told = head.rules.stale_if_error.max(heeded.unwrap_or_default().min(settings.max_stale));
     let allowed = if is_disconnected && settings.stale_when_disconnected { settings.max_stale.max(told) } else { told };
-    let is_within = allowed > Duration::ZERO && head.staleness(now) <= allowed;
-    if is_within || head.is_fresh(now) { Fallback::Stale } else { Fallback::Pass }
+    let is_within = allowed > Duration::ZERO && head.life.staleness(age) <= allowed;
+    if is_within || head.is_fresh_at(age) { Fallback::Stale } else { Fallback::Pass }
 }
 
 #[cfg(test)]

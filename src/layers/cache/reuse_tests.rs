@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use http::{HeaderMap, StatusCode};
 
 use super::super::entry::Rules;
@@ -22,7 +24,7 @@ fn head(born: Instant, rules: Rules) -> Head {
 
 fn at(age: u64, rules: Rules, asked: RequestDirectives, settings: &Settings) -> Reuse {
     let born = Instant::now();
-    reuse(&head(born, rules), &asked, born + seconds(age), settings)
+    reuse(&head(born, rules), &asked, seconds(age), settings)
 }
 
 const VALIDATE: Reuse = Reuse::Validate { by_request: false };
@@ -93,7 +95,7 @@ fn what_was_expired_is_stale_however_young() {
     let born = Instant::now();
     let head = head(born, Rules::default());
     head.expire();
-    assert_eq!(reuse(&head, &RequestDirectives::default(), born, &Settings::default()), VALIDATE);
+    assert_eq!(reuse(&head, &RequestDirectives::default(), seconds(0), &Settings::default()), VALIDATE);
 }
 
 /// RFC 9111 sections 4.2.4 and 5.2.2.2; RFC 5861 section 4.
@@ -102,7 +104,7 @@ fn when_the_origin_fails() {
     let born = Instant::now();
     let silent = RequestDirectives::default();
     let after = |age, rules, failure, settings: &Settings| {
-        fallback(&head(born, rules), &silent, failure, born + seconds(age), settings)
+        fallback(&head(born, rules), &silent, failure, seconds(age), settings)
     };
     let (gone, error) = (Failure::Disconnected, Failure::Error);
     let plain = Settings::default();
@@ -131,9 +133,8 @@ fn when_the_origin_fails() {
 fn a_client_takes_stale_for_an_error() {
     let born = Instant::now();
     let asked = RequestDirectives { stale_if_error: Some(seconds(5)), ..RequestDirectives::default() };
-    let after = |age, rules, settings: &Settings| {
-        fallback(&head(born, rules), &asked, Failure::Error, born + seconds(age), settings)
-    };
+    let after =
+        |age, rules, settings: &Settings| fallback(&head(born, rules), &asked, Failure::Error, seconds(age), settings);
     let none = Rules::default();
     assert_eq!(after(15, none, &Settings::default()), Fallback::Stale);
     assert_eq!(after(16, none, &Settings::default()), Fallback::Pass);

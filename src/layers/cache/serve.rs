@@ -1,6 +1,6 @@
 //! A response made of a stored one: whole, a part, or only that nothing changed.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
@@ -57,8 +57,8 @@ pub(super) struct Served {
     pub(super) content: Content,
 }
 
-/// Serves a request from what is stored.
-pub(super) fn serve(entry: &Entry, request: Request<'_>, now: Instant, told: Told, writer: &Writer) -> Option<Served> {
+/// Serves a request from what is stored, and has come to an age.
+pub(super) fn serve(entry: &Entry, request: Request<'_>, age: Duration, told: Told, writer: &Writer) -> Option<Served> {
     let head = &*entry.head;
     let is_plain = *request.method == Method::GET;
     // RFC 9110 section 13.2.1: conditions are for what would be a success without them.
@@ -80,30 +80,27 @@ pub(super) fn serve(entry: &Entry, request: Request<'_>, now: Instant, told: Tol
         }
         served.content = Content::Nothing;
     }
-    tell(&mut served.headers, head, now, told, writer);
+    tell(&mut served.headers, head, age, told, writer);
     Some(served)
 }
 
 /// Serves a request from a response that is still coming.
-pub(super) fn serve_coming(head: &Head, request: Request<'_>, now: Instant, told: Told, writer: &Writer) -> Served {
+pub(super) fn serve_coming(head: &Head, request: Request<'_>, age: Duration, told: Told, writer: &Writer) -> Served {
     let mut served = if head.status == StatusCode::OK && request.has(&head.headers) {
         let entry = Entry::not_modified_of(head);
         Served { status: StatusCode::NOT_MODIFIED, headers: entry, content: Content::Nothing }
     } else {
         Served { status: head.status, headers: head.headers.clone(), content: Content::Whole }
     };
-    tell(&mut served.headers, head, now, told, writer);
+    tell(&mut served.headers, head, age, told, writer);
     served
 }
 
-fn tell(headers: &mut HeaderMap, head: &Head, now: Instant, told: Told, writer: &Writer) {
+fn tell(headers: &mut HeaderMap, head: &Head, age: Duration, told: Told, writer: &Writer) {
     match told {
-        Told::Hit => {
-            let left = if head.is_fresh(now) { Ok(head.life.left(now)) } else { Err(head.staleness(now)) };
-            writer.write_hit(headers, head.life.age(now), left);
-        }
+        Told::Hit => writer.write_hit(headers, age, head.left(age)),
         Told::Forwarded(forwarded) => {
-            headers.insert(header::AGE, writer.age(head.life.age(now).as_secs()));
+            headers.insert(header::AGE, writer.age(age.as_secs()));
             writer.write_forwarded(headers, forwarded);
         }
     }

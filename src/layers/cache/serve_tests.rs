@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use http::{HeaderName, HeaderValue};
 
@@ -34,7 +34,7 @@ fn served(entry: &Entry, method: &Method, lines: &[(&'static str, &str)]) -> Opt
     let headers = fields(lines);
     let writer = Writer::new(Some(Box::from("c")));
     let now = entry.head.life.born + Duration::from_secs(3);
-    serve(entry, Request::of(method, &headers), now, Told::Hit, &writer)
+    serve(entry, Request::of(method, &headers), entry.head.life.age(now), Told::Hit, &writer)
 }
 
 fn get(entry: &Entry, lines: &[(&'static str, &str)]) -> Served {

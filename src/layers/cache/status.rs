@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use super::entry::{EMPTY_SEAT, SEAT};
+
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Seconds whose values are kept ready: what is older is written anew for each response.
@@ -75,20 +77,37 @@ impl Writer {
 
     /// Writes both into the seats of a stored response.
     pub(super) fn write_hit(&self, headers: &mut HeaderMap, age: Duration, left: Result<Duration, Duration>) {
-        let value = self.age(age.as_secs());
-        match headers.get_mut(header::AGE) {
-            Some(seat) => *seat = value,
-            None => drop(headers.insert(header::AGE, value)),
+        let mut age = Some(self.age(age.as_secs()));
+        let mut status = self.name.as_ref().map(|name| self.hit(name, left));
+        // The seats come first, and to look them up by their names would cost more than all else here.
+        let mut fields = headers.iter_mut();
+        if let Some((name, seat)) = fields.next()
+            && *name == header::AGE
+        {
+            *seat = age.take().unwrap_or(SEAT);
         }
-        let Some(name) = &self.name else { return };
-        let value = match left {
+        if let Some((name, seat)) = fields.next()
+            && *name == CACHE_STATUS
+            && seat.is_empty()
+        {
+            *seat = status.take().unwrap_or(EMPTY_SEAT);
+        }
+        if let Some(age) = age {
+            headers.insert(header::AGE, age);
+        }
+        if let Some(status) = status {
+            put(headers, status);
+        }
+    }
+
+    fn hit(&self, name: &str, left: Result<Duration, Duration>) -> HeaderValue {
+        match left {
             Ok(left) => {
                 let write = || text(format!("{name}; hit; ttl={}", left.as_secs()));
                 ready(&self.hits, left.as_secs(), write)
             }
             Err(stale) => text(format!("{name}; hit; ttl=-{}", stale.as_secs())),
-        };
-        put(headers, value);
+        }
     }
 
     /// Writes what became of a request that went on. `seated` headers come out of the store.

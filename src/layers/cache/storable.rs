@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use super::conditional::{has_validator, is_conditional};
 use super::decline::Decline;
 use super::directives::{RequestDirectives, ResponseDirectives, members};
-use super::entry::{Head, Rules, SEAT};
+use super::entry::{EMPTY_SEAT, Head, Rules, SEAT};
 use super::freshness::{Life, Lifetime, Moments, initial_age, lifetime};
 use super::key::{Key, Marks};
 use super::purge::Begun;
@@ -297,6 +297,11 @@ fn kept(headers: &HeaderMap, directives: &ResponseDirectives, moments: Moments) 
         HOP_BY_HOP.contains(name) || named.contains(name) || directives.withheld.contains(name) || is_momentary(name)
     };
     let mut kept = HeaderMap::with_capacity(headers.keys_len() + 3);
+    // Ours come first, where they are found without being looked up.
+    kept.insert(header::AGE, SEAT);
+    if !headers.contains_key(&CACHE_STATUS) {
+        kept.insert(CACHE_STATUS, EMPTY_SEAT);
+    }
     for (name, value) in headers {
         if *name != header::AGE && !goes(name) {
             kept.append(name.clone(), value.clone());
@@ -305,10 +310,6 @@ fn kept(headers: &HeaderMap, directives: &ResponseDirectives, moments: Moments) 
     tags::strip(&mut kept);
     // A server would write the moment of the hit, by which the response looks young.
     kept.entry(header::DATE).or_insert_with(|| date::format(moments.wall));
-    kept.insert(header::AGE, SEAT);
-    if !kept.contains_key(&CACHE_STATUS) {
-        kept.insert(CACHE_STATUS, http::HeaderValue::from_static(""));
-    }
     kept
 }
 

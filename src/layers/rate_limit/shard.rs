@@ -212,3 +212,7 @@ fn slots_for(keys: usize) -> usize {
     // Half as much again, and what keys are scattered unevenly by: eight standard deviations.
     keys.saturating_add(keys / 2).saturating_add(8 * keys.isqrt()).saturating_add(MIN_SLOTS)
 }
+
+#[cfg(test)]
+#[path = "shard_tests.rs"]
+mod tests;

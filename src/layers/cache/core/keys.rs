@@ -38,8 +38,8 @@ impl Core {
         let plain_bytes = shared.as_bytes().len();
         let mut own = owner
             .filter(|_| self.settings.private_per_subject)
-            .map(|owner| KeyBytes::new(class, target, query, Some(owner)));
-        for key in own.iter_mut().chain([&mut shared]) {
+            .map(|owner| Box::new(KeyBytes::new(class, target, query, Some(owner))));
+        for key in own.as_deref_mut().into_iter().chain([&mut shared]) {
             if scan.has(Scan::X_FORWARDED) {
                 add_forwarded(key, request.headers());
             }
@@ -47,7 +47,7 @@ impl Core {
         }
         let has_parts = shared.as_bytes().len() != plain_bytes || class != Class::Get;
         let fits = |key: &KeyBytes| key.as_bytes().len() <= self.settings.key_bytes;
-        (fits(&shared) && own.as_ref().is_none_or(fits)).then_some(Keys { shared, own, has_parts })
+        (fits(&shared) && own.as_deref().is_none_or(fits)).then_some(Keys { shared, own, has_parts })
     }
 
     /// The keys of a request that says more than its URI, as if it did not.
@@ -112,7 +112,8 @@ impl Core {
 #[derive(Debug)]
 pub(in super::super) struct Keys {
     pub(super) shared: KeyBytes,
-    pub(super) own: Option<KeyBytes>,
+    /// Apart, since most have none, and what has to be moved is large.
+    pub(super) own: Option<Box<KeyBytes>>,
     pub(super) has_parts: bool,
 }
 

@@ -201,10 +201,11 @@ impl Core {
             found.entry = tier::at_hand(self, &key, self.uri_mark(request), request.headers());
         }
         if let Some(entry) = &found.entry {
-            let reuse = reuse(&entry.head, &directives, now, &self.settings);
+            let age = entry.head.life.age(now);
+            let reuse = reuse(&entry.head, &directives, age, &self.settings);
             let asking = Request { method, headers: request.headers(), scan };
             if !matches!(reuse, Reuse::Validate { .. })
-                && let Some(served) = serve(entry, asking, now, Told::Hit, &self.writer)
+                && let Some(served) = serve(entry, asking, age, Told::Hit, &self.writer)
             {
                 self.counts.hits.fetch_add(1, Ordering::Relaxed);
                 let ready = Ready::new(served, entry);
@@ -254,7 +255,7 @@ impl Core {
             is_authorized,
             flight_key,
             shared_key: keys.shared.to_key(),
-            own_key: keys.own.as_ref().map(KeyBytes::to_key),
+            own_key: keys.own.as_deref().map(KeyBytes::to_key),
             has_parts: keys.has_parts,
             goes_past: false,
             uri: self.uri_mark(request),
@@ -268,7 +269,7 @@ impl Core {
 
     /// The stored response that a request asks for: the caller's own before everybody's, unless that alone is fresh.
     pub(super) fn find(&self, keys: &Keys, request: &HeaderMap, parts: bool, now: Instant) -> Found {
-        let own = keys.own.as_ref().map(KeyBytes::as_bytes);
+        let own = keys.own.as_deref().map(KeyBytes::as_bytes);
         self.find_under(keys.shared.as_bytes(), own, request, parts, now)
     }
 

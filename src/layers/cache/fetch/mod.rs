@@ -172,11 +172,13 @@ async fn look_further<B>(
 /// Why a request goes on.
 fn why(core: &Core, asked: &Asked, found: &Found) -> Forward {
     match &found.entry {
-        Some(entry) => match reuse(&entry.head, &asked.directives, core.clock.now(), &core.settings) {
-            Reuse::Validate { by_request: true } => Forward::Request,
-            Reuse::Validate { .. } | Reuse::WhileRevalidate => Forward::Stale,
-            _ => Forward::Partial,
-        },
+        Some(entry) => {
+            match reuse(&entry.head, &asked.directives, entry.head.life.age(core.clock.now()), &core.settings) {
+                Reuse::Validate { by_request: true } => Forward::Request,
+                Reuse::Validate { .. } | Reuse::WhileRevalidate => Forward::Stale,
+                _ => Forward::Partial,
+            }
+        }
         None if found.has_variants => Forward::VaryMiss,
         None => Forward::UriMiss,
     }
@@ -323,9 +325,10 @@ fn ask_for_news(headers: &mut HeaderMap, stale: &Entry) {
 
 fn hit<B>(core: &Core, asked: &Asked, entry: &Entry) -> Option<Answer<B>> {
     let now = core.clock.now();
-    match reuse(&entry.head, &asked.directives, now, &core.settings) {
+    match reuse(&entry.head, &asked.directives, entry.head.life.age(now), &core.settings) {
         Reuse::Validate { .. } => None,
-        _ => serve(entry, asked.request(), now, Told::Hit, &core.writer).map(|head| respond(Ready::new(head, entry))),
+        _ => serve(entry, asked.request(), entry.head.life.age(now), Told::Hit, &core.writer)
+            .map(|head| respond(Ready::new(head, entry))),
     }
 }
 
@@ -338,11 +341,10 @@ fn follow_up<B>(core: &Core, asked: &Asked, shared: Shared) -> Option<Answer<B>>
     let forwarded = Forwarded { collapsed: Some(true), ..Forwarded::new(Forward::UriMiss) };
     let told = Told::Forwarded(forwarded);
     match shared {
-        Shared::Ready(entry) => {
-            serve(&entry, asked.request(), now, told, &core.writer).map(|head| respond(Ready::new(head, &entry)))
-        }
+        Shared::Ready(entry) => serve(&entry, asked.request(), entry.head.life.age(now), told, &core.writer)
+            .map(|head| respond(Ready::new(head, &entry))),
         Shared::Coming(head, stream) => {
-            let served = serve_coming(&head, asked.request(), now, told, &core.writer);
+            let served = serve_coming(&head, asked.request(), head.life.age(now), told, &core.writer);
             let body = match served.content {
                 Content::Whole => ResponseBody::inner(SharedBody::read(stream.attach()?)),
                 _ => ResponseBody::default(),

@@ -140,12 +140,12 @@ fn fall_back<B>(
     let now = moments.answered;
     // It may have been purged while the origin was asked.
     let stale = trip.stale.as_ref().filter(|stale| stale.head.is_good(&core.purges))?;
-    match fallback(&stale.head, &trip.asked.directives, failure, now, &core.settings) {
+    match fallback(&stale.head, &trip.asked.directives, failure, stale.head.life.age(now), &core.settings) {
         Fallback::Pass => None,
         Fallback::Refuse => Some(refuse(core, &trip.facts, "The origin cannot be reached, and must be asked.")),
         Fallback::Stale => {
             let told = Told::Forwarded(Forwarded { status, ..trip.forwarded });
-            let served = serve(stale, trip.asked.request(), now, told, &core.writer)?;
+            let served = serve(stale, trip.asked.request(), stale.head.life.age(now), told, &core.writer)?;
             if let Some(lead) = &trip.lead {
                 lead.share(Shared::Ready(Arc::clone(stale)), now);
             }
@@ -204,7 +204,7 @@ fn confirmed<B, C>(
         }
     }
     let told = Told::Forwarded(Forwarded { status: Some(304), is_stored, ..forwarded });
-    match serve(&entry, asked.request(), now, told, &core.writer) {
+    match serve(&entry, asked.request(), entry.head.life.age(now), told, &core.writer) {
         Some(served) => respond(Ready::new(served, &entry)),
         // A whole serves everything.
         None => refuse(core, &facts, "What is stored does not answer this request."),
