@@ -188,6 +188,8 @@ pub use self::spine::clock::{Clock, ClockHand};
 pub use self::spine::config::ConfigError;
 pub use self::spine::deadline::{Deadline, TimedOut};
 pub use self::spine::event::Origin;
+#[cfg(any(feature = "bulkhead", feature = "circuit-breaker", feature = "retry"))]
+pub use self::spine::holdup::{Holdup, WatchedBody};
 pub use self::spine::identity::Identity;
 pub use self::spine::path::PathPattern;
 pub use self::spine::rejection::{Refuser, Rejection, RenderRejection};

@@ -27,6 +27,8 @@ pub enum Verdict {
         /// The wait it asked for.
         retry_after: Option<Duration>,
     },
+    /// No answer came in time: a failure, unless something else [held the call up](crate::Holdup).
+    TimedOut,
     /// Says nothing about the dependency's health.
     Neutral,
 }

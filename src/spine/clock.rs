@@ -3,7 +3,7 @@
 #[cfg(feature = "_sleep")]
 use std::collections::BTreeMap;
 use std::sync::Arc;
-#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
+#[cfg(any(feature = "bulkhead", feature = "circuit-breaker", feature = "rate-limit", feature = "retry"))]
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(feature = "_sleep")]
@@ -55,14 +55,14 @@ struct Manual {
 }
 
 /// Where [`Clock::ticks`] begin.
-#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
+#[cfg(any(feature = "bulkhead", feature = "circuit-breaker", feature = "rate-limit", feature = "retry"))]
 static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The tick of [`ORIGIN`]: above zero, which is free to stand for "never".
-#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
+#[cfg(any(feature = "bulkhead", feature = "circuit-breaker", feature = "rate-limit", feature = "retry"))]
 const FIRST_TICK: u64 = 1_000_000_000;
 /// Where ticks end, after 146 years: what is added to one does not overflow.
-#[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
+#[cfg(any(feature = "bulkhead", feature = "circuit-breaker", feature = "rate-limit", feature = "retry"))]
 const LAST_TICK: u64 = 1 << 62;
 
 impl Clock {
@@ -76,7 +76,7 @@ impl Clock {
     #[must_use]
     pub fn manual() -> (Self, ClockHand) {
         // The origin of ticks is no later than the clock's start.
-        #[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
+        #[cfg(any(feature = "bulkhead", feature = "circuit-breaker", feature = "rate-limit", feature = "retry"))]
         LazyLock::force(&ORIGIN);
         let manual = Arc::new(Manual {
             start: Instant::now(),
@@ -100,7 +100,7 @@ impl Clock {
     }
 
     /// Monotonic time as nanoseconds since a moment of this process, never zero: what fits into one word of a table.
-    #[cfg(any(feature = "circuit-breaker", feature = "rate-limit"))]
+    #[cfg(any(feature = "bulkhead", feature = "circuit-breaker", feature = "rate-limit", feature = "retry"))]
     #[inline]
     pub(crate) fn ticks(&self) -> u64 {
         // The origin first, so that it is not the later of the two.

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::iter;
 use std::time::{Duration, Instant};
 
 use crate::spine::request::RequestView;
@@ -67,6 +68,14 @@ impl Deadline {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "a mark: there is nothing to add")]
 pub struct TimedOut;
+
+impl TimedOut {
+    /// Whether an error is one, or was caused by one.
+    #[must_use]
+    pub fn is_in(error: &(dyn Error + 'static)) -> bool {
+        iter::successors(Some(error), |&error| error.source()).any(|error| error.is::<Self>())
+    }
+}
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -28,6 +28,8 @@ pub(crate) mod form;
 #[cfg(any(feature = "_auth", feature = "deadline"))]
 pub(crate) mod gate;
 pub(crate) mod grpc;
+#[cfg(any(feature = "bulkhead", feature = "circuit-breaker", feature = "retry"))]
+pub(crate) mod holdup;
 pub(crate) mod identity;
 #[cfg(any(feature = "_auth", feature = "validate"))]
 pub(crate) mod json;

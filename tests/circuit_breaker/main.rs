@@ -4,6 +4,7 @@
 mod cancel;
 #[cfg(feature = "metrics")]
 mod gauge;
+mod holdup;
 mod layer;
 #[path = "../support/loopback.rs"]
 mod loopback;

@@ -173,7 +173,7 @@ impl Model {
                         slot,
                         match verdict {
                             Verdict::Success => Slot::Good,
-                            Verdict::Failure | Verdict::Overload { .. } => Slot::Bad,
+                            Verdict::Failure | Verdict::TimedOut | Verdict::Overload { .. } => Slot::Bad,
                             Verdict::Neutral => Slot::Free,
                         },
                     );

@@ -1,15 +1,19 @@
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
+use http_body::{Body as _, Frame};
+use http_body_util::StreamBody;
 use proptest::prelude::*;
 use tower::util::MapErr;
 use tower::{Layer, Service, ServiceExt as _};
 use tower_rampart::client::ClientError;
 use tower_rampart::problem::{GrpcCode, Problem, ProblemKind};
 use tower_rampart::retry::{Attempt, Retries, RetryLayer};
-use tower_rampart::{Deadline, Origin, Rejection, ResponseView, TimedOut};
+use tower_rampart::{Deadline, Holdup, Origin, Rejection, ResponseView, TimedOut};
 
 use crate::support::{OK, Retried, Say, Script, get, millis, noop, post, retried, secs};
 
@@ -200,6 +204,26 @@ fn a_try_without_an_answer_is_tried_again_in_any_protocol() {
         }
         let mut retried = retried(Retries::new().grpc_is_idempotent(), [Say::Answer(late), OK]);
         let _ = retried.finish(post(&[("content-type", "application/grpc")]));
+        assert_eq!(retried.script.count(), calls);
+    }
+}
+
+/// What held the first try up holds up the next one.
+#[test]
+fn a_try_that_its_own_sender_held_up_is_not_made_again() {
+    for (is_held, calls) in [(false, 2), (true, 1)] {
+        let mut late = Response::builder().status(504).body(()).unwrap();
+        late.extensions_mut().insert(TimedOut);
+        let mut retried = retried(Retries::new(), [Say::Answer(late), OK]);
+        let mut request = get();
+        let holdup = Holdup::new();
+        request.extensions_mut().insert(holdup.clone());
+        if is_held {
+            let mut stalled =
+                holdup.watch(StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, ()>>()));
+            assert!(Pin::new(&mut stalled).poll_frame(&mut noop()).is_pending());
+        }
+        let _ = retried.finish(request);
         assert_eq!(retried.script.count(), calls);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use tower_rampart::bulkhead::Bulkhead;
 use tower_rampart::circuit_breaker::CircuitBreaker;
@@ -15,6 +15,7 @@ use tower_rampart::deadline::{Deadlines, PropagateDeadlineLayer, TimeoutField, T
 use tower_rampart::load_shed::AdaptiveThrottle;
 use tower_rampart::retry::{Retries, RetryLayer};
 use tower_rampart::stack::UpstreamStack;
+use tower_rampart::{Clock, Holdup};
 
 fn retries() -> RetryLayer {
     let instant = Duration::from_millis(1);
@@ -91,6 +92,59 @@ async fn a_try_includes_its_wait_for_a_place() {
     // The second one waited for a place, and was cut off as the first one was.
     assert_eq!((first, second), (StatusCode::GATEWAY_TIMEOUT, StatusCode::GATEWAY_TIMEOUT));
     assert_eq!((handle.snapshot().in_flight, handle.snapshot().queued), (0, 0));
+}
+
+/// What waited for a place says nothing of the service.
+#[tokio::test(start_paused = true)]
+async fn the_breaker_does_not_count_the_wait_for_a_place() {
+    for (has_holdup, opened) in [(false, 1), (true, 0)] {
+        let (clock, hand) = Clock::manual();
+        let slow = service_fn(move |_: Request<_>| {
+            let hand = hand.clone();
+            async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                hand.advance(Duration::from_secs(1));
+                Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+            }
+        });
+        let bulkhead = Bulkhead::new(1).queue(16, Duration::from_secs(60)).build().unwrap();
+        let breaker = CircuitBreaker::new("upstream").min_calls(5).slow_call(Duration::from_secs(2));
+        let breaker = breaker.with_clock(clock.clone()).build().unwrap();
+        let handle = breaker.handle();
+        let service = UpstreamStack::new().bulkhead(bulkhead).circuit_breaker(breaker).build().layer(slow);
+        let calls = (0..10).map(|_| {
+            let mut request = Request::new(Full::<Bytes>::default());
+            if has_holdup {
+                request.extensions_mut().insert(Holdup::with_clock(clock.clone()));
+            }
+            let service = service.clone();
+            async move { service.oneshot(request).await.unwrap().into_body().collect().await.unwrap() }
+        });
+        futures_util::future::join_all(calls).await;
+        assert_eq!(handle.snapshot().totals.opened, opened, "{has_holdup}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_what_is_cut_off_in_the_queue() {
+    let never = service_fn(|_: Request<_>| std::future::pending::<Result<Response<Full<Bytes>>, Infallible>>());
+    let breaker = CircuitBreaker::new("upstream").build().unwrap();
+    let handle = breaker.handle();
+    let service = UpstreamStack::new()
+        .bulkhead(Bulkhead::new(1).queue(16, Duration::from_secs(60)).build().unwrap())
+        .try_timeout(TryTimeoutLayer::new(Duration::from_secs(3)).unwrap())
+        .circuit_breaker(breaker)
+        .build()
+        .layer(never);
+    let calls = (0..10).map(|_| {
+        let mut request = Request::new(Full::<Bytes>::default());
+        request.extensions_mut().insert(Holdup::new());
+        let service = service.clone();
+        async move { service.oneshot(request).await.unwrap().status() }
+    });
+    assert_eq!(futures_util::future::join_all(calls).await, [StatusCode::GATEWAY_TIMEOUT; 10]);
+    let totals = handle.snapshot().totals;
+    assert_eq!((totals.failures, totals.neutral), (1, 9), "one was made");
 }
 
 #[tokio::test(start_paused = true)]

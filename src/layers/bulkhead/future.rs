@@ -20,6 +20,7 @@ use crate::spine::body::ResponseBody;
 use crate::spine::clock::Sleep;
 use crate::spine::event::{self, Label, PressureEvent};
 use crate::spine::form::{AsResponse, Form};
+use crate::spine::holdup::{By, Holdup};
 use crate::spine::outcome::ObservedBody;
 use crate::spine::request::RequestView;
 
@@ -55,6 +56,9 @@ where
     F: Form,
 {
     pub(super) fn waiting(wait: Wait, service: S, request: R) -> Self {
+        if let Some(holdup) = &wait.holdup {
+            holdup.begin(By::Queue);
+        }
         Self { state: State::Waiting { waiting: Box::new(Waiting { wait, service, request: Some(request) }) } }
     }
 
@@ -99,6 +103,9 @@ where
                     let Waiting { wait, service, request } = &mut **waiting;
                     match ready!(wait.poll(cx)) {
                         Ok(()) => {
+                            if let Some(holdup) = wait.holdup.take() {
+                                holdup.end(By::Queue);
+                            }
                             if let Err(error) = ready!(service.poll_ready(cx)) {
                                 wait.permit = None;
                                 return Poll::Ready(Err(F::pass(error)));
@@ -149,11 +156,13 @@ pub(super) struct Wait {
     permit: Option<Permit>,
     /// Until its place is found.
     sleep: Option<Sleep>,
+    /// Told of the wait, which is not the service's.
+    holdup: Option<Holdup>,
 }
 
 impl Wait {
-    pub(super) const fn new(core: Arc<Core>, permit: Permit, sleep: Sleep) -> Self {
-        Self { core, permit: Some(permit), sleep: Some(sleep) }
+    pub(super) const fn new(core: Arc<Core>, permit: Permit, sleep: Sleep, holdup: Option<Holdup>) -> Self {
+        Self { core, permit: Some(permit), sleep: Some(sleep), holdup }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {

@@ -66,6 +66,9 @@
 //! whatever refuses without looking at the handler. A short queue takes up bursts; a long one makes every request late,
 //! and [`load_shed`](crate::load_shed) is the better answer to that.
 //!
+//! A circuit breaker further out takes the wait for a place for the service's slowness, unless the request carries a
+//! [`Holdup`](crate::Holdup), which is told of it.
+//!
 //! # Cost
 //!
 //! One uncontended lock when a request comes and one when it goes, two more with a key; no allocation. Who waits costs a

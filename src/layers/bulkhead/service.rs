@@ -18,6 +18,7 @@ use crate::spine::body::ResponseBody;
 use crate::spine::bounds::{BytesBody, CloneService};
 use crate::spine::event::{self, Label, Origin, PressureEvent};
 use crate::spine::form::{AsResponse, Form};
+use crate::spine::holdup::Holdup;
 use crate::spine::key::{KeyWriter, MissingKey};
 use crate::spine::outcome::ObservedBody;
 use crate::spine::request::RequestView;
@@ -74,7 +75,7 @@ where
             Ok(permit) => match core.clock.sleep(core.max_wait) {
                 Some(sleep) => {
                     event::pressure(PressureEvent::Waited, Label::Named(&core.name));
-                    let wait = Wait::new(Arc::clone(core), permit, sleep);
+                    let wait = Wait::new(Arc::clone(core), permit, sleep, Holdup::of(RequestView::of(&request)));
                     // The service that is ready stays for the next request; a clone is asked when there is a place.
                     // Whoever waits must not hold what readiness may stand for.
                     ResponseFuture::waiting(wait, self.inner.clone(), request)

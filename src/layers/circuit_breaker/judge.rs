@@ -23,7 +23,7 @@ impl Judgement {
     pub(super) const fn of_verdict(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Success => Self::of(Outcome::Success),
-            Verdict::Failure => Self::of(Outcome::Failure),
+            Verdict::Failure | Verdict::TimedOut => Self::of(Outcome::Failure),
             Verdict::Overload { retry_after } => Self { outcome: Outcome::Overload, asked: retry_after },
             Verdict::Neutral => Self::of(Outcome::Neutral),
         }

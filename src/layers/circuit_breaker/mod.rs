@@ -109,6 +109,11 @@
 //! | a refusal by a layer further in, as a response; as an error with [`RefusalsAside`] | nothing |
 //! | a [`Rejection`](crate::Rejection) for a deadline that passed further in | as a call that is left |
 //! | a head that comes after `slow_call` | slow, beside the above; a slow probe has failed |
+//! | a call that something else held up, where the request carries a [`Holdup`](crate::Holdup) | its time counts from when nothing did; cut off meanwhile, or soon after: nothing |
+//!
+//! A client that sends half a body and waits makes every service slow: before one that takes bodies from strangers, put a
+//! [`Holdup`](crate::Holdup) into each request, outside of this layer. It also tells the wait for a place in a bulkhead further
+//! in from the service's time. A probe that is held up keeps its slot until its lease ends, and has failed then.
 //!
 //! Errors in `poll_ready` belong to no request, and so to no key.
 //!

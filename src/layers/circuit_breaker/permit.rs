@@ -12,10 +12,13 @@ use super::circuit::{Circuit, NANOS_PER_MS};
 use super::judge::{self, Judgement};
 use super::machine::{Heard, Outcome, Ticket};
 use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_head, classify_status};
+use crate::spine::deadline::TimedOut;
 use crate::spine::event::{self, CircuitEvent};
+use crate::spine::holdup::Holdup;
 use crate::spine::outcome::ObserveEnd;
 use crate::spine::problem::ProblemKind;
 use crate::spine::rejection::Rejection;
+use crate::spine::request::RequestView;
 use crate::spine::response::ResponseView;
 
 /// The leave to make one call, from [`CircuitBreakerHandle::admit`](super::CircuitBreakerHandle::admit) where there is
@@ -32,6 +35,8 @@ pub struct Permit {
     /// The time of this moment, in nanoseconds, where it was asked; zero where it was not.
     seen: u64,
     flags: Flags,
+    /// What is not the other side's time.
+    holdup: Option<Holdup>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -51,13 +56,17 @@ impl Permit {
     #[inline]
     pub(super) fn new(circuit: Arc<Circuit>, ticket: Ticket) -> Self {
         let started = if circuit.shared.slow_after.is_some() { circuit.shared.time.now_nanos() } else { 0 };
-        Self { circuit, ticket, started, seen: 0, flags: Flags { may_be_grpc: true, ..Flags::default() } }
+        Self { circuit, ticket, started, seen: 0, flags: Flags { may_be_grpc: true, ..Flags::default() }, holdup: None }
     }
 
-    /// For a request of this method.
+    /// For this request.
     #[inline]
-    pub(super) fn of_method(mut self, method: &Method) -> Self {
-        self.flags.may_be_grpc = *method == Method::POST;
+    pub(super) fn of_request(mut self, request: RequestView<'_>) -> Self {
+        self.flags.may_be_grpc = *request.method() == Method::POST;
+        self.holdup = Holdup::of(request);
+        if self.started == 0 && self.holdup.is_some() {
+            self.started = self.circuit.shared.time.now_nanos();
+        }
         self
     }
 
@@ -76,6 +85,7 @@ impl Permit {
     /// The call came to this.
     pub fn verdict(mut self, verdict: Verdict) {
         self.note_slowness();
+        let verdict = if verdict == Verdict::TimedOut && self.was_held_up() { Verdict::Neutral } else { verdict };
         self.hear(Judgement::of_verdict(verdict));
     }
 
@@ -104,7 +114,9 @@ impl Permit {
             None => HeadVerdict::Settled(classify_status(response.status(), response.headers())),
         };
         if let Some(judgement) = judge::of_head(head, response.headers(), self.flags.is_slow, || self.wall()) {
-            self.hear(judgement);
+            let timed_out = || response.extensions().get::<TimedOut>().is_some();
+            let is_excused = judgement.outcome == Outcome::Failure && self.was_held_up() && timed_out();
+            self.hear(if is_excused { Judgement::of(Outcome::Neutral) } else { judgement });
             return false;
         }
         self.flags.expects_trailers = head == HeadVerdict::AwaitsTrailers;
@@ -147,13 +159,25 @@ impl Permit {
         }
     }
 
+    /// How long the other side has had.
     #[inline]
     fn lasted(&mut self) -> u64 {
         if self.started == 0 {
             return 0;
         }
         self.seen = self.circuit.shared.time.now_nanos();
-        self.seen.saturating_sub(self.started)
+        match &self.holdup {
+            None => self.seen.saturating_sub(self.started),
+            Some(holdup) => {
+                // Nothing yet, while something holds the call up.
+                holdup.free_since().map_or(0, |since| self.seen.saturating_sub(since.max(self.started)))
+            }
+        }
+    }
+
+    /// Whether less than half of the time was the other side's.
+    fn was_held_up(&mut self) -> bool {
+        self.holdup.is_some() && self.lasted() < self.seen.saturating_sub(self.started) / 2
     }
 
     #[inline]

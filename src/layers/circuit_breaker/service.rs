@@ -176,7 +176,7 @@ impl<S, C> Gate<S, C> {
             self.circuits.common.refused();
             return Err(shut);
         }
-        admit(self.circuits.of(request)).map(|permit| permit.of_method(request.method()))
+        admit(self.circuits.of(request)).map(|permit| permit.of_request(request))
     }
 }
 

@@ -65,9 +65,9 @@ impl Judge {
         match verdict {
             Verdict::Success => Some(Outcome::Answered),
             Verdict::Overload { .. } if self.throttled_is_overload && !self.latency_only => Some(Outcome::Overloaded),
-            Verdict::Failure if !self.latency_only => failure,
+            Verdict::Failure | Verdict::TimedOut if !self.latency_only => failure,
             // Failures are often quick; taken for quick answers they would let the limit grow while everything fails.
-            Verdict::Overload { .. } | Verdict::Failure | Verdict::Neutral => None,
+            Verdict::Overload { .. } | Verdict::Failure | Verdict::TimedOut | Verdict::Neutral => None,
         }
     }
 }

@@ -24,6 +24,7 @@ use super::room::Room;
 use crate::spine::clock::{Clock, Sleep};
 use crate::spine::deadline::{Deadline, TimedOut};
 use crate::spine::event::{self, Origin, RetryEvent, Sampler};
+use crate::spine::holdup::Holdup;
 use crate::spine::random::Random;
 use crate::spine::rejection::Rejection;
 use crate::spine::request::{Protocol, RequestView};
@@ -189,7 +190,7 @@ where
         request: &mut Request<ReplayBody<B>>,
         result: &mut Result<Response<R>, E>,
     ) -> Option<Self::Future> {
-        let asked = self.judge(result);
+        let asked = self.judge(result).filter(|_| !is_held_up::<V, _, _>(RequestView::of(request), result));
         if asked.is_some() {
             self.failed = self.failed.saturating_add(1);
         }
@@ -231,6 +232,15 @@ where
         *again.extensions_mut() = request.extensions().clone();
         Some(again)
     }
+}
+
+/// Whether the try was cut off by something that will hold the next one up as well.
+fn is_held_up<V: ViewError<E>, B, E>(request: RequestView<'_>, result: &Result<Response<B>, E>) -> bool {
+    let timed_out = || match result {
+        Ok(response) => response.extensions().get::<TimedOut>().is_some(),
+        Err(error) => V::view(error).is_some_and(TimedOut::is_in),
+    };
+    Holdup::of(request).is_some_and(|holdup| holdup.is_held()) && timed_out()
 }
 
 const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");

@@ -22,7 +22,7 @@ use tower_rampart::config::AuthConfig;
 use tower_rampart::key::ClientIp;
 use tower_rampart::problem::{Problem, ProblemKind};
 use tower_rampart::validate::CheckedBody;
-use tower_rampart::{Origin, Refuser, Rejection, RequestFacts, RequestView, ResponseBody};
+use tower_rampart::{Holdup, Origin, Refuser, Rejection, RequestFacts, RequestView, ResponseBody};
 
 pub use self::chain::Layers;
 use self::chain::{Chain, Destination};
@@ -58,7 +58,8 @@ pub type Breaker = CircuitBreakerLayer<ErrorsBy<Failure>>;
 /// What the upstream's errors say of it.
 pub fn errors() -> ErrorsBy<Failure> {
     ErrorsBy::new(|failure: &Failure| match failure {
-        Failure::Broken | Failure::TimedOut => Verdict::Failure,
+        Failure::Broken => Verdict::Failure,
+        Failure::TimedOut => Verdict::TimedOut,
         Failure::Inbound => Verdict::Neutral,
     })
 }
@@ -93,9 +94,12 @@ impl Inner {
         let host = target::host(&request)?;
         let path = target::path(&request);
         headers::rewrite_request(&mut request, &self.client_ip, self.forward_credentials);
-        let mut request = request.map(Sent::new);
+        // A client that is slow to send its body, and the queue for a place, are not the upstream's doing.
+        let holdup = Holdup::new();
+        let mut request = request.map(|body| Sent::new(body, &holdup));
         let inbound = request.body().fate();
         request.extensions_mut().insert(Destination { host, path, inbound });
+        request.extensions_mut().insert(holdup);
         let mut response = self.chain.clone().oneshot(request).await.map_err(|failure| {
             counter!("rampart_gateway_upstream_failures_total", "reason" => failure.name()).increment(1);
             failure.problem()

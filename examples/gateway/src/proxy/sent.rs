@@ -9,12 +9,13 @@ use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tower_rampart::validate::CheckedBody;
+use tower_rampart::{Holdup, WatchedBody};
 
 use super::headers::is_identity;
 
 /// See the module.
 pub struct Sent {
-    body: CheckedBody<Incoming>,
+    body: WatchedBody<CheckedBody<Incoming>>,
     fate: Fate,
 }
 
@@ -29,8 +30,8 @@ impl Fate {
 }
 
 impl Sent {
-    pub fn new(body: CheckedBody<Incoming>) -> Self {
-        Self { body, fate: Fate::default() }
+    pub fn new(body: CheckedBody<Incoming>, holdup: &Holdup) -> Self {
+        Self { body: holdup.watch(body), fate: Fate::default() }
     }
 
     /// What becomes of the body, for whoever no longer has it.

@@ -86,7 +86,14 @@ impl fmt::Display for Failure {
     }
 }
 
-impl Error for Failure {}
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::TimedOut => Some(&TimedOut),
+            Self::Broken | Self::Inbound => None,
+        }
+    }
+}
 
 impl From<TimedOut> for Failure {
     fn from(_: TimedOut) -> Self {

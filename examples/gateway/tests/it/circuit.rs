@@ -63,6 +63,29 @@ async fn read_head(stream: &mut TcpStream) {
     }
 }
 
+/// Clients that send half a body and wait.
+#[tokio::test]
+async fn clients_that_stall_their_uploads_do_not_open_it() {
+    let (address, seen) = upstream(|request| async move {
+        let _ = request.into_body().collect().await;
+        Response::new(full("read"))
+    })
+    .await;
+    let gateway = guarded(address, "slow_call = \"1ms\"\n[timeouts]\nupstream = \"200ms\"\n[retry]\n").await;
+    let stalled = (0..8).map(|_| async {
+        let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+        let head = b"PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nx";
+        stream.write_all(head).await.unwrap();
+        let mut answer = vec![0; 12];
+        patiently(stream.read_exact(&mut answer)).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    });
+    assert_eq!(futures_util::future::join_all(stalled).await, ["HTTP/1.1 504"; 8]);
+    assert_eq!(seen.count(), 8, "and none is tried again");
+    let state = state(&gateway).await;
+    assert_eq!((&state["state"], &state["failures"]), (&"closed".into(), &0.into()), "{state}");
+}
+
 #[tokio::test]
 async fn errors_open_it_and_refusals_tell_when_to_come_back() {
     let (address, seen) = upstream(|_| async { Response::builder().status(500).body(full("oh")).unwrap() }).await;

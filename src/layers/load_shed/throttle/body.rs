@@ -37,7 +37,7 @@ impl Asked {
 const fn answer(verdict: Verdict) -> Answer {
     match verdict {
         Verdict::Success => Answer::Accepted,
-        Verdict::Failure | Verdict::Overload { .. } => Answer::Rejected,
+        Verdict::Failure | Verdict::TimedOut | Verdict::Overload { .. } => Answer::Rejected,
         Verdict::Neutral => Answer::Unknown,
     }
 }
