@@ -216,3 +216,7 @@ impl Meter {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "meter_tests.rs"]
+mod tests;
