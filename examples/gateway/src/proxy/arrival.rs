@@ -1,8 +1,8 @@
 //! What is left of a request before anything looks at it. What the upstream does not get must choose nothing on the way
 //! there: no variant in the cache, no rule, no limit.
 
-use http::header::{EXPECT, TE};
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http::header::{COOKIE, EXPECT, TE};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 use tower_rampart::cache::CacheBypass;
 use tower_rampart::key::ClientIp;
 use tower_rampart::{Protocol, RequestView};
@@ -22,12 +22,16 @@ pub fn receive<B>(request: &mut Request<B>, client_ip: &ClientIp) {
         request.extensions_mut().insert(CacheBypass);
     }
 
+    let is_http2 = request.version() == Version::HTTP_2;
     let headers = request.headers_mut();
     // A handshake is refused further in, and layers know it by these fields.
     if !target::asks_for_websocket(headers) {
         leave_hop(headers);
     }
     strip_claims(headers, trusted);
+    if is_http2 {
+        join_cookies(headers);
+    }
 }
 
 /// RFC 9110 section 7.6.1.
@@ -58,6 +62,18 @@ fn strip_claims(headers: &mut HeaderMap, trusted: bool) {
 fn is_forwarding(name: &HeaderName) -> bool {
     let is = |known: &str| name.as_str().len() == known.len() && begins_with(name, known);
     begins_with(name, "x-forwarded-") || ["forwarded", "x-real-ip", "cf-connecting-ip"].into_iter().any(is)
+}
+
+/// RFC 9113 section 8.2.3: what HTTP/2 may send in crumbs is one field everywhere else.
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() < 2 {
+        return;
+    }
+    // Parts of fields, with what fields may hold between them.
+    if let Ok(cookie) = HeaderValue::from_maybe_shared(bytes::Bytes::from(crumbs.join(&b"; "[..]))) {
+        headers.insert(COOKIE, cookie);
+    }
 }
 
 #[cfg(test)]

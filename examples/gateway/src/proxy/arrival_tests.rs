@@ -1,6 +1,5 @@
 use std::net::SocketAddr;
 
-use http::Version;
 use tower_rampart::key::{PeerAddr, TrustedProxies};
 
 use super::*;
@@ -66,4 +65,19 @@ fn what_is_refused_passes_the_cache_by() {
     assert!(passes(&[("host", "a.example")]), "twice");
     assert!(passes(&[("connection", "upgrade"), ("upgrade", "websocket")]));
     assert!(!passes(&[("upgrade", "websocket")]));
+}
+
+/// RFC 9113 section 8.2.3.
+#[test]
+fn crumbs_are_joined_where_they_may_be_sent() {
+    let cookies = |version, fields: &[(&'static str, &'static str)]| {
+        let request = received(version, STRANGER, fields);
+        let lines = request.headers().get_all(COOKIE).iter();
+        lines.map(|line| line.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let crumbs = [("cookie", "a=1"), ("cookie", "b=2; c=3"), ("cookie", "d=4")];
+    assert_eq!(cookies(Version::HTTP_2, &crumbs), ["a=1; b=2; c=3; d=4"]);
+    assert_eq!(cookies(Version::HTTP_11, &crumbs), ["a=1", "b=2; c=3", "d=4"], "nobody may, and nobody is guessed for");
+    assert_eq!(cookies(Version::HTTP_2, &crumbs[..1]), ["a=1"]);
+    assert!(cookies(Version::HTTP_2, &[]).is_empty());
 }

@@ -3,7 +3,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use http::{HeaderMap, Request, Response};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, Version};
+use http_body_util::Empty;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 
@@ -181,6 +183,28 @@ async fn requests_without_a_sound_host_get_nothing_that_is_stored() {
         assert!(answer.contains(" 400 "), "{answer}");
     }
     assert_eq!(seen.count(), 1);
+}
+
+/// RFC 9113 section 8.2.3.
+#[tokio::test]
+async fn cookies_in_crumbs_are_one_field() {
+    let (address, seen) = varying(&["cookie"]).await;
+    let gateway = gateway(&toml(address, CACHE)).await;
+    let asked = async |crumbs: &[&str]| {
+        let mut request = Request::get(format!("http://{}/", gateway.address)).version(Version::HTTP_2);
+        for crumb in crumbs {
+            request = request.header("cookie", *crumb);
+        }
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        answer(patiently(client_http2().request(request)).await.unwrap()).await.body
+    };
+    assert_eq!(asked(&["a=1", "b=2", "c=3"]).await, "<cookie: a=1; b=2; c=3>");
+    assert_eq!(seen.last().version, Version::HTTP_11);
+    assert_eq!(asked(&["a=1; b=2", "c=3"]).await, "<cookie: a=1; b=2; c=3>");
+    let request = Request::get(format!("http://{}/", gateway.address)).header("cookie", "a=1; b=2; c=3");
+    gateway.send(request.body(Empty::new()).unwrap()).await;
+    assert_eq!(seen.count(), 1, "the same over HTTP/1.1");
+    assert_eq!(asked(&["a=1"]).await, "<cookie: a=1>");
 }
 
 /// A client that gets its `Connection` past the proxy is still the client.
