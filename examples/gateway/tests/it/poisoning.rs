@@ -6,8 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version};
 use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::*;
 
@@ -253,4 +254,28 @@ async fn a_refresh_asks_for_what_was_asked_for_by_nobody() {
     for gone in ["x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip"] {
         assert!(!headers.contains_key(gone), "{gone}");
     }
+}
+
+/// What is stored for HTTPS is refreshed for HTTPS.
+#[tokio::test]
+async fn a_refresh_is_as_secure_as_who_asked() {
+    let (address, seen) = stale().await;
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "cert.pem", &made.cert.pem());
+    write(dir.path(), "key.pem", &made.signing_key.serialize_pem());
+    let tables = "[cache]\n[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n";
+    write(dir.path(), "gateway.toml", &toml(address, tables));
+    let gateway = gateway_in(dir).await;
+    for _ in 0..2 {
+        let stream = TcpStream::connect(gateway.address).await.unwrap();
+        let stream = tls(stream, made.cert.der(), "http/1.1").await.unwrap();
+        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
+        let (mut sender, connection) = patiently(handshake).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::get("/").header("host", "localhost").body(Empty::<Bytes>::new()).unwrap();
+        assert_eq!(answer(patiently(sender.send_request(request)).await.unwrap()).await.body, "hello");
+    }
+    eventually(async || seen.count() == 2).await;
+    assert_eq!(seen.last().headers["x-forwarded-proto"], "https");
 }
