@@ -4,10 +4,10 @@
 use http::header::{COOKIE, EXPECT, TE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 use tower_rampart::cache::CacheBypass;
-use tower_rampart::key::ClientIp;
+use tower_rampart::key::{ClientIp, SecureTransport};
 use tower_rampart::{Protocol, RequestView};
 
-use super::headers::{begins_with, has_token, is_identity, strip_hop_by_hop};
+use super::headers::{X_FORWARDED_PROTO, begins_with, has_token, is_identity, keeps_proto, strip_hop_by_hop};
 use super::target;
 
 /// Removes what is this hop's or a stranger's claim.
@@ -17,6 +17,8 @@ pub fn receive<B>(request: &mut Request<B>, client_ip: &ClientIp) {
     // Whoever asks for the client later finds no claim any more: a proxy that was forgotten among the trusted ones shows
     // itself here.
     let _ = client_ip.resolve(view);
+    // A proxy may tell it by `Forwarded` alone, in which nothing further in looks for it. Over TLS all is HTTPS.
+    let is_told_secure = trusted && view.extensions().get::<SecureTransport>().is_none() && client_ip.is_secure(view);
     if target::host(request).is_err() {
         // It will be refused, whatever is stored.
         request.extensions_mut().insert(CacheBypass);
@@ -29,6 +31,9 @@ pub fn receive<B>(request: &mut Request<B>, client_ip: &ClientIp) {
         leave_hop(headers);
     }
     strip_claims(headers, trusted);
+    if is_told_secure && !keeps_proto(headers) {
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+    }
     if is_http2 {
         join_cookies(headers);
     }

@@ -13,7 +13,7 @@ use tower_rampart::{Identity, RequestId, RequestView};
 use crate::pipeline::REQUEST_ID;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// RFC 9110 section 7.6.1, and the fields of a proxy's own authentication (section 11.7).
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -140,8 +140,8 @@ fn forwarded_element(peer: IpAddr, proto: &str) -> String {
     }
 }
 
-/// Only a trusted proxy's word is still there.
-fn keeps_proto(headers: &HeaderMap) -> bool {
+/// Whether there is a word about the client's scheme that can be passed on. Only a trusted proxy's is still there.
+pub fn keeps_proto(headers: &HeaderMap) -> bool {
     let mut words = tokens(headers, &X_FORWARDED_PROTO).peekable();
     words.peek().is_some()
         && words.all(|word| word.eq_ignore_ascii_case(b"http") || word.eq_ignore_ascii_case(b"https"))

@@ -99,12 +99,9 @@ async fn connection_strips_no_validator_of_the_cache() {
     assert_eq!(seen.last().headers["if-range"], "\"a\"");
 }
 
-const ONE_PROXY: &str = "[cache]\n[client_ip]\ntrusted_proxies = [\"127.0.0.1/32\"]\n";
-
 /// An origin that sends plain requests to HTTPS.
-#[tokio::test]
-async fn a_stranger_redirects_nobody_behind_the_trusted_proxy() {
-    let (address, seen) = upstream(|request: Request<_>| async move {
+async fn redirecting() -> (SocketAddr, Seen) {
+    upstream(|request: Request<_>| async move {
         let is_secure = request.headers()["x-forwarded-proto"] == "https";
         let response = Response::builder().header("cache-control", "max-age=60");
         match is_secure {
@@ -112,7 +109,14 @@ async fn a_stranger_redirects_nobody_behind_the_trusted_proxy() {
             false => response.status(301).header("location", "https://a.example/").body(full("")).unwrap(),
         }
     })
-    .await;
+    .await
+}
+
+const ONE_PROXY: &str = "[cache]\n[client_ip]\ntrusted_proxies = [\"127.0.0.1/32\"]\n";
+
+#[tokio::test]
+async fn a_stranger_redirects_nobody_behind_the_trusted_proxy() {
+    let (address, seen) = redirecting().await;
     let gateway = gateway(&toml(address, ONE_PROXY)).await;
     const CLAIM: &str = "x-forwarded-proto: https\r\n";
     let stranger = ask_from(2, &gateway, "/", CLAIM).await;
@@ -124,6 +128,21 @@ async fn a_stranger_redirects_nobody_behind_the_trusted_proxy() {
         assert!(ask_from(2, &gateway, "/", claim).await.contains(" 301 "));
     }
     assert!(ask(&gateway, "/", CLAIM).await.contains(" 200 "));
+    assert_eq!(seen.count(), 2);
+}
+
+/// The proxy's clients over plain text redirect none over HTTPS, in whichever field it tells them apart.
+#[tokio::test]
+async fn a_scheme_that_only_forwarded_tells_is_told_to_the_upstream() {
+    let (address, seen) = redirecting().await;
+    let gateway = gateway(&toml(address, &format!("{ONE_PROXY}header = \"forwarded\"\n"))).await;
+    for (proto, expected) in [("http", " 301 "), ("https", " 200 "), ("http", " 301 "), ("https", " 200 ")] {
+        let answer = ask(&gateway, "/", &format!("forwarded: for=203.0.113.1;proto={proto}\r\n")).await;
+        assert!(answer.contains(expected), "{proto}: {answer}");
+        // A stranger says nothing by it.
+        let answer = ask_from(2, &gateway, "/", "forwarded: for=203.0.113.1;proto=https\r\n").await;
+        assert!(answer.contains(" 301 "), "{answer}");
+    }
     assert_eq!(seen.count(), 2);
 }
 
