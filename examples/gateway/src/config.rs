@@ -196,8 +196,10 @@ impl Config {
     }
 }
 
-/// Fields that the proxy writes: what varies by them varies by something that the cache does not see.
-const WRITTEN_BY_PROXY: [&str; 6] = ["x-auth-", "x_auth_", "x-forwarded-for", "x-request-id", "via", "te"];
+/// Fields that the proxy writes, or takes away from a refresh: what varies by them varies by something that the cache does
+/// not see.
+const WRITTEN_BY_PROXY: [&str; 8] =
+    ["x-auth-", "x_auth_", "x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip", "x-request-id", "via"];
 
 fn read_file(file: &Path) -> Result<String, ConfigError> {
     let refuse = |breach: String| {

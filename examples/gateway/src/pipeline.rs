@@ -19,7 +19,7 @@ use tower_rampart::{Refuser, RequestId, RequestView};
 use uuid::Uuid;
 
 use crate::config::{Config, Loaded};
-use crate::proxy::{Breaker, Proxy};
+use crate::proxy::{Breaker, Proxy, arrival};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -79,7 +79,7 @@ impl Pipeline {
         }
         let breaker = layers.circuit_breaker.clone();
         let (retry, bulkhead) = (layers.retry.clone(), layers.bulkhead.handle());
-        let proxy = Proxy::new(&config, layers, stack.client_ip().clone(), refuser);
+        let proxy = Proxy::new(&config, layers, refuser);
         Self { config, tls, stack: stack.layer().layer(proxy), layers: stack, breaker, bulkhead, retry }
     }
 
@@ -91,6 +91,7 @@ impl Pipeline {
     /// Answers one request. Every answer carries the request's id.
     pub async fn answer(&self, mut request: Request<Incoming>) -> Result<Answer, Infallible> {
         let id = RequestId::of(RequestView::of(&request)).unwrap_or_else(|| RequestId::from(Uuid::now_v7().as_u128()));
+        arrival::receive(&mut request, self.layers.client_ip());
         request.headers_mut().insert(REQUEST_ID, id.as_header_value().clone());
         request.extensions_mut().insert(id.clone());
         // Over HTTP/2 no field tells of a body: what answers a GET with one answers that body. And what is asked for in a

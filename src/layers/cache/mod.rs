@@ -93,7 +93,8 @@
 //! `Authorization`) unless it is `public`, `s-maxage` or `must-revalidate`. With
 //! [`private_per_subject`](CacheBuilder::private_per_subject) what is a caller's own is kept for that caller. What an inner
 //! layer writes into requests cannot be seen from here: name it with [`written_inside`](CacheBuilder::written_inside). A GET with a body over
-//! HTTP/2 can look like one without: whoever can see it marks it with [`CacheBypass`].
+//! HTTP/2 can look like one without: whoever can see it marks it with [`CacheBypass`]. Hop-by-hop fields and those that
+//! `Connection` names must be gone before this layer: what the origin does not get must not choose a variant.
 //!
 //! # Where RFC 9111 leaves a choice
 //!

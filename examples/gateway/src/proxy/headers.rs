@@ -3,17 +3,17 @@
 use std::net::IpAddr;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
-use tower_rampart::key::{ClientIp, PeerAddr, SecureTransport};
-use tower_rampart::{Identity, Protocol, RequestId, RequestView};
+use tower_rampart::key::{PeerAddr, SecureTransport};
+use tower_rampart::{Identity, RequestId, RequestView};
 
 use crate::pipeline::REQUEST_ID;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// RFC 9110 section 7.6.1, and the fields of a proxy's own authentication (section 11.7).
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -27,25 +27,20 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     UPGRADE,
 ];
 
-/// Removes what is this hop's or a stranger's claim, then writes what the upstream may rely on: in this order, so that
-/// no `Connection` field can strip it.
-pub fn rewrite_request<B>(request: &mut Request<B>, client_ip: &ClientIp, forward_credentials: bool) {
+/// Who the client is by address: fields of one request, in no key of the cache.
+const ADDRESSES: [HeaderName; 4] =
+    [X_FORWARDED_FOR, FORWARDED, HeaderName::from_static("x-real-ip"), HeaderName::from_static("cf-connecting-ip")];
+
+/// Writes what the upstream may rely on. What could strip it or contradict it has gone when the request came.
+pub fn rewrite_request<B>(request: &mut Request<B>, forward_credentials: bool) {
     let view = RequestView::of(request);
     let identity = Identity::of(view).cloned();
     let peer = PeerAddr::of(view).map(PeerAddr::ip);
-    let trusted = client_ip.trusts_peer_of(view);
     let id = RequestId::of(view);
     let is_secure = request.extensions().get::<SecureTransport>().is_some();
     let via = if request.version() == Version::HTTP_2 { "2 tower-rampart" } else { "1.1 tower-rampart" };
 
     let headers = request.headers_mut();
-    // gRPC servers ask for it; anybody else's is this hop's, and so are the trailers that it announces.
-    let is_grpc = Protocol::of_headers(headers) == Protocol::Grpc;
-    let wants_trailers = is_grpc && has_token(headers, &TE, b"trailers");
-    strip_hop_by_hop(headers);
-    // The server has sent `100 Continue` by the time the body is read.
-    headers.remove(EXPECT);
-    strip_claims(headers, trusted);
     if let Some(identity) = identity {
         if !forward_credentials {
             headers.remove(AUTHORIZATION);
@@ -53,15 +48,19 @@ pub fn rewrite_request<B>(request: &mut Request<B>, client_ip: &ClientIp, forwar
         }
         state_identity(headers, &identity);
     }
-
-    if wants_trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-    }
     let proto = if is_secure { "https" } else { "http" };
-    if let Some(peer) = peer {
-        join(headers, &X_FORWARDED_FOR, &peer.to_string());
-        if headers.contains_key(FORWARDED) {
-            join(headers, &FORWARDED, &forwarded_element(peer, proto));
+    match peer {
+        Some(peer) => {
+            join(headers, &X_FORWARDED_FOR, &peer.to_string());
+            if headers.contains_key(FORWARDED) {
+                join(headers, &FORWARDED, &forwarded_element(peer, proto));
+            }
+        }
+        // The cache refreshes what it has, for everybody: nobody is to know who asked first.
+        None => {
+            for name in &ADDRESSES {
+                headers.remove(name);
+            }
         }
     }
     if !keeps_proto(headers) {
@@ -75,32 +74,17 @@ pub fn rewrite_request<B>(request: &mut Request<B>, client_ip: &ClientIp, forwar
 
 /// Removes what was the upstream's hop.
 pub fn rewrite_response(headers: &mut HeaderMap) {
-    strip_hop_by_hop(headers);
+    strip_hop_by_hop(headers, |_| false);
 }
 
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
+/// Removes this hop's fields, and those that `Connection` names unless it cannot have them.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap, is_kept: impl Fn(&HeaderName) -> bool) {
     let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
         .filter_map(|token| HeaderName::from_bytes(token).ok())
         // Without these the message means another one.
-        .filter(|name| *name != HOST && *name != CONTENT_LENGTH)
+        .filter(|name| *name != HOST && *name != CONTENT_LENGTH && !is_kept(name))
         .collect();
     for name in HOP_BY_HOP.iter().chain(&named) {
-        headers.remove(name);
-    }
-}
-
-/// Identity is ours to state, and so is the client's address unless a trusted proxy states it. Some servers read `_` as
-/// `-`, so names are compared that way; a spelling with `_` is never a proxy's.
-fn strip_claims(headers: &mut HeaderMap, trusted: bool) {
-    let is_claim = |spelling: &HeaderName| {
-        let spelled = spelling.as_str();
-        let name = spelled.replace('_', "-");
-        let is_forwarding =
-            name.starts_with("x-forwarded-") || matches!(name.as_str(), "forwarded" | "x-real-ip" | "cf-connecting-ip");
-        is_identity(spelling) || (is_forwarding && !(trusted && spelled == name))
-    };
-    let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
-    for name in claims {
         headers.remove(name);
     }
 }
@@ -126,7 +110,13 @@ fn state_identity(headers: &mut HeaderMap, identity: &Identity) {
 
 /// Whether a field states who the caller is, in any spelling that a server may read so.
 pub fn is_identity(name: &HeaderName) -> bool {
-    name.as_str().replace('_', "-").starts_with("x-auth-")
+    begins_with(name, "x-auth-")
+}
+
+/// Some servers read `_` as `-`, so names are compared that way.
+pub fn begins_with(name: &HeaderName, beginning: &str) -> bool {
+    let mut read = name.as_str().bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
+    beginning.bytes().all(|expected| read.next() == Some(expected))
 }
 
 /// Appends to the list that is there, as one line: many servers read the first line alone.
@@ -150,8 +140,8 @@ fn forwarded_element(peer: IpAddr, proto: &str) -> String {
     }
 }
 
-/// Only a trusted proxy's word is still there at this point.
-fn keeps_proto(headers: &HeaderMap) -> bool {
+/// Whether there is a word about the client's scheme that can be passed on. Only a trusted proxy's is still there.
+pub fn keeps_proto(headers: &HeaderMap) -> bool {
     let mut words = tokens(headers, &X_FORWARDED_PROTO).peekable();
     words.peek().is_some()
         && words.all(|word| word.eq_ignore_ascii_case(b"http") || word.eq_ignore_ascii_case(b"https"))

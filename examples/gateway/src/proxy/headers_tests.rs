@@ -1,8 +1,9 @@
 use std::net::SocketAddr;
 
 use http::Request;
-use tower_rampart::key::TrustedProxies;
+use tower_rampart::key::{ClientIp, TrustedProxies};
 
+use super::super::arrival::receive;
 use super::*;
 
 fn rewritten(peer: &str, fields: &[(&str, &str)]) -> HeaderMap {
@@ -14,7 +15,8 @@ fn rewritten(peer: &str, fields: &[(&str, &str)]) -> HeaderMap {
     }
     request.extensions_mut().insert(RequestId::from(7));
     let client_ip = ClientIp::new().trusted_proxies(TrustedProxies::parse(["10.0.0.0/8", "::1"]).unwrap());
-    rewrite_request(&mut request, &client_ip, false);
+    receive(&mut request, &client_ip);
+    rewrite_request(&mut request, false);
     request.headers().clone()
 }
 
@@ -48,6 +50,21 @@ fn hop_by_hop_fields_and_those_that_connection_names_go() {
     let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
     left.sort_unstable();
     assert_eq!(left, ["accept", "via", "x-forwarded-for", "x-forwarded-proto", "x-request-id"]);
+}
+
+/// What the cache refreshes comes from nobody.
+#[test]
+fn without_a_peer_nobodys_address_is_told() {
+    let mut request = Request::get("/").body(()).unwrap();
+    for name in ["x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip", "x-forwarded-host"] {
+        request.headers_mut().insert(name, HeaderValue::from_static("a.example"));
+    }
+    request.headers_mut().insert("x-forwarded-proto", HeaderValue::from_static("https"));
+    rewrite_request(&mut request, false);
+    let mut left: Vec<_> = request.headers().keys().map(HeaderName::as_str).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["via", "x-forwarded-host", "x-forwarded-proto"]);
+    assert_eq!(all(request.headers(), "x-forwarded-proto"), ["https"]);
 }
 
 #[test]
@@ -124,7 +141,7 @@ fn names_that_would_be_read_as_others_are_not_stated() {
     let stated = |subject: &str, roles: &[&str]| {
         let mut request = Request::get("/").body(()).unwrap();
         request.extensions_mut().insert(Identity::new("idp", subject).with_roles(roles));
-        rewrite_request(&mut request, &ClientIp::new(), false);
+        rewrite_request(&mut request, false);
         request.headers().clone()
     };
     let headers = stated("alice", &["reader", " admin", "admin ", "\tadmin", "a,admin", "site admin"]);

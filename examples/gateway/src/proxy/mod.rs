@@ -1,5 +1,6 @@
 //! The proxy behind the layers: checks the target, rewrites the head, streams both ways.
 
+pub mod arrival;
 mod chain;
 mod headers;
 mod sent;
@@ -19,7 +20,6 @@ use tower::{Service, ServiceExt};
 use tower_rampart::circuit_breaker::{CircuitBreakerLayer, ErrorsBy};
 use tower_rampart::classify::Verdict;
 use tower_rampart::config::AuthConfig;
-use tower_rampart::key::ClientIp;
 use tower_rampart::problem::{Problem, ProblemKind};
 use tower_rampart::validate::CheckedBody;
 use tower_rampart::{Holdup, Origin, Refuser, Rejection, RequestFacts, RequestView, ResponseBody};
@@ -36,16 +36,15 @@ pub struct Proxy(Arc<Inner>);
 
 struct Inner {
     chain: Chain,
-    client_ip: ClientIp,
     forward_credentials: bool,
     refuser: Refuser,
 }
 
 impl Proxy {
-    pub fn new(config: &Config, layers: Layers, client_ip: ClientIp, refuser: Refuser) -> Self {
+    pub fn new(config: &Config, layers: Layers, refuser: Refuser) -> Self {
         let chain = chain::around(layers, Upstream::new(config.upstream.clone(), config.upstream_http2));
         let forward_credentials = config.auth.as_ref().is_some_and(AuthConfig::forward_credentials);
-        Self(Arc::new(Inner { chain, client_ip, forward_credentials, refuser }))
+        Self(Arc::new(Inner { chain, forward_credentials, refuser }))
     }
 }
 
@@ -93,7 +92,7 @@ impl Inner {
     async fn forward(&self, mut request: Request<CheckedBody<Incoming>>) -> Result<Response<chain::Body>, Problem> {
         let host = target::host(&request)?;
         let path = target::path(&request);
-        headers::rewrite_request(&mut request, &self.client_ip, self.forward_credentials);
+        headers::rewrite_request(&mut request, self.forward_credentials);
         // A client that is slow to send its body, and the queue for a place, are not the upstream's doing.
         let holdup = Holdup::new();
         let mut request = request.map(|body| Sent::new(body, &holdup));

@@ -52,7 +52,7 @@ fn host_field(headers: &HeaderMap) -> Result<Option<Authority>, Problem> {
 }
 
 /// Other upgrades (`h2c`, say) are optional for the client, and ignored as RFC 9110 section 7.8 allows.
-fn asks_for_websocket(headers: &HeaderMap) -> bool {
+pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
     has_token(headers, &UPGRADE, b"websocket") && has_token(headers, &CONNECTION, b"upgrade")
 }
 

@@ -13,6 +13,7 @@ mod keys;
 mod lifecycle;
 mod limits;
 mod openapi;
+mod poisoning;
 mod pressure;
 mod proxying;
 mod redis_server;

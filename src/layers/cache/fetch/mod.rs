@@ -32,6 +32,7 @@ use super::status::{Forward, Forwarded};
 use super::storable::Asked;
 use super::tier::{self, Claimed};
 use crate::spine::body::ResponseBody;
+use crate::spine::key::SecureTransport;
 use crate::spine::request::{RequestFacts, RequestView};
 use crate::spine::shared::SharedBody;
 
@@ -211,7 +212,12 @@ pub(super) async fn refresh<S, ReqB, ResB>(
         parts.headers.remove(name);
     }
     conditional::strip(&mut parts.headers);
+    // The scheme is part of what was asked for, and stands nowhere else.
+    let secure = parts.extensions.remove::<SecureTransport>();
     parts.extensions.clear();
+    if let Some(secure) = secure {
+        parts.extensions.insert(secure);
+    }
     parts.method = http::Method::GET;
     let mut found = core.find_again(&asked, core.clock.now());
     asked.method = http::Method::GET;
