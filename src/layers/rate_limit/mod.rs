@@ -132,6 +132,8 @@ mod refusal;
 mod rule;
 mod service;
 mod shard;
+#[cfg(test)]
+mod shard_tests;
 mod shared;
 mod sync;
 mod table;
