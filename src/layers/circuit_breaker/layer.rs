@@ -13,6 +13,7 @@ use super::circuit::{Fallback, JudgeHead, OnChange, Shared};
 use super::circuits::Circuits;
 use super::client::CircuitBreakerClientLayer;
 use super::errors::AllErrors;
+use super::forced::Forced;
 use super::handle::CircuitBreakerHandle;
 use super::service::CircuitBreakerService;
 use super::settings::{Mode, OnAbandoned, Settings, WhenOpen, Window};
@@ -315,6 +316,7 @@ impl<C> CircuitBreaker<C> {
             changed: Signal::new(MAX_WAITING),
             sampler: Default::default(),
             said_no_key: AtomicBool::new(false),
+            forced: Forced::default(),
         };
         (shared, self.keys, self.errors)
     }
