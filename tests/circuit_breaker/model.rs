@@ -340,7 +340,7 @@ impl Pair {
     fn compare(&self) {
         let (snapshot, model) = (self.breaker.snapshot(), &self.model);
         assert_eq!(snapshot.state, model.state());
-        assert_eq!(snapshot.openings_in_a_row, model.attempts);
+        assert_eq!(snapshot.openings_in_a_row, model.remembered());
         let (calls, failures) = model.window();
         assert_eq!((snapshot.calls as usize, snapshot.failures as usize), (calls, failures));
         let open_for = match model.phase {

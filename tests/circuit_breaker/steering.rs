@@ -238,3 +238,21 @@ fn a_hook_may_steer() {
     layer.handle().force_open(Duration::MAX);
     assert_eq!(layer.handle().snapshot().state, State::Closed);
 }
+
+#[test]
+fn openings_are_forgotten_in_health_as_one_looks() {
+    let (breaker, hand) = manual(small());
+    let breaker = breaker.build().unwrap().handle();
+    (0..4).for_each(|_| breaker.admit().unwrap().failure());
+    for interval in [1000, 2000] {
+        hand.advance(ms(interval));
+        breaker.admit().unwrap().failure();
+    }
+    hand.advance(ms(4000));
+    assert_eq!(breaker.snapshot().openings_in_a_row, 3);
+    (0..2).for_each(|_| breaker.admit().unwrap().success());
+    for remembered in [3, 2, 1, 0, 0] {
+        assert_eq!((breaker.snapshot().state, breaker.snapshot().openings_in_a_row), (State::Closed, remembered));
+        hand.advance(ms(8000));
+    }
+}

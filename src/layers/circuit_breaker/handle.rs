@@ -44,7 +44,7 @@ pub struct CircuitBreakerSnapshot {
     pub state: State,
     /// How long it will yet be open; `None` when it is not, or nobody knows.
     pub open_for: Option<Duration>,
-    /// How often in a row it has opened.
+    /// How often in a row it has opened; in health, one less for each [`forget_after`](super::CircuitBreaker::forget_after).
     pub openings_in_a_row: u32,
     /// The calls in its window.
     pub calls: u32,
@@ -200,7 +200,7 @@ fn snapshot(circuit: &Circuit) -> CircuitBreakerSnapshot {
     CircuitBreakerSnapshot {
         state: machine.state(now),
         open_for: shut.and_then(|shut| shut.wait).map(Duration::from_millis),
-        openings_in_a_row: machine.word().attempts(),
+        openings_in_a_row: machine.openings(now),
         calls: totals.calls,
         failures: totals.failures,
         slow: totals.slow,

@@ -264,7 +264,7 @@ impl Machine {
                 return;
             }
             let attempts = match word.phase() {
-                Phase::Closed => self.terms.remembered(word.attempts(), now.saturating_sub(word.time())) + 1,
+                Phase::Closed => self.remembered(word, now) + 1,
                 Phase::RampUp => word.attempts() + 1,
                 _ => return,
             };
@@ -317,6 +317,23 @@ impl Machine {
         self.sliding.as_ref().map_or_else(Totals::default, |sliding| sliding.totals(generation, now))
     }
 
+    /// The openings in a row that count at this moment.
+    pub(super) fn openings(&self, now: u64) -> u32 {
+        let word = self.word();
+        let is_over = |length: u64| now.saturating_sub(word.time()) >= length;
+        match word.phase() {
+            Phase::Closed => self.remembered(word, now),
+            Phase::RampUp if is_over(self.terms.ramp) => self.remembered(word, now),
+            Phase::Disabled if !word.is_for_ever() && now >= word.time() => 0,
+            _ => word.attempts(),
+        }
+    }
+
+    /// The openings that a closed circuit has not forgotten yet.
+    fn remembered(&self, word: Word, now: u64) -> u32 {
+        self.terms.remembered(word.attempts(), now.saturating_sub(word.time()))
+    }
+
     /// Whether it may be forgotten: it is closed and remembers no opening, or it has been free to be tried for as long as
     /// it could have been open, and nobody came. One that is only forced has nothing to remember: whoever comes again by
     /// its key is forced anew as long as that lasts.
@@ -324,7 +341,7 @@ impl Machine {
         let word = self.word();
         let is_long_over = |end: u64| now >= end.saturating_add(self.terms.max_open);
         match word.phase() {
-            Phase::Closed => self.terms.remembered(word.attempts(), now.saturating_sub(word.time())) == 0,
+            Phase::Closed => self.remembered(word, now) == 0,
             Phase::RampUp => is_long_over(word.time().saturating_add(self.terms.ramp)),
             Phase::ForcedOpen if word.attempts() == 0 => true,
             Phase::Disabled => true,
