@@ -32,6 +32,10 @@ fn errors_name_line_key_value_and_mend() {
         ),
         ("[bulkhead]\n\nmax_wait = \"soon\"\n", "x.toml:3: bulkhead.max_wait: `soon` is no duration"),
         ("[bulkhead]\nmax_waiting = 1\n", "x.toml:2: bulkhead.max_waiting:"),
+        (
+            "[bulkhead]\nmax_concurrent = -1\n",
+            "x.toml:2: bulkhead.max_concurrent: `-1` is out of range; write a whole number from 1, without quotes",
+        ),
         ("[bulkhead]\nmax_queued = -1\n", "x.toml:2: bulkhead.max_queued: `-1`"),
     ] {
         let message = parse(text).unwrap_err();

@@ -2,6 +2,8 @@
 #![cfg(feature = "circuit-breaker")]
 
 mod cancel;
+#[cfg(feature = "config")]
+mod config;
 #[cfg(feature = "metrics")]
 mod gauge;
 mod holdup;

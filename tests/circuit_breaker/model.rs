@@ -92,14 +92,13 @@ struct Model {
     /// When each call ended, and whether it failed.
     calls: Vec<(u64, bool)>,
     row: u32,
-    unjudged: bool,
     asked: u64,
 }
 
 impl Model {
     fn new(terms: Terms) -> Self {
         let phase = Phase::Closed { since: 0 };
-        Self { terms, now: 0, phase, age: 0, attempts: 0, calls: Vec::new(), row: 0, unjudged: false, asked: 0 }
+        Self { terms, now: 0, phase, age: 0, attempts: 0, calls: Vec::new(), row: 0, asked: 0 }
     }
 
     fn go(&mut self, phase: Phase) {
@@ -107,7 +106,6 @@ impl Model {
         self.age += 1;
         self.calls.clear();
         self.row = 0;
-        self.unjudged = false;
     }
 
     fn open(&mut self, attempts: u32) {
@@ -187,12 +185,9 @@ impl Model {
         }
     }
 
+    /// Every call is judged; what an engine may leave out it has to leave out unseen.
     fn count(&mut self, verdict: Verdict) {
         let failed = verdict != Verdict::Success;
-        let begins_bucket = match self.terms.span {
-            Span::Calls(_) => false,
-            Span::Buckets(_) => !self.calls.iter().any(|(at, _)| *at == self.now),
-        };
         self.calls.push((self.now, failed));
         match verdict {
             Verdict::Success => self.row = 0,
@@ -200,30 +195,29 @@ impl Model {
             _ => {}
         }
         let (calls, failures) = self.window();
-        let judged = match self.terms.span {
-            Span::Calls(_) => failed || calls == self.terms.min_calls,
-            Span::Buckets(_) => {
-                self.unjudged |= failed;
-                self.unjudged || begins_bucket
-            }
-        };
-        if judged && calls >= self.terms.min_calls {
-            self.unjudged = false;
-        }
-        let by_rate = judged && calls >= self.terms.min_calls && failures as f64 >= self.terms.rate * calls as f64;
+        let by_rate = calls >= self.terms.min_calls && failures as f64 >= self.terms.rate * calls as f64;
         let by_row = verdict == Verdict::Failure && self.terms.row.is_some_and(|most| self.row >= most);
         if by_rate || by_row {
-            let Phase::Closed { since } = self.phase else { unreachable!() };
-            let forgotten = (self.now - since) / self.terms.max_ms;
-            self.open(self.attempts.saturating_sub(forgotten.min(99) as u32) + 1);
+            self.open(self.remembered() + 1);
+        }
+    }
+
+    /// The openings that are not forgotten.
+    fn remembered(&self) -> u32 {
+        match self.phase {
+            Phase::Closed { since } => {
+                self.attempts.saturating_sub(((self.now - since) / self.terms.max_ms).min(99) as u32)
+            }
+            Phase::Disabled { until } if self.now >= until => 0,
+            _ => self.attempts,
         }
     }
 
     /// The calls in the window, and the failures among them.
     fn window(&self) -> (usize, usize) {
-        let inside: Vec<_> = match self.terms.span {
-            Span::Calls(most) => self.calls.iter().rev().take(most).collect(),
-            Span::Buckets(width) => self.calls.iter().filter(|(at, _)| self.now - at < 10 * width).collect(),
+        let inside = match self.terms.span {
+            Span::Calls(most) => &self.calls[self.calls.len().saturating_sub(most)..],
+            Span::Buckets(width) => &self.calls[self.calls.partition_point(|(at, _)| self.now - at >= 10 * width)..],
         };
         (inside.len(), inside.iter().filter(|(_, failed)| *failed).count())
     }
@@ -346,7 +340,7 @@ impl Pair {
     fn compare(&self) {
         let (snapshot, model) = (self.breaker.snapshot(), &self.model);
         assert_eq!(snapshot.state, model.state());
-        assert_eq!(snapshot.openings_in_a_row, model.attempts);
+        assert_eq!(snapshot.openings_in_a_row, model.remembered());
         let (calls, failures) = model.window();
         assert_eq!((snapshot.calls as usize, snapshot.failures as usize), (calls, failures));
         let open_for = match model.phase {
@@ -427,4 +421,24 @@ fn it_does_what_the_model_does() {
         .unwrap();
     all_steps += counted.get();
     assert!(all_steps > 100_000, "only {all_steps} steps were made");
+}
+
+/// Few calls, most of which are well, and time in which others leave: what is left may be enough to judge by, or too little.
+#[test]
+fn it_judges_what_others_leave_behind() {
+    let verdict = prop_oneof![3 => Just(Verdict::Success), 1 => Just(Verdict::Failure)];
+    let step = prop_oneof![
+        2 => (1_u32..6, verdict).prop_map(|(calls, verdict)| Step::Run { calls, verdict }),
+        1 => (1_u64..10).prop_map(|steps| Step::Pass { steps }),
+    ];
+    let rates = prop_oneof![Just(0.3), Just(0.5)];
+    let strategy = (terms(), rates, 3_usize..8, prop::collection::vec(step, 1..100));
+    let mut runner = TestRunner::new(Config { cases: 500, failure_persistence: None, ..Config::default() });
+    runner
+        .run(&strategy, |(terms, rate, min_calls, steps)| {
+            let mut pair = Pair::new(Terms { span: Span::Buckets(100), rate, min_calls, row: None, ..terms });
+            steps.into_iter().for_each(|step| pair.apply(step));
+            Ok(())
+        })
+        .unwrap();
 }

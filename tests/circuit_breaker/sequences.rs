@@ -78,6 +78,20 @@ fn a_time_window_forgets_too() {
     assert_eq!((play(&breaker, "F"), state(&breaker)), (0, State::Open));
 }
 
+/// What failed was judged among many, and is judged again among the few that are left.
+#[test]
+fn a_call_that_makes_them_enough_again_is_judged() {
+    let (breaker, hand) = manual(small().window(Window::time(ms(2000))));
+    let breaker = breaker.build().unwrap().handle();
+    play(&breaker, "SSSSSS");
+    hand.advance(ms(500));
+    play(&breaker, "FF");
+    // The successes leave.
+    hand.advance(ms(1600));
+    assert_eq!((play(&breaker, "S"), state(&breaker)), (0, State::Closed));
+    assert_eq!((play(&breaker, "S"), state(&breaker)), (0, State::Open), "two of four failed");
+}
+
 #[test]
 fn intervals_double_up_to_the_cap_and_are_forgotten_in_health() {
     let (breaker, hand) = breaker();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 const FILES: [&str; 7] = ["probes", "state", "terms", "window", "word", "machine", "half_open"];
 
 /// A fault: its name, the file, what stands there once, and what stands there instead.
-const FAULTS: [(&str, &str, &str, &str); 6] = [
+const FAULTS: [(&str, &str, &str, &str); 7] = [
     // A transition begins no generation, so that results from before it count.
     (
         "no_generation",
@@ -30,6 +30,13 @@ const FAULTS: [(&str, &str, &str, &str); 6] = [
     ),
     // A slot that is given back leaves no trace, so that the next holder's is taken for it.
     ("no_returns", "half_open", "word.with_returned(slot)", "word.with_slot(slot, Slot::Free)"),
+    // A lease is written by whoever took the slot, however long ago.
+    (
+        "late_lease",
+        "probes",
+        "let _ = lease.fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| (!keeps(held)).then_some(begun));",
+        "let _ = keeps; lease.store(begun, Ordering::Release);",
+    ),
     // A bit is counted, whether it was there before or not.
     ("lost_count", "window", "(true, false) => drop(self.set.update(generation, |set| set.wrapping_sub(1))),", ""),
     // A count is read and written in two steps.

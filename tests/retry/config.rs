@@ -26,6 +26,10 @@ fn errors_name_line_key_value_and_mend() {
         ),
         ("[retry]\n\nattempts = 17\n", "x.toml:3: retry.attempts: `17` is no number of tries"),
         ("[retry]\nbudget_percent = 1001\n", "x.toml:2: retry.budget_percent: `1001` is too large a share"),
+        (
+            "[retry]\nattempts = -1\n",
+            "x.toml:2: retry.attempts: `-1` is out of range; write a whole number from 1, without quotes",
+        ),
         ("[retry]\nbudget_percent = -1\n", "x.toml:2: retry.budget_percent:"),
         ("[retry]\ntries = 2\n", "x.toml:2: retry.tries:"),
     ] {

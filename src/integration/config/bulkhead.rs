@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::located::{self, Located};
+use super::whole::FromOne;
 use crate::layers::bulkhead::{Bulkhead, BulkheadLayer};
 use crate::spine::config::ConfigError;
 
@@ -41,7 +42,7 @@ pub struct BulkheadConfig {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Table {
-    max_concurrent: Option<Spanned<usize>>,
+    max_concurrent: Option<Spanned<FromOne<usize>>>,
     max_queued: Option<Spanned<usize>>,
     max_wait: Option<Spanned<String>>,
 }
@@ -62,14 +63,16 @@ impl BulkheadConfig {
     fn check(table: &Table) -> Result<Self, Located> {
         let default = Self::default();
         let config = Self {
-            max_concurrent: located::value(table.max_concurrent.as_ref()).unwrap_or(default.max_concurrent),
+            max_concurrent: located::value(table.max_concurrent.as_ref())
+                .map_or(default.max_concurrent, |FromOne(most)| most),
             max_queued: located::value(table.max_queued.as_ref()).unwrap_or(default.max_queued),
             max_wait: located::duration_or(default.max_wait, "max_wait", table.max_wait.as_ref())?,
         };
         // Found here, where the line is known.
         let place = |setting: &str| {
-            let written = if setting == "max_queued" { &table.max_queued } else { &table.max_concurrent };
-            located::place(written.as_ref()).unwrap_or_default()
+            let (concurrent, queued) = (table.max_concurrent.as_ref(), table.max_queued.as_ref());
+            let place = if setting == "max_queued" { located::place(queued) } else { located::place(concurrent) };
+            place.unwrap_or_default()
         };
         config.to_layer("trial").map(|_| config).map_err(|error| (place(error.setting()), error))
     }

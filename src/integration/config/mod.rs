@@ -72,6 +72,8 @@ mod upstream;
 mod validate;
 #[cfg(feature = "validate")]
 mod validate_openapi;
+#[cfg(any(feature = "bulkhead", feature = "circuit-breaker", feature = "retry"))]
+mod whole;
 
 #[cfg(feature = "_auth")]
 pub use self::auth::AuthConfig;

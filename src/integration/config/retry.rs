@@ -1,8 +1,10 @@
 //! `[retry]`.
 
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use super::parse::carry;
+use super::whole::FromOne;
 use crate::layers::retry::{Retries, RetryPolicy};
 use crate::spine::config::ConfigError;
 
@@ -57,18 +59,15 @@ impl RetryConfig {
 }
 
 /// A value that the builder takes.
-fn checked<'de, D: Deserializer<'de>>(
-    deserializer: D,
-    build: impl FnOnce(u32) -> Result<RetryPolicy, ConfigError>,
-) -> Result<u32, D::Error> {
-    let value = u32::deserialize(deserializer)?;
+fn checked<E: Error>(value: u32, build: impl FnOnce(u32) -> Result<RetryPolicy, ConfigError>) -> Result<u32, E> {
     build(value).map(|_| value).map_err(|error| carry(&error))
 }
 
 fn attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    checked(deserializer, |attempts| Retries::new().max_attempts(attempts).build())
+    let FromOne(attempts) = FromOne::deserialize(deserializer)?;
+    checked(attempts, |attempts| Retries::new().max_attempts(attempts).build())
 }
 
 fn budget_percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    checked(deserializer, |percent| Retries::new().budget_percent(percent).build())
+    checked(u32::deserialize(deserializer)?, |percent| Retries::new().budget_percent(percent).build())
 }

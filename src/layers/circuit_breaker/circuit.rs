@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
+use super::forced::Forced;
 use super::layer::Time;
 use super::machine::{Machine, Shut, Ticket};
 use super::settings::WhenOpen;
@@ -48,6 +49,7 @@ pub(super) struct Shared {
     pub(super) changed: Arc<Signal>,
     pub(super) sampler: Sampler,
     pub(super) said_no_key: AtomicBool,
+    pub(super) forced: Forced,
 }
 
 impl Shared {
@@ -90,7 +92,11 @@ pub(super) struct Circuit {
 
 impl Circuit {
     pub(super) fn new(name: Arc<str>, terms: Terms, shared: Arc<Shared>, seed: u64, is_keyed: bool) -> Self {
-        let machine = Machine::new(terms, seed, shared.now_ms());
+        let now = shared.now_ms();
+        let machine = Machine::new(terms, seed, now);
+        if let Some((phase, until)) = shared.forced.at(now) {
+            machine.begin_forced(phase, until);
+        }
         if !is_keyed {
             event::circuit_is(&name, State::Closed.name());
         }

@@ -44,7 +44,7 @@ pub struct CircuitBreakerSnapshot {
     pub state: State,
     /// How long it will yet be open; `None` when it is not, or nobody knows.
     pub open_for: Option<Duration>,
-    /// How often in a row it has opened.
+    /// How often in a row it has opened; in health, one less for each [`forget_after`](super::CircuitBreaker::forget_after).
     pub openings_in_a_row: u32,
     /// The calls in its window.
     pub calls: u32,
@@ -114,22 +114,24 @@ impl CircuitBreakerHandle {
     }
 
     /// Refuses all calls for so long, all circuits by key alike; then probes decide. [`Duration::MAX`] is for ever.
+    ///
+    /// Keys that are seen for the first time meanwhile are refused too; those that are seen only after it begin closed.
     pub fn force_open(&self, time: Duration) {
         self.force(Phase::ForcedOpen, Some(time), Reason::Forced);
     }
 
-    /// Lets all calls through and counts none, for so long; then the circuit is closed and begins anew.
-    /// [`Duration::MAX`] is for ever.
+    /// Lets all calls through and counts none, for so long, also those of keys that are seen for the first time meanwhile;
+    /// then the circuit is closed and begins anew. [`Duration::MAX`] is for ever.
     pub fn disable_for(&self, time: Duration) {
         self.force(Phase::Disabled, Some(time), Reason::Forced);
     }
 
-    /// Lets all calls through and counts none, until [`reset`](Self::reset).
+    /// Lets all calls through and counts none, those of keys to come too, until [`reset`](Self::reset).
     pub fn disable(&self) {
         self.force(Phase::Disabled, None, Reason::Forced);
     }
 
-    /// Closed, with nothing counted and no opening remembered.
+    /// Closed, with nothing counted and no opening remembered. It ends whatever was forced.
     pub fn reset(&self) {
         self.force(Phase::Closed, None, Reason::Reset);
     }
@@ -145,8 +147,16 @@ impl CircuitBreakerHandle {
             None | Some(Duration::MAX) => NEVER,
             Some(time) => now.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).min(NEVER),
         };
-        for circuit in self.circuits.all() {
-            circuit.machine.force(phase, until, reason, now, &mut |change| circuit.tell(change));
+        let steering = self.circuits.shared.forced.say(phase, until);
+        let circuits = self.circuits.all();
+        let mut changes = Vec::with_capacity(circuits.len());
+        for circuit in &circuits {
+            circuit.machine.force(phase, until, reason, now, &mut |change| changes.push((circuit, change)));
+        }
+        drop(steering);
+        // Whoever is told may steer.
+        for (circuit, change) in changes {
+            circuit.tell(change);
         }
     }
 
@@ -190,7 +200,7 @@ fn snapshot(circuit: &Circuit) -> CircuitBreakerSnapshot {
     CircuitBreakerSnapshot {
         state: machine.state(now),
         open_for: shut.and_then(|shut| shut.wait).map(Duration::from_millis),
-        openings_in_a_row: machine.word().attempts(),
+        openings_in_a_row: machine.openings(now),
         calls: totals.calls,
         failures: totals.failures,
         slow: totals.slow,

@@ -13,6 +13,7 @@ use super::circuit::{Fallback, JudgeHead, OnChange, Shared};
 use super::circuits::Circuits;
 use super::client::CircuitBreakerClientLayer;
 use super::errors::AllErrors;
+use super::forced::Forced;
 use super::handle::CircuitBreakerHandle;
 use super::service::CircuitBreakerService;
 use super::settings::{Mode, OnAbandoned, Settings, WhenOpen, Window};
@@ -91,7 +92,7 @@ impl CircuitBreaker {
 impl<C> CircuitBreaker<C> {
     /// What is judged by: the last 100 calls unless it is said.
     pub const fn window(mut self, window: Window) -> Self {
-        self.settings.window = window;
+        self.settings.window = Some(window);
         self
     }
 
@@ -128,14 +129,14 @@ impl<C> CircuitBreaker<C> {
 
     /// How long it is open for the first time.
     pub const fn open_for(mut self, time: Duration) -> Self {
-        self.settings.open_for = time;
+        self.settings.open_for = Some(time);
         self
     }
 
     /// How long it is open at most: each time in a row is twice as long as the one before, and what the dependency asks
     /// for (`Retry-After`, gRPC's pushback) makes it longer, up to this.
     pub const fn max_open(mut self, time: Duration) -> Self {
-        self.settings.max_open = time;
+        self.settings.max_open = Some(time);
         self
     }
 
@@ -153,7 +154,7 @@ impl<C> CircuitBreaker<C> {
 
     /// How many calls decide when it is half-open: up to 16, and never more than that many.
     pub const fn probes(mut self, probes: u32) -> Self {
-        self.settings.probes = probes;
+        self.settings.probes = Some(probes);
         self
     }
 
@@ -315,6 +316,7 @@ impl<C> CircuitBreaker<C> {
             changed: Signal::new(MAX_WAITING),
             sampler: Default::default(),
             said_no_key: AtomicBool::new(false),
+            forced: Forced::default(),
         };
         (shared, self.keys, self.errors)
     }

@@ -88,6 +88,11 @@ impl Machine {
         machine
     }
 
+    /// Begins in a phase that was forced before it was made.
+    pub(super) fn begin_forced(&self, phase: Phase, until: u64) {
+        self.word.store(Word::new(phase, 0, 0, until).bits(), Ordering::Release);
+    }
+
     #[inline]
     pub(super) fn word(&self) -> Word {
         Word::from_bits(self.word.load(Ordering::Acquire))
@@ -259,7 +264,7 @@ impl Machine {
                 return;
             }
             let attempts = match word.phase() {
-                Phase::Closed => self.terms.remembered(word.attempts(), now.saturating_sub(word.time())) + 1,
+                Phase::Closed => self.remembered(word, now) + 1,
                 Phase::RampUp => word.attempts() + 1,
                 _ => return,
             };
@@ -312,15 +317,35 @@ impl Machine {
         self.sliding.as_ref().map_or_else(Totals::default, |sliding| sliding.totals(generation, now))
     }
 
+    /// The openings in a row that count at this moment.
+    pub(super) fn openings(&self, now: u64) -> u32 {
+        let word = self.word();
+        let is_over = |length: u64| now.saturating_sub(word.time()) >= length;
+        match word.phase() {
+            Phase::Closed => self.remembered(word, now),
+            Phase::RampUp if is_over(self.terms.ramp) => self.remembered(word, now),
+            Phase::Disabled if !word.is_for_ever() && now >= word.time() => 0,
+            _ => word.attempts(),
+        }
+    }
+
+    /// The openings that a closed circuit has not forgotten yet.
+    fn remembered(&self, word: Word, now: u64) -> u32 {
+        self.terms.remembered(word.attempts(), now.saturating_sub(word.time()))
+    }
+
     /// Whether it may be forgotten: it is closed and remembers no opening, or it has been free to be tried for as long as
-    /// it could have been open, and nobody came.
+    /// it could have been open, and nobody came. One that is only forced has nothing to remember: whoever comes again by
+    /// its key is forced anew as long as that lasts.
     pub(super) fn may_go(&self, now: u64) -> bool {
         let word = self.word();
         let is_long_over = |end: u64| now >= end.saturating_add(self.terms.max_open);
         match word.phase() {
-            Phase::Closed => self.terms.remembered(word.attempts(), now.saturating_sub(word.time())) == 0,
+            Phase::Closed => self.remembered(word, now) == 0,
             Phase::RampUp => is_long_over(word.time().saturating_add(self.terms.ramp)),
-            Phase::Open | Phase::ForcedOpen | Phase::Disabled => !word.is_for_ever() && is_long_over(word.time()),
+            Phase::ForcedOpen if word.attempts() == 0 => true,
+            Phase::Disabled => true,
+            Phase::Open | Phase::ForcedOpen => !word.is_for_ever() && is_long_over(word.time()),
             Phase::HalfOpen => self.leases.last_end(word.generation()).is_none_or(is_long_over),
         }
     }

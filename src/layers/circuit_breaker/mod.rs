@@ -182,6 +182,7 @@ mod circuits;
 mod client;
 mod describe;
 mod errors;
+mod forced;
 mod future;
 mod half_open;
 mod handle;

@@ -1,7 +1,7 @@
 //! How long probes may take.
 
 use super::sync::{AtomicU64, Ordering};
-use super::word::{Slot, Word};
+use super::word::{Slot, Word, is_later};
 
 /// A lease for each slot: `generation:18 | answered:1 | end:45`. Zero, or one of another generation, says that it has
 /// not begun yet.
@@ -18,11 +18,13 @@ impl Leases {
         Self((0..probes).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// Begins the lease of a slot that was just taken.
+    /// Begins the lease of a slot that was just taken. Whoever took it and was then held up until another round had begun
+    /// leaves the lease of who has it now: without one, a probe that hangs would hold its slot for ever.
     pub(super) fn begin(&self, generation: u32, slot: u32, end: u64) {
-        if let Some(lease) = self.of(slot) {
-            lease.store((u64::from(generation) << GENERATION_SHIFT) | end.clamp(1, MAX_END), Ordering::Release);
-        }
+        let Some(lease) = self.of(slot) else { return };
+        let begun = (u64::from(generation) << GENERATION_SHIFT) | end.clamp(1, MAX_END);
+        let keeps = |held: u64| held != 0 && is_later((held >> GENERATION_SHIFT) as u32, generation);
+        let _ = lease.fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| (!keeps(held)).then_some(begun));
     }
 
     /// Ends the lease of a slot that is about to be free.

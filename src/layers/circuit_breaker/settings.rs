@@ -1,5 +1,6 @@
 //! What users write.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use super::terms::{Rate, Span, Terms};
@@ -63,28 +64,33 @@ pub enum WhenOpen {
     Pend,
 }
 
-/// The settings as they were written.
+/// The settings as they were written. Of those that others are compared with it is known whether they were: an error names
+/// what somebody wrote.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
-    pub(super) window: Window,
+    pub(super) window: Option<Window>,
     pub(super) min_calls: Option<u32>,
     pub(super) failure_rate: Option<f64>,
     pub(super) consecutive: Option<u32>,
     pub(super) slow_call: Option<Duration>,
     pub(super) slow_rate: f64,
-    pub(super) open_for: Duration,
-    pub(super) max_open: Duration,
+    pub(super) open_for: Option<Duration>,
+    pub(super) max_open: Option<Duration>,
     pub(super) jitter: f64,
     pub(super) decay: Option<Duration>,
-    pub(super) probes: u32,
+    pub(super) probes: Option<u32>,
     pub(super) needed: Option<u32>,
     pub(super) lease: Duration,
     pub(super) ramp: Duration,
     pub(super) on_abandoned: Option<OnAbandoned>,
 }
 
+const DEFAULT_WINDOW_CALLS: u32 = 100;
 const DEFAULT_MIN_CALLS: u32 = 20;
 const DEFAULT_SLOW: Duration = Duration::from_secs(2);
+const DEFAULT_OPEN: Duration = Duration::from_secs(1);
+const DEFAULT_MAX_OPEN: Duration = Duration::from_secs(60);
+const DEFAULT_PROBES: u32 = 3;
 const DAY: Duration = Duration::from_secs(86_400);
 /// Two bits for each call are kept.
 const MAX_WINDOW_CALLS: u32 = 1_000_000;
@@ -93,17 +99,17 @@ const MIN_WINDOW: Duration = Duration::from_millis(100);
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            window: Window::calls(100),
+            window: None,
             min_calls: None,
             failure_rate: Some(0.5),
             consecutive: None,
             slow_call: Some(DEFAULT_SLOW),
             slow_rate: 0.8,
-            open_for: Duration::from_secs(1),
-            max_open: Duration::from_secs(60),
+            open_for: None,
+            max_open: None,
             jitter: 0.2,
             decay: None,
-            probes: 3,
+            probes: None,
             needed: None,
             lease: Duration::from_secs(5),
             ramp: Duration::ZERO,
@@ -119,7 +125,8 @@ impl Settings {
             Some(0) => return Err(ConfigError::new("min_calls", 0, "judges nothing", "write 1 or more")),
             Some(calls) if calls > most_calls => {
                 const BREACH: &str = "is more than the window ever holds";
-                return Err(ConfigError::new("min_calls", calls, BREACH, "write no more than `window`"));
+                let mend = format!("write no more than `window`{}", unless_said(self.window, DEFAULT_WINDOW_CALLS));
+                return Err(ConfigError::new("min_calls", calls, BREACH, mend));
             }
             calls => calls.unwrap_or(DEFAULT_MIN_CALLS).min(most_calls),
         };
@@ -138,16 +145,7 @@ impl Settings {
             return Err(ConfigError::new("slow_call", "0s", "makes every call slow", "write a longer one"));
         }
         let (probes, needed) = self.probes()?;
-        let open_for = millis("open_for", self.open_for)?;
-        let max_open = millis("max_open", self.max_open)?;
-        if max_open < open_for {
-            return Err(ConfigError::new(
-                "max_open",
-                format!("{max_open}ms"),
-                "is shorter than `open_for`",
-                "write a longer `max_open`, or a shorter `open_for`",
-            ));
-        }
+        let (open_for, max_open) = self.open()?;
         if !(0.0..1.0).contains(&self.jitter) {
             return Err(ConfigError::new("jitter", self.jitter, "is no share", "write one from 0 to below 1"));
         }
@@ -169,7 +167,7 @@ impl Settings {
     }
 
     fn span(&self) -> Result<(Span, u32), ConfigError> {
-        match self.window.0 {
+        match self.window.map_or(WindowKind::Calls(DEFAULT_WINDOW_CALLS), |window| window.0) {
             WindowKind::Calls(calls) if (1..=MAX_WINDOW_CALLS).contains(&calls) => Ok((Span::Calls(calls), calls)),
             WindowKind::Calls(calls) => {
                 Err(ConfigError::new("window", calls, "is no number of calls", "write 1 to 1000000"))
@@ -178,22 +176,41 @@ impl Settings {
                 Ok((Span::Millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)), u32::MAX))
             }
             WindowKind::Time(time) => {
-                let shown = format!("{}s", time.as_secs_f64());
-                Err(ConfigError::new("window", shown, "is no time to judge by", "write 100ms to 1d"))
+                Err(ConfigError::new("window", shown(time), "is no time to judge by", "write 100ms to 1d"))
             }
         }
     }
 
+    /// How long it is open the first time, and at most.
+    fn open(&self) -> Result<(u64, u64), ConfigError> {
+        let (open_for, max_open) = (self.open_for.unwrap_or(DEFAULT_OPEN), self.max_open.unwrap_or(DEFAULT_MAX_OPEN));
+        let millis = (millis("open_for", open_for)?, millis("max_open", max_open)?);
+        if millis.0 <= millis.1 {
+            return Ok(millis);
+        }
+        Err(if self.max_open.is_none() {
+            const MEND: &str = "write a shorter `open_for`, or a longer `max_open` beside it";
+            let breach = format!("is longer than `max_open`{}", unless_said(self.max_open, shown(max_open)));
+            ConfigError::new("open_for", shown(open_for), breach, MEND)
+        } else {
+            const MEND: &str = "write a longer `max_open`, or a shorter `open_for`";
+            let breach = format!("is shorter than `open_for`{}", unless_said(self.open_for, shown(open_for)));
+            ConfigError::new("max_open", shown(max_open), breach, MEND)
+        })
+    }
+
     fn probes(&self) -> Result<(u32, u32), ConfigError> {
-        if !(1..=MAX_PROBES).contains(&self.probes) {
-            return Err(ConfigError::new("probes", self.probes, "is no number of probes", "write 1 to 16"));
+        let probes = self.probes.unwrap_or(DEFAULT_PROBES);
+        if !(1..=MAX_PROBES).contains(&probes) {
+            return Err(ConfigError::new("probes", probes, "is no number of probes", "write 1 to 16"));
         }
-        let needed = self.needed.unwrap_or(self.probes);
-        if !(1..=self.probes).contains(&needed) {
+        let needed = self.needed.unwrap_or(probes);
+        if !(1..=probes).contains(&needed) {
             const BREACH: &str = "cannot succeed";
-            return Err(ConfigError::new("probes_needed", needed, BREACH, "write 1 up to `probes`"));
+            let mend = format!("write 1 up to `probes`{}", unless_said(self.probes, DEFAULT_PROBES));
+            return Err(ConfigError::new("probes_needed", needed, BREACH, mend));
         }
-        Ok((self.probes, needed))
+        Ok((probes, needed))
     }
 
     /// The time after which a call that is left counts, in nanoseconds.
@@ -219,10 +236,23 @@ fn share(setting: &'static str, share: f64) -> Result<Rate, ConfigError> {
 /// From a millisecond to a day.
 fn millis(setting: &'static str, time: Duration) -> Result<u64, ConfigError> {
     if !(Duration::from_millis(1)..=DAY).contains(&time) {
-        let shown = format!("{}s", time.as_secs_f64());
-        return Err(ConfigError::new(setting, shown, "is too short or too long", "write 1ms to 1d"));
+        return Err(ConfigError::new(setting, shown(time), "is too short or too long", "write 1ms to 1d"));
     }
     Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// What a setting is that nobody has written, for those who look for it in vain.
+fn unless_said<T>(said: Option<T>, default: impl Display) -> String {
+    if said.is_some() { String::new() } else { format!(", which is {default} unless it is said") }
+}
+
+/// A time as people write it.
+fn shown(time: Duration) -> String {
+    match time.subsec_nanos() {
+        0 => format!("{}s", time.as_secs()),
+        nanos if nanos % 1_000_000 == 0 => format!("{}ms", time.as_millis()),
+        _ => format!("{time:?}"),
+    }
 }
 
 fn nanos(time: Duration) -> u64 {

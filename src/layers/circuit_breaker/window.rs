@@ -249,7 +249,7 @@ struct Bucket {
 pub(super) struct Buckets {
     width_ms: u64,
     buckets: [Bucket; BUCKETS as usize],
-    /// The generation in which a failure has found too few calls to be judged, plus one.
+    /// The generation in which calls are to be judged that were too few, plus one.
     pending: AtomicU64,
 }
 
@@ -300,7 +300,8 @@ pub(super) enum Sliding {
 
 impl Sliding {
     /// Counts a call and returns the totals where they may have come to what opens a circuit: after a failure or a slow
-    /// call, at the call that makes `min_calls` full, and where others have left a time window.
+    /// call, at the call that makes `min_calls` full, and where others have left a time window. At any other call they say
+    /// what they said before, or better, so that it is as if each were judged.
     #[inline]
     pub(super) fn add(&self, generation: u32, call: Call, min_calls: u32, now_ms: impl Fn() -> u64) -> Option<Totals> {
         let is_bad = call.failed || call.slow;
@@ -313,10 +314,11 @@ impl Sliding {
                 let now_ms = now_ms();
                 let begun = buckets.add(generation, call, now_ms)?;
                 let mark = u64::from(generation) + 1;
-                if is_bad {
+                // The first one of a bucket finds that others have left, and perhaps too few that are.
+                if is_bad || begun {
                     // Before the others' calls are looked at: whoever comes after that sees the mark.
                     buckets.pending.store(mark, Ordering::SeqCst);
-                } else if !begun && buckets.pending.load(Ordering::SeqCst) != mark {
+                } else if buckets.pending.load(Ordering::SeqCst) != mark {
                     return None;
                 }
                 let totals = buckets.totals(generation, now_ms);

@@ -216,7 +216,3 @@ impl Meter {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "meter_tests.rs"]
-mod tests;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::*;
+use super::meter::{Meter, Standing, Verdict};
+use super::quota::Quota;
 
 const MS: u64 = 1_000_000;
 const S: u64 = 1_000 * MS;
@@ -112,7 +113,7 @@ fn a_short_block_ends_no_earlier_than_the_window() {
     let cell = admitted(&window(), 0, 10, NOW);
     let shut = window().block(cell, 1, S, NOW).expect("it was not shut out").next;
     assert!(matches!(window().decide(shut, 1, NOW).verdict, Verdict::Blocked { wait_nanos } if wait_nanos > 9 * S));
-    let shut = window().block(admitted(&window(), 0, 1, NOW), 20 * S, 1, NOW).expect("it was not shut out").next;
+    let shut = window().block(admitted(&window(), 0, 1, NOW), 1, 20 * S, NOW).expect("it was not shut out").next;
     assert!(matches!(window().decide(shut, 1, NOW).verdict, Verdict::Blocked { wait_nanos } if wait_nanos > 19 * S));
 }
 

@@ -124,6 +124,8 @@ mod handle;
 mod layer;
 mod limiter;
 mod meter;
+#[cfg(test)]
+mod meter_tests;
 mod nesting;
 mod place;
 mod policy;
@@ -132,9 +134,13 @@ mod refusal;
 mod rule;
 mod service;
 mod shard;
+#[cfg(test)]
+mod shard_tests;
 mod shared;
 mod sync;
 mod table;
+#[cfg(test)]
+mod table_tests;
 mod throttle;
 mod window;
 

@@ -6,14 +6,14 @@ use super::meter::Meter;
 pub(super) struct Shard {
     pub(super) meter: Meter,
     /// Tag and cell; a tag of zero is a free slot.
-    slots: Box<[[u64; 2]]>,
+    pub(super) slots: Box<[[u64; 2]]>,
     /// The most slots that there may be.
-    max_slots: usize,
-    len: usize,
+    pub(super) max_slots: usize,
+    pub(super) len: usize,
     /// Where the sweep goes on.
-    cursor: usize,
+    pub(super) cursor: usize,
     /// No cell says nothing before this; zero when nobody has looked.
-    earliest_expiry: u64,
+    pub(super) earliest_expiry: u64,
 }
 
 pub(super) enum Found {
@@ -26,9 +26,9 @@ pub(super) enum Found {
 /// The slots that a shard begins with. A table that was made smaller still spreads its keys unevenly, so none has less.
 const MIN_SLOTS: usize = 32;
 /// Slots that can be swept at once within a few microseconds.
-const SMALL_SLOTS: usize = 16_384;
+pub(super) const SMALL_SLOTS: usize = 16_384;
 /// Slots of a larger shard that are swept at once.
-const SWEPT_AT_ONCE: usize = 256;
+pub(super) const SWEPT_AT_ONCE: usize = 256;
 /// Cells that are looked at to find one close to replenished.
 const SAMPLE: usize = 64;
 
@@ -212,7 +212,3 @@ fn slots_for(keys: usize) -> usize {
     // Half as much again, and what keys are scattered unevenly by: eight standard deviations.
     keys.saturating_add(keys / 2).saturating_add(8 * keys.isqrt()).saturating_add(MIN_SLOTS)
 }
-
-#[cfg(test)]
-#[path = "shard_tests.rs"]
-mod tests;

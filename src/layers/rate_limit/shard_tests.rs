@@ -2,8 +2,9 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::rate_limit::Quota;
+use super::meter::Meter;
+use super::quota::Quota;
+use super::shard::{Found, SMALL_SLOTS, SWEPT_AT_ONCE, Shard};
 
 const MS: u64 = 1_000_000;
 

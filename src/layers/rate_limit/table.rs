@@ -383,7 +383,3 @@ impl std::fmt::Debug for Table {
         f.debug_struct("Table").field("keys", &self.keys()).field("overflow", &self.overflow).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-#[path = "table_tests.rs"]
-mod tests;

@@ -70,6 +70,22 @@ impl Budget {
         self.count(second, |held| Second { requests: (held.requests + 1).min(Second::MOST_REQUESTS), ..held });
     }
 
+    /// Takes back a request that came to be no load: the latest that counts as recent, since what is refused is refused soon.
+    pub(super) fn take_back(&self, second: u64) {
+        for second in (0..WINDOW_SECS).map_while(|ago| second.checked_sub(ago)) {
+            let round = Self::round(second);
+            let Some(word) = self.seconds.get((second % WINDOW_SECS) as usize) else { return };
+            let taken = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
+                let held = Second::of(word);
+                let fewer = held.requests.checked_sub(1).filter(|_| held.round == round)?;
+                Some(Second { requests: fewer, ..held }.word())
+            });
+            if taken.is_ok() {
+                return;
+            }
+        }
+    }
+
     /// Takes one retry, if one is left.
     pub(super) fn take_retry(&self, second: u64) -> bool {
         let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,8 +118,12 @@ impl Budget {
         recent
     }
 
+    const fn round(second: u64) -> u64 {
+        (second / WINDOW_SECS) % Second::MOST_ROUNDS
+    }
+
     fn count(&self, second: u64, add: impl Fn(Second) -> Second) {
-        let round = (second / WINDOW_SECS) % Second::MOST_ROUNDS;
+        let round = Self::round(second);
         let Some(word) = self.seconds.get((second % WINDOW_SECS) as usize) else { return };
         // Whoever comes so late that another round has begun is no longer recent, and leaves what is.
         let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {

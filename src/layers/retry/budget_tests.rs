@@ -26,6 +26,7 @@ impl Naive {
 enum Step {
     Requests(u16),
     Retry,
+    Refused(u16),
     Wait(u64),
 }
 
@@ -33,6 +34,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         2 => (1_u16..200).prop_map(Step::Requests),
         6 => Just(Step::Retry),
+        2 => (1_u16..250).prop_map(Step::Refused),
         2 => (0_u64..4).prop_map(Step::Wait),
         1 => (5_u64..25).prop_map(Step::Wait),
         1 => Just(Step::Wait(1_000_000)),
@@ -54,6 +56,15 @@ proptest! {
                     for _ in 0..count {
                         budget.request(second);
                         naive.requests.push(second);
+                    }
+                }
+                // The latest that counts.
+                Step::Refused(count) => {
+                    for _ in 0..count {
+                        budget.take_back(second);
+                        if naive.requests.last().is_some_and(|at| at + WINDOW_SECS > second) {
+                            naive.requests.pop();
+                        }
                     }
                 }
                 Step::Retry => {
@@ -113,6 +124,27 @@ fn whoever_comes_late_spoils_nothing() {
         budget.request(late);
         assert_eq!((budget.recent(25), budget.left(25)), (Recent { requests: 1, retries: 2 }, 1));
     }
+}
+
+/// Requests that were refused are no load, whoever else counts meanwhile; and none is taken back that is not there.
+#[test]
+fn what_is_taken_back_is_gone() {
+    let budget = Budget::new(50, 0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..1000 {
+                    budget.request(19);
+                    budget.take_back(20);
+                }
+            });
+        }
+    });
+    budget.take_back(20);
+    assert_eq!(budget.recent(20), Recent::default());
+    budget.request(19);
+    budget.take_back(29);
+    assert_eq!(budget.recent(19).requests, 1, "it is no longer recent");
 }
 
 /// However many threads take at once, no more is taken than there is.

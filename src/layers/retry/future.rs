@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -14,7 +15,7 @@ use tower_service::Service;
 use super::body::ReplayBody;
 use super::errors::ViewError;
 use super::peek::{Peek, PeekedBody};
-use super::policy::RetryPolicy;
+use super::policy::{Core, RetryPolicy};
 use crate::spine::clock::Sleep;
 
 /// The wait before another try.
@@ -53,6 +54,8 @@ pin_project! {
     {
         #[pin]
         tries: Tries<S, B, V>,
+        // Of a call whose result the policy does not see.
+        unseen: Option<Arc<Core>>,
     }
 }
 
@@ -64,8 +67,8 @@ where
     R: Body<Data = Bytes>,
     V: ViewError<S::Error>,
 {
-    pub(super) const fn new(tries: Tries<S, B, V>) -> Self {
-        Self { tries }
+    pub(super) const fn new(tries: Tries<S, B, V>, unseen: Option<Arc<Core>>) -> Self {
+        Self { tries, unseen }
     }
 }
 
@@ -78,7 +81,12 @@ where
     type Output = Result<Response<PeekedBody<R>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().tries.poll(cx)
+        let this = self.project();
+        let result = ready!(this.tries.poll(cx));
+        if let Some(core) = this.unseen.take() {
+            core.uncount_refused::<V, _, _>(&result);
+        }
+        Poll::Ready(result)
     }
 }
 

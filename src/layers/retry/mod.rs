@@ -86,7 +86,9 @@
 //! # Budget
 //!
 //! Of the requests of the last ten seconds a fifth may be tried again, and ten in any case. When everything fails, load grows
-//! by that share, instead of by the number of tries. Clones of a policy have one budget: make one policy for each upstream.
+//! by that share, instead of by the number of tries. Requests that a layer further in refuses, an open circuit say, count for
+//! nothing: the upstream has not seen them. (With tower's own layer, those that may not be made twice do count.) Clones of a
+//! policy have one budget: make one policy for each upstream.
 //! [`RetryPolicy::budget`] shows it.
 //!
 //! # Bodies
@@ -113,7 +115,7 @@
 //!
 //! # Cost
 //!
-//! One reading of the clock and one addition for each request. What may be made twice is cloned: head and extensions. A body
+//! One reading of the clock and one addition for each request, and the same again for one that is refused further in. What may be made twice is cloned: head and extensions. A body
 //! that is kept takes two allocations, and the buffer that it is copied into as it passes; a gRPC answer that is held back takes
 //! one, and a timer if there is something to wait for.
 

@@ -25,6 +25,7 @@ use crate::spine::clock::{Clock, Sleep};
 use crate::spine::deadline::{Deadline, TimedOut};
 use crate::spine::event::{self, Origin, RetryEvent, Sampler};
 use crate::spine::holdup::Holdup;
+use crate::spine::problem::ProblemKind;
 use crate::spine::random::Random;
 use crate::spine::rejection::Rejection;
 use crate::spine::request::{Protocol, RequestView};
@@ -67,7 +68,7 @@ crate::spine::bounds::no_layer!(RetryPolicy<V>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryBudget {
-    /// Requests, retries aside.
+    /// Requests, retries aside, and those that a layer further in refused.
     pub requests: u64,
     /// Retries.
     pub retries: u64,
@@ -94,7 +95,7 @@ impl<V> RetryPolicy<V> {
     /// How much is left.
     #[must_use]
     pub fn budget(&self) -> RetryBudget {
-        let second = self.second();
+        let second = self.core.second();
         let recent = self.core.budget.recent(second);
         RetryBudget { requests: recent.requests, retries: recent.retries, left: self.core.budget.left(second) }
     }
@@ -111,10 +112,6 @@ impl<V> RetryPolicy<V> {
         request.map(|body| {
             if is_kept { ReplayBody::kept(body, core.room.keep(core.body_bytes)) } else { ReplayBody::passed(body) }
         })
-    }
-
-    fn second(&self) -> u64 {
-        self.core.clock.now().saturating_duration_since(self.core.begun).as_secs()
     }
 
     fn report(&self, event: RetryEvent) {
@@ -135,7 +132,7 @@ impl<V> RetryPolicy<V> {
             return Err(RetryEvent::BodyGone);
         }
         let sleep = if wait.is_zero() { None } else { Some(self.sleep(wait).ok_or(RetryEvent::NoTimer)?) };
-        if !core.budget.take_retry(self.second()) {
+        if !core.budget.take_retry(core.second()) {
             return Err(RetryEvent::BudgetSpent);
         }
         if !request.body().take_over() {
@@ -159,12 +156,12 @@ impl<V> RetryPolicy<V> {
     where
         V: ViewError<E>,
     {
+        if refusal::<V, _, _>(result).is_some() {
+            return None;
+        }
         match result {
             Ok(response) => {
                 let extensions = response.extensions();
-                if extensions.get::<Rejection>().is_some() {
-                    return None;
-                }
                 let signs = &self.core.signs;
                 let asked = match extensions.get::<Trailers>() {
                     Some(Trailers(trailers)) => signs.judge_grpc(trailers),
@@ -174,8 +171,37 @@ impl<V> RetryPolicy<V> {
                 asked.or_else(|| extensions.get::<TimedOut>().map(|_| Asked::Freely))
             }
             // There is no head, so the connection failed or broke off before.
-            Err(error) => V::view(error).and_then(Rejection::in_error).is_none().then_some(Asked::Freely),
+            Err(_) => Some(Asked::Freely),
         }
+    }
+}
+
+impl Core {
+    fn second(&self) -> u64 {
+        self.clock.now().saturating_duration_since(self.begun).as_secs()
+    }
+
+    /// Takes a call out of the budget that a layer further in refused: nobody had to bear it. One whose deadline passed
+    /// there was borne until then.
+    pub(super) fn uncount_refused<V, B, E>(&self, result: &Result<Response<B>, E>)
+    where
+        V: ViewError<E>,
+    {
+        let kind = refusal::<V, _, _>(result).map(|rejection| rejection.problem().kind());
+        if kind.is_some_and(|kind| kind != ProblemKind::DeadlineExceeded) {
+            self.budget.take_back(self.second());
+        }
+    }
+}
+
+/// The refusal of a layer further in.
+fn refusal<V, B, E>(result: &Result<Response<B>, E>) -> Option<&Rejection>
+where
+    V: ViewError<E>,
+{
+    match result {
+        Ok(response) => response.extensions().get(),
+        Err(error) => V::view(error).and_then(Rejection::in_error),
     }
 }
 
@@ -191,6 +217,9 @@ where
         result: &mut Result<Response<R>, E>,
     ) -> Option<Self::Future> {
         let asked = self.judge(result).filter(|_| !is_held_up::<V, _, _>(RequestView::of(request), result));
+        if self.failed == 0 && asked.is_none() {
+            self.core.uncount_refused::<V, _, _>(result);
+        }
         if asked.is_some() {
             self.failed = self.failed.saturating_add(1);
         }
@@ -221,7 +250,7 @@ where
             return None;
         }
         if self.failed == 0 {
-            self.core.budget.request(self.second());
+            self.core.budget.request(self.core.second());
         }
         // A body that is kept belongs to a request that may be made twice.
         let mut again = Request::new(request.body().again()?);

@@ -65,6 +65,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        RetryFuture::new(self.retry.call(self.policy.keep(request)))
+        let request = self.policy.keep(request);
+        // What cannot be made twice is counted, and its result not shown to the policy.
+        let core = self.policy.core();
+        let unseen = core.bounds.attempts > 1 && !request.body().can_replay();
+        let unseen = unseen.then(|| Arc::clone(core));
+        RetryFuture::new(self.retry.call(request), unseen)
     }
 }

@@ -185,6 +185,29 @@ macro_rules! models {
                     assert_eq!(machine.word().phase(), Phase::Open);
                 }
 
+                /// Who took a slot in one round and writes the lease only in the next takes no lease from its holder.
+                pub(crate) fn a_lease_that_begins_late_is_nobody_elses() {
+                    let machine = Arc::new(machine());
+                    open(&machine);
+                    let late = {
+                        let machine = Arc::clone(&machine);
+                        thread::spawn(move || admit(&machine, 1000))
+                    };
+                    let failing = admit(&machine, 1000).unwrap();
+                    hear(&machine, failing, Outcome::Failure, 1000);
+                    let second: Vec<_> = (0..2).filter_map(|_| admit(&machine, 3000)).collect();
+                    let Some(Ticket { generation, kind: Kind::Probe(slot) }) = late.join().unwrap() else { return };
+                    if second.iter().any(|ticket| ticket.generation == generation) {
+                        return;
+                    }
+                    // The slot that the late one had is held by one that hangs.
+                    for ticket in second.into_iter().filter(|ticket| ticket.kind != Kind::Probe(slot)) {
+                        assert_eq!(hear(&machine, ticket, Outcome::Success, 3000), Heard::Counted);
+                    }
+                    assert_eq!(admit(&machine, 8000), None);
+                    assert_eq!(machine.word().phase(), Phase::Open, "a probe that hangs holds its slot for ever");
+                }
+
                 /// Whatever is forced stands, whoever answers meanwhile.
                 pub(crate) fn what_is_forced_stands() {
                     let machine = Arc::new(machine());
@@ -264,6 +287,7 @@ models!(no_generation);
 models!(any_probe);
 models!(no_exchange);
 models!(no_returns);
+models!(late_lease);
 models!(lost_count);
 models!(torn_count);
 
@@ -298,6 +322,7 @@ mod tests {
         what_is_stale_changes_nothing,
         a_lease_ends_or_an_answer_comes,
         a_lease_is_its_holders,
+        a_lease_that_begins_late_is_nobody_elses,
         a_probe_from_before_changes_nothing,
         what_is_forced_stands,
         nothing_is_lost_from_the_ring,
@@ -312,6 +337,10 @@ mod tests {
         assert!(finds(any_probe::models::a_probe_from_before_changes_nothing), "slots of an earlier round");
         assert!(finds(no_exchange::models::as_many_probes_as_there_are), "slots taken without an exchange");
         assert!(finds(no_returns::models::a_lease_is_its_holders), "slots given back without a trace");
+        assert!(
+            finds(late_lease::models::a_lease_that_begins_late_is_nobody_elses),
+            "leases that are written whoever holds them"
+        );
         assert!(finds(lost_count::models::what_leaves_the_ring_is_gone), "failures that never leave the ring");
         assert!(finds(torn_count::models::nothing_is_lost_from_the_ring), "counts in two steps");
     }
