@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    AGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    EXPIRES, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VARY, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 use tower_rampart::key::{PeerAddr, SecureTransport};
@@ -72,8 +72,27 @@ pub fn rewrite_request<B>(request: &mut Request<B>, forward_credentials: bool) {
     headers.append(VIA, HeaderValue::from_static(via));
 }
 
+/// Fields without which a message means another one: RFC 9110 section 7.6.1 lets `Connection` name none that is for all who
+/// receive it.
+const FOR_ALL: [HeaderName; 10] = [
+    HOST,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    CONTENT_RANGE,
+    CACHE_CONTROL,
+    EXPIRES,
+    AGE,
+    VARY,
+    HeaderName::from_static("cdn-cache-control"),
+];
+
 /// Removes what was the upstream's hop.
 pub fn rewrite_response(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        // RFC 9112 section 6.3: the body ended where its coding said, and what goes on must not say otherwise.
+        headers.remove(CONTENT_LENGTH);
+    }
     strip_hop_by_hop(headers, |_| false);
 }
 
@@ -81,8 +100,7 @@ pub fn rewrite_response(headers: &mut HeaderMap) {
 pub fn strip_hop_by_hop(headers: &mut HeaderMap, is_kept: impl Fn(&HeaderName) -> bool) {
     let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
         .filter_map(|token| HeaderName::from_bytes(token).ok())
-        // Without these the message means another one.
-        .filter(|name| *name != HOST && *name != CONTENT_LENGTH && !is_kept(name))
+        .filter(|name| !FOR_ALL.contains(name) && !is_kept(name))
         .collect();
     for name in HOP_BY_HOP.iter().chain(&named) {
         headers.remove(name);

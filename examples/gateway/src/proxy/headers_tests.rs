@@ -163,3 +163,29 @@ fn responses_lose_their_hop() {
     rewrite_response(&mut headers);
     assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["etag"]);
 }
+
+/// RFC 9112 section 6.3: the transfer coding overrides the length.
+#[test]
+fn a_length_beside_a_transfer_coding_goes() {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-length", HeaderValue::from_static("3"));
+    rewrite_response(&mut headers);
+    assert_eq!(all(&headers, "content-length"), ["3"]);
+    headers.insert("transfer-encoding", HeaderValue::from_static("chunked"));
+    rewrite_response(&mut headers);
+    assert!(headers.is_empty(), "{headers:?}");
+}
+
+/// RFC 9110 section 7.6.1: `Connection` must not name what is for all who receive the message.
+#[test]
+fn connection_cannot_strip_what_a_response_may_be_kept_by() {
+    let mut headers = HeaderMap::new();
+    headers.insert("connection", HeaderValue::from_static("Cache-Control, Vary, Content-Type, Mine"));
+    for name in ["cache-control", "vary", "content-type", "mine"] {
+        headers.insert(name, HeaderValue::from_static("x"));
+    }
+    rewrite_response(&mut headers);
+    let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["cache-control", "content-type", "vary"]);
+}
