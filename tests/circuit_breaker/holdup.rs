@@ -202,3 +202,34 @@ fn whatever_else_the_breaker_looks_at() {
     assert_eq!(upload.poll(), Some(None));
     assert_eq!(guarded.handle().snapshot().totals.neutral, 1);
 }
+
+/// The same, where the timeout is a response: its mark tells it from other 504s.
+#[tokio::test]
+async fn a_response_in_the_stead_of_a_late_one() {
+    for (is_marked, is_held, status, outcome) in
+        [(true, true, 504, (0, 1)), (true, false, 504, (1, 0)), (false, true, 504, (1, 0)), (true, true, 429, (0, 0))]
+    {
+        let guarded = Guarded::new(slow());
+        let hand = guarded.hand.clone();
+        let mut service = guarded.layer.layer(service_fn(move |request: Request<_>| {
+            let mut body: http_body_util::combinators::BoxBody<Bytes, Infallible> = request.into_body();
+            let _ = body.frame().now_or_never();
+            hand.advance(ms(50));
+            let mut response = Response::builder().status(status).body(Full::<Bytes>::default()).unwrap();
+            if is_marked {
+                response.extensions_mut().insert(TimedOut);
+            }
+            async move { Ok::<_, TimedOut>(response) }
+        }));
+        let holdup = Holdup::with_clock(guarded.clock.clone());
+        let sender = Gate::default();
+        if !is_held {
+            sender.open();
+        }
+        let mut request = Request::new(BodyExt::boxed(holdup.watch(sender)));
+        request.extensions_mut().insert(holdup);
+        drop(service.call(request).await.unwrap().into_body());
+        let totals = guarded.handle().snapshot().totals;
+        assert_eq!((totals.failures, totals.neutral), outcome, "{is_marked} {is_held} {status}");
+    }
+}

@@ -4,6 +4,7 @@
 mod cancel;
 #[cfg(feature = "config")]
 mod config;
+mod edges;
 #[cfg(feature = "metrics")]
 mod gauge;
 mod holdup;
