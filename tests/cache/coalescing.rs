@@ -392,3 +392,26 @@ async fn who_is_too_slow_is_left_behind() {
     assert_eq!(stopped.collect().await.unwrap_err(), BodyError::Interrupted);
     assert_eq!((setup.cache.stats().entries, setup.cache.stats().in_flight), (0, 0));
 }
+
+/// RFC 9111 sections 5.2.2.4 and 5.2.2.7: who leads gets the field that is named, and nobody else does.
+#[tokio::test]
+async fn followers_get_no_field_that_is_withheld() {
+    for control in ["max-age=60, no-cache=\"set-cookie\"", "max-age=60, private=\"Set-Cookie\""] {
+        let (origin, gate) =
+            Origin::new(move |_| ok(&[("cache-control", control), ("set-cookie", "a=b")], "body").response()).gated();
+        let setup = Arc::new(setup(&origin));
+        let leader = spawn(&setup, &[]);
+        settled().await;
+        let follower = spawn(&setup, &[]);
+        settled().await;
+        gate.add_permits(1);
+        assert_eq!(leader.await.unwrap().field("set-cookie"), Some("a=b"));
+        let followed = follower.await.unwrap();
+        assert!(followed.cache_status().ends_with("; collapsed"), "{}", followed.cache_status());
+        let hit = setup.get("http://a/x").await;
+        assert!(hit.is_hit());
+        for got in [followed, hit] {
+            assert_eq!((got.field("set-cookie"), &*got.body), (None, &b"body"[..]));
+        }
+    }
+}

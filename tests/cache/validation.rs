@@ -178,3 +178,62 @@ async fn a_304_confirms_all_variants_with_its_strong_tag() {
         assert_eq!(setup.cache.stats().entries, 2);
     }
 }
+
+/// RFC 9111 sections 3.5, 4.3.3 and 5.2.1.5: what a request forbids to store says nothing of what is stored.
+#[tokio::test]
+async fn a_request_takes_nothing_from_the_others() {
+    const RELOAD: (&str, &str) = ("cache-control", "no-cache");
+    let control = fresh(2);
+    let answers: [Answered; 3] = [
+        status(304, &[("cache-control", &control), TAG], ""),
+        ok(&[("cache-control", &control), TAG], "body"),
+        ok(&[("cache-control", &control), ("etag", "\"b\"")], "other"),
+    ];
+    for answer in answers {
+        for (fields, waits) in [
+            (&[("cache-control", "no-cache, no-store")][..], 0),
+            (&[("cache-control", "no-store")], 3),
+            (&[("authorization", "Bearer x"), RELOAD], 0),
+            (&[("authorization", "Bearer x")], 3),
+        ] {
+            let first = ok(&[("cache-control", &control), TAG], "body");
+            let origin = Origin::in_turn([first, answer.clone(), status(304, &[TAG], "")]);
+            let setup = setup(&origin);
+            setup.get("http://a/x").await;
+            setup.wait(waits);
+            let got = setup.get_with("http://a/x", fields).await;
+            assert_eq!((got.status.as_u16(), got.is_hit()), (200, false), "{fields:?}");
+            assert_eq!(setup.cache.stats().entries, 1, "{fields:?} {}", answer.status);
+            setup.wait(3);
+            let got = setup.get("http://a/x").await;
+            assert_eq!((got.status.as_u16(), &*got.body), (200, &b"body"[..]), "{fields:?}");
+            assert_eq!(origin.asked(2)["if-none-match"], "\"a\"", "{fields:?}");
+        }
+    }
+    // What the response forbids is forbidden whoever asks.
+    for forbids in ["no-store", "private"] {
+        let first = ok(&[("cache-control", &control), TAG], "body");
+        let origin = Origin::in_turn([first, status(304, &[("cache-control", forbids), TAG], "")]);
+        let setup = setup(&origin);
+        setup.get("http://a/x").await;
+        setup.get_with("http://a/x", &[("authorization", "Bearer x"), RELOAD]).await;
+        assert_eq!(setup.cache.stats().entries, 0, "{forbids}");
+    }
+}
+
+/// RFC 9111 section 4.3.3: what somebody known gets for him alone does not end what all get.
+#[tokio::test]
+async fn an_answer_to_credentials_ends_nothing() {
+    for own in ["private", "no-store"] {
+        let origin = Origin::in_turn([
+            ok(&[("cache-control", &fresh(2)), TAG], "all"),
+            ok(&[("cache-control", own), ("etag", "\"own\"")], "own"),
+            status(304, &[("cache-control", &fresh(2)), TAG], ""),
+        ]);
+        let setup = setup(&origin);
+        setup.get("http://a/x").await;
+        setup.wait(3);
+        assert_eq!(setup.get_with("http://a/x", &[("authorization", "Bearer x")]).await.body, "own");
+        assert_eq!((setup.cache.stats().entries, &*setup.get("http://a/x").await.body), (1, &b"all"[..]), "{own}");
+    }
+}

@@ -82,7 +82,11 @@ fn statuses() {
         (416, ("range", "bytes=9-")),
         (417, ("expect", "more")),
     ] {
-        assert_eq!(judged(&asked(&[field]), poison, &[FRESH]), Err(Decline::Status), "{poison}: others did not ask so");
+        assert_eq!(
+            judged(&asked(&[field]), poison, &[FRESH]),
+            Err(Decline::OneRequest),
+            "{poison}: others did not ask so"
+        );
         assert_eq!(stored(poison, &[FRESH]), Ok(false), "{poison}: nothing in the request is to blame");
     }
     assert_eq!(stored(100, &[FRESH]), Err(Decline::Status));
@@ -90,12 +94,29 @@ fn statuses() {
     assert_eq!(stored(206, &[FRESH, ("content-range", "bytes 0-1/9")]), Ok(false));
 }
 
+/// RFC 6585 sections 3 to 6: they MUST NOT be stored, whatever anybody says.
+#[test]
+fn what_is_never_stored() {
+    let minute = Duration::from_secs(60);
+    for status in [428, 429, 431, 511] {
+        for control in ["max-age=60", "public, s-maxage=60", "max-age=60, no-store, must-understand"] {
+            assert_eq!(stored(status, &[("cache-control", control)]), Err(Decline::Status), "{status} {control}");
+        }
+        let code = StatusCode::from_u16(status).unwrap();
+        let told = Settings { negative_ttl: vec![(code, minute)], ..Settings::default() };
+        let (hint, headers) = (CacheHint::new().ttl(minute), HeaderMap::new());
+        let routed = Asked { ttl: Some(minute), ..asked(&[]) };
+        assert!(judge(&routed, &answer(status, &headers, Some(&hint)), &told).is_err(), "{status}");
+    }
+}
+
 /// RFC 9111 sections 5.2.1.5 and 5.2.2.5.
 #[test]
 fn no_store() {
     assert_eq!(stored(200, &[("cache-control", "max-age=60, No-Store")]), Err(Decline::NoStore));
     let refuses = asked(&[("cache-control", "no-store")]);
-    assert_eq!(judged(&refuses, 200, &[FRESH]), Err(Decline::NoStore));
+    assert_eq!(judged(&refuses, 200, &[FRESH]), Err(Decline::Refused));
+    assert_eq!(judged(&refuses, 200, &[("cache-control", "max-age=60, no-store")]), Err(Decline::NoStore));
     let origin = Settings { policy: Policy::Origin, ..Settings::default() };
     let headers = fields(&[FRESH]);
     assert!(judge(&refuses, &answer(200, &headers, None), &origin).is_ok());
@@ -128,6 +149,18 @@ fn authorization() {
     }
     assert_eq!(judged(&known(&[]), 200, &[FRESH]), Ok(true), "the caller's own");
     assert_eq!(judged(&known(&[]), 200, &[("cache-control", "s-maxage=60")]), Ok(false), "everybody's");
+}
+
+/// RFC 9111 sections 5.2.2.4 and 5.2.2.7: a response is stored without the fields that it names, and not for their sake.
+#[test]
+fn what_is_withheld_forbids_nothing() {
+    for control in ["max-age=60, no-cache=\"set-cookie\"", "max-age=60, private=\"X-A, Set-Cookie\""] {
+        assert_eq!(stored(200, &[("cache-control", control), ("set-cookie", "a=b")]), Ok(false), "{control}");
+        let head = made(&[("cache-control", control), ("set-cookie", "a=b")]);
+        assert!(!head.headers.contains_key("set-cookie"), "{control}");
+    }
+    let other = ("cache-control", "max-age=60, private=\"x-a\"");
+    assert_eq!(stored(200, &[other, ("set-cookie", "a=b")]), Err(Decline::SetCookie));
 }
 
 #[test]

@@ -191,8 +191,11 @@ fn confirmed<B, C>(
             confirm_siblings(core, &entry, &asked, &told);
             (entry, is_stored)
         }
-        Err(head) => {
-            forget(core, stale);
+        Err((decline, head)) => {
+            // What the request forbids says nothing of what is stored.
+            if !decline.is_for_the_request() {
+                forget(core, stale);
+            }
             (Arc::new(stale.with_head(*head)), false)
         }
     };
@@ -304,9 +307,12 @@ where
     let forwarded = Forwarded { status, is_stored: judged.is_ok(), ..forwarded };
     match judged {
         Err(decline) => {
-            // Who does not want it stored does not say that what is stored is no longer true; nor does another part of it.
+            // What the request forbids, or is for one caller, does not say that what is stored is no longer true; nor does
+            // another part of it.
             let says_nothing = |stale: &Arc<Entry>| {
-                asked.directives.no_store || conditional::same_strong(&stale.head.headers, &parts.headers)
+                decline.is_for_the_request()
+                    || is_for_the_caller(&asked, decline, stale)
+                    || conditional::same_strong(&stale.head.headers, &parts.headers)
             };
             if let Some(stale) = stale.filter(|stale| is_replaced_by(parts.status) && !says_nothing(stale)) {
                 forget(core, &stale);
@@ -323,6 +329,12 @@ where
             Response::from_parts(parts, body)
         }
     }
+}
+
+/// Whether a caller who is known was answered with something of that caller's, where what is stored is everybody's.
+fn is_for_the_caller(asked: &Asked, decline: Decline, stale: &Entry) -> bool {
+    let is_own = matches!(decline, Decline::Private | Decline::NoStore | Decline::SetCookie);
+    asked.is_authorized && is_own && !stale.head.rules.is_private
 }
 
 /// Whether a response that is not stored tells of the resource and not of who asked, so that what was stored is no longer
