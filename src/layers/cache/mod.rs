@@ -49,7 +49,7 @@
 //! # What becomes of a request
 //!
 //! ```text
-//!  gRPC, OPTIONS, a GET with a body,          ┌───────────────────────────────────────────────┐
+//!  gRPC, OPTIONS, PROPFIND, GET with a body,  ┌───────────────────────────────────────────────┐
 //!  an upgrade, If-Match, a bypassed route ───▶│ to the origin as it is                        │
 //!                                             └───────────────────────────────────────────────┘
 //!  POST, PUT, DELETE, an unknown method ─────▶ to the origin; answered 2xx or 3xx, or not at all:
@@ -87,8 +87,10 @@
 //!
 //! # Whose response it is
 //!
-//! The key is scheme, authority, path and query as they came, `X-Forwarded-Host` and its like where they are, and your own
-//! parts; then the fields that `Vary` names. What a response must say to be stored for everybody: not `private`, no
+//! The key is scheme, host, path and query as they came, but for the host's case and a port that says nothing;
+//! `X-Forwarded-Host` and its like where they are, and your own parts; then the fields that `Vary` names: lists, as `Accept`
+//! is one, whatever white space is in them, others as they are. A request with a field by which some servers see another
+//! method, path or host (`X-HTTP-Method-Override`, `X-Original-URL`, `X-Host`) goes past the cache. What a response must say to be stored for everybody: not `private`, no
 //! `Set-Cookie`, no nonce in its policy, no exceptions of its own from the security headers, nobody known behind the request ([`Identity`](crate::Identity) or
 //! `Authorization`) unless it is `public`, `s-maxage` or `must-revalidate`. With
 //! [`private_per_subject`](CacheBuilder::private_per_subject) what is a caller's own is kept for that caller. What an inner
@@ -97,15 +99,16 @@
 //!
 //! # Where RFC 9111 leaves a choice
 //!
-//! - Any final status is stored that says for how long it is good; 412, 416 and 417 where they answer no field of the
-//!   request. What says nothing is good for a tenth of the time since its `Last-Modified`, a day at most, where its status
+//! - Any final status is stored that says for how long it is good, but for 428, 429, 431 and 511 (RFC 6585); 412, 416 and 417
+//!   where they answer no field of the request; the answer to a POST where it is a 200 and its `Content-Location` the target. What says nothing is good for a tenth of the time since its `Last-Modified`, a day at most, where its status
 //!   or `public` allows a guess.
 //! - Of directives and fields that stand there twice the first counts. A number that is none is 0. A quote that nothing
 //!   closes hides nothing. A response with more directives than are read is not stored.
 //! - A 5xx is passed on, unless the response or the request says `stale-if-error`; an origin that cannot be reached is
 //!   answered for. `s-maxage` forbids what is stale as `proxy-revalidate` does, so beside it `stale-while-revalidate` and
 //!   `stale-if-error` say nothing.
-//! - A 404, 410, 301 or 308 that is not stored ends what was stored; a 401 or 429 does not.
+//! - A 404, 410, 301 or 308 that is not stored ends what was stored; a 401 or 429 does not, nor does what a request forbids to
+//!   store (`no-store`, `Authorization`), or what somebody who is known is answered alone.
 //! - Several ranges get the whole. Parts are put together by a strong tag, and a part that is all of it is the whole. Where
 //!   a part is stored and more is wanted, what is missing at one end is asked for with `Range` and `If-Range`; an origin
 //!   whose content has changed answers with all of it. A body that breaks off is not kept.

@@ -174,14 +174,15 @@ impl Core {
         let class = match *method {
             Method::GET | Method::HEAD => None,
             Method::OPTIONS | Method::TRACE | Method::CONNECT => return Step::Pass(Some(Forward::Method)),
-            // RFC 9110 section 9.2.1: a method that is not known may be unsafe.
             _ => match self.query_content(request) {
                 Some(content) => Some(content),
+                None if is_safe(method) => return Step::Pass(Some(Forward::Method)),
+                // RFC 9110 section 9.2.1: a method that is not known may be unsafe.
                 None => return self.write_step(request),
             },
         };
         let scan = Scan::of(request.headers());
-        if class.is_none() && is_odd(request, scan) {
+        if is_odd(request, scan) || (class.is_none() && scan.has(Scan::BODY)) {
             return Step::Pass(Some(Forward::Bypass));
         }
         if scan.has(Scan::PRECONDITION) {
@@ -224,8 +225,11 @@ impl Core {
 
     fn write_step(&self, request: RequestView<'_>) -> Step {
         let directives = RequestDirectives::default();
-        if let Some(keys) = self.keys(request, Class::Get, Scan::of(request.headers())) {
-            return Step::Write(Box::new(self.asked(request, &keys, directives)));
+        let scan = Scan::of(request.headers());
+        if let Some(keys) = self.keys(request, Class::Get, scan) {
+            // What an odd one has changed, or made, may be something else than its URI names.
+            let goes_past = is_odd(request, scan);
+            return Step::Write(Box::new(Asked { goes_past, ..self.asked(request, &keys, directives) }));
         }
         // What goes past the cache changes what is in it all the same.
         match self.plain_keys(request) {
@@ -369,6 +373,11 @@ impl Core {
         }
         is_kept
     }
+}
+
+/// Whether a method is registered as a safe one that no cache answers (RFC 9110 section 16.1).
+fn is_safe(method: &Method) -> bool {
+    matches!(method.as_str(), "PROPFIND" | "REPORT" | "SEARCH" | "QUERY")
 }
 
 impl fmt::Debug for Core {
