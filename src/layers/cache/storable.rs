@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::conditional::{has_validator, is_conditional};
 use super::decline::Decline;
@@ -46,7 +47,7 @@ pub(super) struct Asked {
     pub(super) inherited: Box<[u64]>,
     /// The query as it came, where a response may say what of it matters.
     pub(super) query: Option<Option<String>>,
-    pub(super) cache_control: Option<http::HeaderValue>,
+    pub(super) cache_control: Option<HeaderValue>,
 }
 
 impl Asked {
@@ -240,7 +241,8 @@ pub(super) fn head(
     marked.push(marks.path(key.path()));
     marked.push(asked.uri);
     let rules = rules(&directives, settings, is_private, is_private || asked.has_parts);
-    let headers = kept(answer.headers, &directives, moments);
+    let mut headers = kept(answer.headers, &directives, moments);
+    pack(&mut headers);
     let date = date::of(&headers, &header::DATE).unwrap_or(moments.wall);
     let mut head = Head::new(key, status, headers, selectors, date, life, rules, (marked.into(), asked.uri, begun));
     head.add_marks(&asked.inherited);
@@ -323,6 +325,25 @@ fn kept(headers: &HeaderMap, directives: &ResponseDirectives, moments: Moments) 
     // A server would write the moment of the hit, by which the response looks young.
     kept.entry(header::DATE).or_insert_with(|| date::format(moments.wall));
     kept
+}
+
+/// Copies all values into one allocation of their size: they come as slices of a connection's buffer, which each stored
+/// response would keep whole. A seat is nobody's.
+pub(super) fn pack(headers: &mut HeaderMap) {
+    let is_ours = |name: &HeaderName, value: &HeaderValue| *name == header::AGE || value.is_empty();
+    let theirs = || headers.iter().filter(|(name, value)| !is_ours(name, value));
+    let mut all = Vec::with_capacity(theirs().map(|(_, value)| value.len()).sum());
+    theirs().for_each(|(_, value)| all.extend_from_slice(value.as_bytes()));
+    let mut all = Bytes::from(all);
+    for (name, value) in headers.iter_mut() {
+        if is_ours(name, value) {
+            continue;
+        }
+        if let Ok(mut packed) = HeaderValue::from_maybe_shared(all.split_to(value.len())) {
+            packed.set_sensitive(value.is_sensitive());
+            *value = packed;
+        }
+    }
 }
 
 /// The fields of a stored response after a 304, or a HEAD's answer, has told new ones (RFC 9111 section 3.2).

@@ -254,6 +254,36 @@ fn fields_that_are_not_kept() {
     assert_eq!(head.headers.get_all("x-other").iter().count(), 2);
 }
 
+/// What came in a connection's buffer would keep all of that for as long as it is stored.
+#[test]
+fn what_is_stored_holds_no_buffer() {
+    let mut buffer = b"max-age=60\"a\"secret-of-somebody".to_vec();
+    buffer.resize(8 << 10, b'x');
+    let buffer = bytes::Bytes::from(buffer);
+    let value = |range| HeaderValue::from_maybe_shared(buffer.slice(range)).unwrap();
+    let mut headers = HeaderMap::new();
+    headers.append("cache-control", value(0..10));
+    headers.append("etag", value(10..13));
+    let mut secret = value(13..31);
+    secret.set_sensitive(true);
+    headers.append("x-a", secret);
+    headers.append("x-a", value(0..0));
+    let (asked, answer) = (asked(&[]), answer(200, &headers, None));
+    let judgement = judge(&asked, &answer, &Settings::default()).unwrap();
+    let head = head(&asked, &answer, judgement, &Settings::default(), &Marks::default()).unwrap();
+    let within = |bytes: &[u8], value: &HeaderValue| bytes.as_ptr_range().contains(&value.as_bytes().as_ptr());
+    for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+        assert!(within(&buffer, value));
+        assert!(head.headers.get_all(name).iter().any(|kept| kept == value), "{name}");
+    }
+    let mut kept = head.headers.values().filter(|value| !value.is_empty());
+    assert!(kept.all(|value| !within(&buffer, value)));
+    assert!(head.headers["x-a"].is_sensitive());
+    assert_eq!(head.headers.get_all("x-a").iter().collect::<Vec<_>>(), ["secret-of-somebody", ""]);
+    let at = |name| head.headers[name].as_bytes().as_ptr() as usize;
+    assert_eq!((at("etag") - at("cache-control"), at("x-a") - at("etag")), (10, 3), "one allocation");
+}
+
 /// RFC 9111 section 3.2.
 #[test]
 fn a_304_updates_fields() {
