@@ -118,7 +118,8 @@ impl CacheBuilder {
         self
     }
 
-    /// For how long stale responses answer while the origin is asked, where they do not say it (RFC 5861).
+    /// For how long stale responses answer while the origin is asked, where they do not say it (RFC 5861). What `Cookie`,
+    /// `Authorization` or the like has chosen by `Vary` is asked about first: a refresh goes without them.
     pub const fn stale_while_revalidate(mut self, window: Duration) -> Self {
         self.settings.stale_while_revalidate = window;
         self

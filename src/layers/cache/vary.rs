@@ -64,6 +64,11 @@ pub(super) fn matches(selectors: &[Selector], request: &HeaderMap) -> bool {
     selectors.iter().all(|selector| selector.matches(request))
 }
 
+/// Whether one of these fields, which the request has, has chosen.
+pub(super) fn chose(names: &[HeaderName], selectors: &[Selector], request: &HeaderMap) -> bool {
+    selectors.iter().any(|selector| names.contains(&selector.name) && request.contains_key(&selector.name))
+}
+
 /// The bytes of a variant's selectors.
 pub(super) fn weight(selectors: &[Selector]) -> usize {
     let bytes = |field: &Selector| {

@@ -16,6 +16,7 @@ use quick_cache::sync::Cache as Table;
 use self::keys::{Keys, is_odd};
 use super::directives::RequestDirectives;
 use super::entry::{Entry, Head, Resource};
+use super::fetch::NOT_LENT;
 use super::flight::Flights;
 use super::key::{Class, Key, KeyBytes, Marks};
 use super::memory::Memory;
@@ -30,6 +31,7 @@ use super::status::{Forward, Writer};
 use super::storable::Asked;
 use super::store::{Store, StorePurge};
 use super::tier::{self, Claimed, Tier};
+use super::vary;
 use crate::spine::clock::Clock;
 use crate::spine::event::Sampler;
 use crate::spine::identity::Identity;
@@ -205,7 +207,11 @@ impl Core {
             let age = entry.head.life.age(now);
             let reuse = reuse(&entry.head, &directives, age, &self.settings);
             let asking = Request { method, headers: request.headers(), scan };
-            if !matches!(reuse, Reuse::Validate { .. })
+            // A refresh without the field that chose it would renew another variant: this one is asked about first.
+            let is_unlent = || vary::chose(&NOT_LENT, &entry.head.selectors, request.headers());
+            let must_wait = reuse == Reuse::WhileRevalidate && !directives.only_if_cached && is_unlent();
+            if !must_wait
+                && !matches!(reuse, Reuse::Validate { .. })
                 && let Some(served) = serve(entry, asking, age, Told::Hit, &self.writer)
             {
                 self.counts.hits.fetch_add(1, Ordering::Relaxed);
