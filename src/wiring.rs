@@ -66,6 +66,24 @@ pub(crate) fn has_header_overrides(extensions: &Extensions) -> bool {
     return false;
 }
 
+/// A request's body that is empty, where its type is one of which it is known how one is made.
+#[cfg(feature = "cache")]
+pub(crate) fn empty_body<B: 'static>() -> Option<B> {
+    fn of<T: 'static, B: 'static>(body: T) -> Option<B> {
+        let mut body = Some(body);
+        let any: &mut dyn std::any::Any = &mut body;
+        any.downcast_mut::<Option<B>>()?.take()
+    }
+    let sources: &[fn() -> Option<B>] = &[
+        || of(()),
+        #[cfg(feature = "axum")]
+        || of(crate::integration::axum::empty_body()),
+        #[cfg(all(feature = "axum", feature = "validate"))]
+        || of(crate::layers::validate::CheckedBody::passed(crate::integration::axum::empty_body())),
+    ];
+    sources.iter().find_map(|source| source())
+}
+
 /// The path that was asked for, where a framework has cut off the part that led to a nested router.
 #[cfg(any(feature = "_auth", feature = "validate"))]
 #[cfg_attr(not(feature = "axum"), allow(unused_variables, reason = "no framework cuts paths"))]
@@ -183,4 +201,25 @@ pub(crate) fn count_pressure(event: PressureEvent, label: Label<'_>) {
 pub(crate) fn count_refusal(origin: Origin, kind: ProblemKind) {
     #[cfg(feature = "metrics")]
     crate::integration::metrics::count_refusal(origin, kind);
+}
+
+#[cfg(all(test, feature = "cache"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_of_nothing() {
+        assert_eq!(empty_body(), Some(()));
+        assert_eq!(empty_body::<String>(), None, "nobody knows how one is made");
+        #[cfg(feature = "axum")]
+        {
+            fn is_made_of_a<T: 'static>(_: T) -> bool {
+                empty_body::<T>().is_some()
+            }
+            let body = crate::integration::axum::empty_body;
+            assert!(is_made_of_a(body()));
+            #[cfg(feature = "validate")]
+            assert!(is_made_of_a(crate::layers::validate::CheckedBody::passed(body())));
+        }
+    }
 }

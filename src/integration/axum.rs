@@ -29,6 +29,12 @@ pub(crate) fn peer_addr(extensions: &Extensions) -> Option<SocketAddr> {
     extensions.get::<MockConnectInfo<SocketAddr>>().map(|MockConnectInfo(addr)| *addr)
 }
 
+/// A body of nothing.
+#[cfg(feature = "cache")]
+pub(crate) fn empty_body() -> Body {
+    Body::empty()
+}
+
 /// The template of the route that the router chose.
 pub(crate) fn matched_path(extensions: &Extensions) -> Option<&str> {
     extensions.get::<MatchedPath>().map(MatchedPath::as_str)

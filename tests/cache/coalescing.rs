@@ -214,25 +214,44 @@ async fn followers_stream_from_the_first_frame() {
     assert_eq!(origin.calls(), 1);
 }
 
+/// Who has waited for a failure waits for no other: what the origin said to one it may say to all, one after another.
 #[tokio::test]
-async fn failures_are_tried_again_by_few() {
+async fn a_failure_is_waited_for_once() {
+    let (origin, gate) = Origin::new(|_| status(500, &[], "no").response()).gated();
+    let setup = Arc::new(setup(&origin));
+    let waiting: Vec<_> = (0..30).map(|_| spawn(&setup, &[])).collect();
+    settled().await;
+    assert_eq!(origin.calls(), 1);
+    gate.add_permits(1);
+    settled().await;
+    assert_eq!(origin.calls(), 30, "all go on at once");
+    gate.add_permits(99);
+    for got in waiting {
+        assert_eq!(got.await.unwrap().status, 500);
+    }
+    assert_eq!(setup.cache.stats().in_flight, 0);
+}
+
+/// A leader that got no answer says nothing of what others get.
+#[tokio::test]
+async fn what_nobody_answered_is_tried_again_by_few() {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
-    let (origin, gate) = Origin::new(move |_| {
-        if counted.fetch_add(1, Ordering::SeqCst) == 0 {
-            status(500, &[], "no").response()
-        } else {
-            ok(&[FRESH], "body").response()
-        }
+    let (origin, gate) = Origin::failing(move |_| match counted.fetch_add(1, Ordering::SeqCst) {
+        0 => Err(Failed),
+        _ => Ok(ok(&[FRESH], "body").response()),
     })
     .gated();
     let setup = Arc::new(setup(&origin));
-    let leader = spawn(&setup, &[]);
+    let leader = {
+        let setup = Arc::clone(&setup);
+        tokio::spawn(async move { setup.fails("http://a/x").await })
+    };
     settled().await;
     let waiting: Vec<_> = (0..50).map(|_| spawn(&setup, &[])).collect();
     settled().await;
     gate.add_permits(99);
-    assert_eq!(leader.await.unwrap().status, 500);
+    assert_eq!(leader.await.unwrap(), Failed);
     for got in waiting {
         assert_eq!(got.await.unwrap().status, 200);
     }
@@ -303,10 +322,17 @@ async fn validations_are_shared_too() {
     let waiting: Vec<_> = (0..100).map(|_| spawn(&setup, &[])).collect();
     settled().await;
     gate.add_permits(9);
+    let mut told = Vec::new();
     for got in waiting {
-        assert_eq!(got.await.unwrap().body, "body");
+        let got = got.await.unwrap();
+        assert_eq!(got.body, "body");
+        told.push(got.cache_status().to_owned());
     }
     assert_eq!(origin.calls(), 2);
+    // RFC 9211 section 2.2: why each of them went on, which is the same for all.
+    told.sort_unstable();
+    assert_eq!(told.pop().unwrap(), "rampart; fwd=stale; fwd-status=304; stored");
+    assert!(told.iter().all(|told| told == "rampart; fwd=stale; collapsed"), "{told:?}");
 }
 
 /// Dropped at every place where it may wait, a request leaves nothing behind.
@@ -391,4 +417,27 @@ async fn who_is_too_slow_is_left_behind() {
     assert_eq!((stopped.size_hint().exact(), stopped.is_end_stream()), (None, false), "it has not seen the end");
     assert_eq!(stopped.collect().await.unwrap_err(), BodyError::Interrupted);
     assert_eq!((setup.cache.stats().entries, setup.cache.stats().in_flight), (0, 0));
+}
+
+/// RFC 9111 sections 5.2.2.4 and 5.2.2.7: who leads gets the field that is named, and nobody else does.
+#[tokio::test]
+async fn followers_get_no_field_that_is_withheld() {
+    for control in ["max-age=60, no-cache=\"set-cookie\"", "max-age=60, private=\"Set-Cookie\""] {
+        let (origin, gate) =
+            Origin::new(move |_| ok(&[("cache-control", control), ("set-cookie", "a=b")], "body").response()).gated();
+        let setup = Arc::new(setup(&origin));
+        let leader = spawn(&setup, &[]);
+        settled().await;
+        let follower = spawn(&setup, &[]);
+        settled().await;
+        gate.add_permits(1);
+        assert_eq!(leader.await.unwrap().field("set-cookie"), Some("a=b"));
+        let followed = follower.await.unwrap();
+        assert!(followed.cache_status().ends_with("; collapsed"), "{}", followed.cache_status());
+        let hit = setup.get("http://a/x").await;
+        assert!(hit.is_hit());
+        for got in [followed, hit] {
+            assert_eq!((got.field("set-cookie"), &*got.body), (None, &b"body"[..]));
+        }
+    }
 }

@@ -150,11 +150,20 @@ async fn odd_requests_go_past() {
         ("x-http_method-override", "DELETE"),
         ("x_original_url", "/y"),
         ("x-original-url", "/admin"),
+        ("x-host", "evil"),
+        ("x-http-host-override", "evil"),
+        ("x-rewrite-uri", "/admin"),
+        ("x-original-method", "DELETE"),
+        ("x_forwarded_server", "evil"),
+        ("x-original_host", "evil"),
         ("forwarded", "for=1.2.3.4;Host=evil"),
     ] {
         assert_eq!(setup.get_with("http://a/x", &[fields]).await.cache_status(), "rampart; fwd=bypass", "{fields:?}");
     }
-    assert!(!setup.get_with("http://a/x", &[("x-forwarded-host", "evil")]).await.is_hit(), "keyed");
+    for name in ["x-forwarded-host", "x-forwarded-server", "x-original-host", "x-envoy-original-path"] {
+        assert!(!setup.get_with("http://a/x", &[(name, "evil")]).await.is_hit(), "{name} is keyed");
+        assert!(setup.get_with("http://a/x", &[(name, "evil")]).await.is_hit(), "{name}");
+    }
     let mut marked = request("GET", "http://a/x", &[]);
     marked.extensions_mut().insert(CacheBypass);
     assert_eq!(setup.send(marked).await.cache_status(), "rampart; fwd=bypass");
@@ -170,6 +179,8 @@ async fn clients_may_ask_for_more_and_the_origins_policy_does_not_listen() {
     let shared = setup(&origin());
     let unavailable = shared.get_with("http://a/x", &[("cache-control", "only-if-cached")]).await;
     assert_eq!(unavailable.status, 504);
+    // RFC 9211 section 2: a response that is made here, and of nothing stored, has no such field.
+    assert_eq!(unavailable.field("cache-status"), None);
     shared.get("http://a/x").await;
     assert!(shared.get_with("http://a/x", &[("cache-control", "only-if-cached")]).await.is_hit());
     for fields in [("cache-control", "no-cache"), ("cache-control", "max-age=0"), ("pragma", "no-cache")] {
@@ -412,4 +423,40 @@ async fn an_answer_to_one_field_poisons_nothing() {
     assert_eq!(setup.get("http://a/x").await.body, "body");
     let bypassed = setup.get_with("http://a/x", &[("if-match", "\"a\"")]).await;
     assert_eq!((bypassed.cache_status(), bypassed.field("surrogate-key")), ("rampart; fwd=request", None));
+}
+
+/// Fields come as slices of the buffer that a connection is read into; what is stored has its own bytes, and no more.
+#[tokio::test]
+async fn what_is_stored_keeps_no_connections_buffer() {
+    use http_body_util::{Empty, Full};
+    use hyper_util::rt::TokioIo;
+
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let answers = hyper::service::service_fn(|_| async {
+        let response = http::Response::builder().header(FRESH.0, FRESH.1).header("x-a", "one");
+        response.body(Full::new(bytes::Bytes::from("body")))
+    });
+    tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), answers));
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(near)).await.unwrap();
+    tokio::spawn(connection);
+    let sender = std::sync::Arc::new(tokio::sync::Mutex::new(sender));
+    let client = tower::service_fn(move |request: http::Request<Empty<bytes::Bytes>>| {
+        let sender = std::sync::Arc::clone(&sender);
+        async move { sender.lock().await.send_request(request).await }
+    });
+    let service = tower::ServiceBuilder::new().layer(tower_rampart::cache::Cache::builder().build().unwrap().layer());
+    let service = service.service(client);
+    let mut between = Vec::new();
+    for _ in 0..2 {
+        let request = http::Request::get("/x").header("host", "a").body(Empty::new()).unwrap();
+        let (parts, body) = service.clone().oneshot(request).await.unwrap().into_parts();
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "body");
+        let at = |name| parts.headers[name].as_bytes().as_ptr() as usize;
+        between.push(at("x-a") - at(FRESH.0) - FRESH.1.len());
+    }
+    assert_eq!(
+        between,
+        ["\r\nx-a: ".len(), 0],
+        "a line ends between what came, and nothing stands between what is kept"
+    );
 }

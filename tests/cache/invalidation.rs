@@ -308,3 +308,74 @@ async fn requests_tag_their_responses() {
     setup.cache.purge_tag("polls");
     assert!(!setup.get("http://a/polls/2").await.is_hit());
 }
+
+/// RFC 9110 section 4.2.3: the case of a host and a default port, or an empty one, make no other resource.
+#[tokio::test]
+async fn all_spellings_of_a_host_are_one() {
+    let hosts = ["h.example", "H.Example", "h.example:80", "h.example:", "H.EXAMPLE:80"];
+    let by_host = |method: &str, host: &str| request(method, "/x", &[("host", host)]);
+    for host in hosts {
+        let setup = writable(status(204, &[], ""));
+        setup.send(by_host("GET", "h.example")).await;
+        assert!(setup.send(by_host("GET", host)).await.is_hit(), "{host}");
+        setup.send(by_host("DELETE", host)).await;
+        assert!(!setup.send(by_host("GET", "h.example")).await.is_hit(), "{host}");
+        setup.cache.purge_uri(&format!("http://{host}/x").parse().unwrap());
+        assert_eq!(setup.cache.stats().entries, 0, "{host}");
+        // What is asked for in another spelling goes with what is purged or written to.
+        setup.send(by_host("GET", host)).await;
+        setup.cache.purge_uri_as(&"http://h.example/x".parse().unwrap(), Purge::Soft);
+        assert!(!setup.send(by_host("GET", host)).await.is_hit(), "{host}");
+    }
+    let setup = setup(&Origin::new(|_| ok(&[FRESH], "x").response()));
+    setup.send(by_host("GET", "h.example")).await;
+    for other in ["h.example:8080", "h.example:443", "h.example.", "h.example:80:", "i.example", "h.example:080"] {
+        assert!(!setup.send(by_host("GET", other)).await.is_hit(), "{other}");
+    }
+    assert_eq!(setup.origin.asked(1)["host"], "h.example:8080");
+    setup.get("https://s.example/x").await;
+    assert!(setup.get("https://S.example:443/x").await.is_hit());
+    assert!(!setup.get("https://s.example:80/x").await.is_hit());
+    setup.send(by_host("GET", "Odd.Example:80")).await;
+    let calls = setup.origin.calls();
+    assert_eq!(setup.origin.asked(calls - 1)["host"], "Odd.Example:80", "the origin is sent what the client wrote");
+}
+
+/// RFC 9110 section 8.7: a Content-Location tells of a representation, which is what a 200 has; and an odd request may have
+/// made that of something else.
+#[tokio::test]
+async fn a_posts_answer_is_kept_only_where_it_is_what_a_get_gets() {
+    let answers: [(u16, &[(&str, &str)]); 7] = [
+        (201, &[]),
+        (202, &[]),
+        (302, &[]),
+        (303, &[]),
+        (200, &[("x-original-url", "/y")]),
+        (200, &[("x-http-method-override", "DELETE")]),
+        (200, &[("forwarded", "host=evil")]),
+    ];
+    for (code, fields) in answers {
+        let setup = writable(status(code, &[FRESH, ("content-location", "/x")], "made"));
+        setup.get("http://a/x").await;
+        let got = setup.send(request("POST", "http://a/x", fields)).await;
+        assert_eq!(got.cache_status(), "rampart; fwd=method", "{code} {fields:?}");
+        assert_eq!(setup.cache.stats().entries, 0, "{code} {fields:?}");
+    }
+    // A body is no oddity of a POST.
+    let setup = writable(ok(&[FRESH, ("content-location", "/x")], "made"));
+    setup.send(request("POST", "http://a/x", &[("content-length", "3")])).await;
+    assert!(is_hit(&setup, "http://a/x").await);
+}
+
+/// RFC 9111 section 4.4, RFC 9110 section 9.2.1: methods that are registered as safe change nothing.
+#[tokio::test]
+async fn safe_methods_invalidate_nothing() {
+    for method in ["PROPFIND", "REPORT", "SEARCH", "QUERY", "OPTIONS", "TRACE"] {
+        let setup = writable(status(200, &[("location", "/y")], ""));
+        setup.get("http://a/x").await;
+        setup.get("http://a/y").await;
+        let got = setup.send(request(method, "http://a/x", &[])).await;
+        assert_eq!(got.cache_status(), "rampart; fwd=method", "{method}");
+        assert!(is_hit(&setup, "http://a/x").await && is_hit(&setup, "http://a/y").await, "{method}");
+    }
+}

@@ -53,6 +53,35 @@ async fn a_callers_refresh_is_not_in_the_background() {
     assert_eq!(origin.asked(1)["authorization"], "Bearer x");
 }
 
+/// RFC 5861 section 3 lets a cache answer at once and makes it do so nowhere: a refresh that goes without the field by which
+/// the response was chosen would renew another one, and each hit would cost a call for nothing.
+#[tokio::test]
+async fn what_was_chosen_by_a_cookie_is_not_refreshed_without_it() {
+    let origin = Origin::new(|request| {
+        let cookie = request.headers().get("cookie").map_or("-", |value| value.to_str().unwrap());
+        let fields =
+            [("cache-control", "max-age=2, stale-while-revalidate=9"), ("vary", "cookie, accept"), ("x-for", cookie)];
+        ok(&fields, "body").response()
+    });
+    let setup = setup(&origin);
+    setup.get_with("http://a/x", &[("cookie", "a=b")]).await;
+    setup.wait(5);
+    let got = setup.get_with("http://a/x", &[("cookie", "a=b")]).await;
+    assert_eq!(got.cache_status(), "rampart; fwd=stale; stored");
+    assert_eq!((got.field("x-for"), &origin.asked(1)["cookie"]), (Some("a=b"), &"a=b".parse().unwrap()));
+    for _ in 0..3 {
+        assert!(setup.get_with("http://a/x", &[("cookie", "a=b")]).await.is_hit());
+    }
+    settled().await;
+    assert_eq!(origin.calls(), 2);
+    // Who sends none is answered at once.
+    setup.get("http://a/x").await;
+    setup.wait(5);
+    assert_eq!(setup.get("http://a/x").await.cache_status(), "rampart; hit; ttl=-3");
+    settled().await;
+    assert_eq!((origin.calls(), setup.get("http://a/x").await.is_hit()), (4, true));
+}
+
 #[test]
 fn without_a_runtime_the_first_one_refreshes() {
     let origin = Origin::new(|_| ok(&[("cache-control", "max-age=2, stale-while-revalidate=9")], "body").response());
@@ -93,8 +122,32 @@ async fn when_the_origin_is_gone() {
         setup.wait(60);
         let got = setup.get("http://a/x").await;
         assert_eq!((got.status.as_u16(), &*got.body), (200, &b"body"[..]));
-        assert!(got.cache_status().starts_with("rampart; fwd=stale"));
+        // RFC 9211 section 2.3: no status where the next hop has told none.
+        assert_eq!(got.cache_status(), "rampart; fwd=stale");
         assert_eq!(got.field("age"), Some("60"));
+    }
+}
+
+/// RFC 9211 section 2.3: a refusal of a layer further in is no answer of the next hop's.
+#[tokio::test]
+async fn a_refusal_is_not_told_as_the_origins_status() {
+    for (failure, told) in [
+        (refused as fn() -> _, "rampart; fwd=stale; detail=no-freshness"),
+        (|| Ok(status(503, &[], "").response()), "rampart; fwd=stale; fwd-status=503; detail=no-freshness"),
+    ] {
+        let first = ok(&[("cache-control", "max-age=2"), ("etag", "\"a\"")], "body");
+        let answered = AtomicBool::new(false);
+        let origin =
+            Origin::failing(
+                move |_| {
+                    if answered.swap(true, Ordering::SeqCst) { failure() } else { Ok(first.response()) }
+                },
+            );
+        let setup = setup_with(&origin, |cache| cache.stale_when_disconnected(false));
+        setup.get("http://a/x").await;
+        setup.wait(60);
+        let got = setup.get("http://a/x").await;
+        assert_eq!((got.status.as_u16(), got.cache_status()), (503, told));
     }
 }
 

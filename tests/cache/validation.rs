@@ -88,20 +88,62 @@ async fn a_304_to_the_client_alone_is_passed_on() {
     assert_eq!((got.status.as_u16(), setup.cache.stats().entries), (304, 0));
 }
 
-/// RFC 9111 section 4.3.4: a 304 that names another tag confirms nothing.
+/// RFC 9111 section 4.3.4: a 304 that names another tag confirms nothing, and the client is none the worse: the origin is
+/// asked for all of it.
 #[tokio::test]
 async fn a_304_for_something_else() {
+    for method in ["GET", "HEAD"] {
+        let origin = Origin::in_turn([
+            ok(&[("cache-control", &fresh(2)), TAG], "old"),
+            status(304, &[("etag", "\"z\"")], ""),
+            ok(&[("cache-control", &fresh(2)), ("etag", "\"z\"")], "new"),
+        ]);
+        let setup = setup(&origin);
+        setup.get("http://a/x").await;
+        setup.wait(3);
+        let fields = [("if-none-match", "\"y\""), ("accept", "text/html")];
+        let got = setup.send(request(method, "http://a/x", &fields)).await;
+        assert_eq!((got.status.as_u16(), got.field("etag")), (200, Some("\"z\"")), "{method}");
+        assert_eq!((origin.calls(), setup.cache.stats().in_flight), (3, 0), "{method}");
+        let again = origin.asked(2);
+        assert!(!again.contains_key("if-none-match") && again["accept"] == "text/html", "{method}");
+        assert_eq!(setup.get("http://a/x").await.body, "new", "{method}");
+    }
+}
+
+/// Once: an origin that answers so to everything is a bad gateway.
+#[tokio::test]
+async fn a_304_that_nobody_asked_for_is_passed_on() {
     let origin = Origin::in_turn([
         ok(&[("cache-control", &fresh(2)), TAG], "old"),
         status(304, &[("etag", "\"z\"")], ""),
-        ok(&[("cache-control", &fresh(2)), ("etag", "\"z\"")], "new"),
+        status(304, &[("etag", "\"z\"")], ""),
     ]);
     let setup = setup(&origin);
     setup.get("http://a/x").await;
     setup.wait(3);
     assert_eq!(setup.get("http://a/x").await.status, 502);
-    assert_eq!(setup.get("http://a/x").await.body, "new");
-    assert!(!origin.asked(2).contains_key("if-none-match"));
+    assert_eq!((origin.calls(), setup.cache.stats().entries, setup.cache.stats().in_flight), (3, 0, 0));
+}
+
+/// RFC 9111 section 4.3.4: what says that it changed last before what is stored confirms it, and updates nothing.
+#[tokio::test]
+async fn a_304_with_an_earlier_date() {
+    let late = ("last-modified", "Sun, 06 Nov 1994 09:00:00 GMT");
+    let origin = Origin::in_turn([
+        ok(&[("cache-control", &fresh(2)), late, ("x-a", "old")], "body"),
+        status(304, &[("cache-control", &fresh(9)), DATE, ("x-a", "new")], ""),
+    ]);
+    let setup = setup(&origin);
+    setup.get("http://a/x").await;
+    for calls in [2, 3] {
+        setup.wait(3);
+        let got = setup.get("http://a/x").await;
+        assert_eq!((got.status.as_u16(), &*got.body, got.field("x-a")), (200, &b"body"[..], Some("old")));
+        assert_eq!(got.field("last-modified"), Some(late.1));
+        assert_eq!(got.cache_status(), "rampart; fwd=stale; fwd-status=304");
+        assert_eq!((origin.calls(), setup.cache.stats().entries), (calls, 1), "it is stale still");
+    }
 }
 
 #[tokio::test]
@@ -177,4 +219,79 @@ async fn a_304_confirms_all_variants_with_its_strong_tag() {
         assert_eq!(get("2").await.is_hit(), confirms, "{tag}");
         assert_eq!(setup.cache.stats().entries, 2);
     }
+}
+
+/// RFC 9111 sections 3.5, 4.3.3 and 5.2.1.5: what a request forbids to store says nothing of what is stored.
+#[tokio::test]
+async fn a_request_takes_nothing_from_the_others() {
+    const RELOAD: (&str, &str) = ("cache-control", "no-cache");
+    let control = fresh(2);
+    let answers: [Answered; 3] = [
+        status(304, &[("cache-control", &control), TAG], ""),
+        ok(&[("cache-control", &control), TAG], "body"),
+        ok(&[("cache-control", &control), ("etag", "\"b\"")], "other"),
+    ];
+    for answer in answers {
+        for (fields, waits) in [
+            (&[("cache-control", "no-cache, no-store")][..], 0),
+            (&[("cache-control", "no-store")], 3),
+            (&[("authorization", "Bearer x"), RELOAD], 0),
+            (&[("authorization", "Bearer x")], 3),
+        ] {
+            let first = ok(&[("cache-control", &control), TAG], "body");
+            let origin = Origin::in_turn([first, answer.clone(), status(304, &[TAG], "")]);
+            let setup = setup(&origin);
+            setup.get("http://a/x").await;
+            setup.wait(waits);
+            let got = setup.get_with("http://a/x", fields).await;
+            assert_eq!((got.status.as_u16(), got.is_hit()), (200, false), "{fields:?}");
+            assert_eq!(setup.cache.stats().entries, 1, "{fields:?} {}", answer.status);
+            setup.wait(3);
+            let got = setup.get("http://a/x").await;
+            assert_eq!((got.status.as_u16(), &*got.body), (200, &b"body"[..]), "{fields:?}");
+            assert_eq!(origin.asked(2)["if-none-match"], "\"a\"", "{fields:?}");
+        }
+    }
+    // What the response forbids is forbidden whoever asks.
+    for forbids in ["no-store", "private"] {
+        let first = ok(&[("cache-control", &control), TAG], "body");
+        let origin = Origin::in_turn([first, status(304, &[("cache-control", forbids), TAG], "")]);
+        let setup = setup(&origin);
+        setup.get("http://a/x").await;
+        setup.get_with("http://a/x", &[("authorization", "Bearer x"), RELOAD]).await;
+        assert_eq!(setup.cache.stats().entries, 0, "{forbids}");
+    }
+}
+
+/// RFC 9111 section 4.3.3: what somebody known gets for him alone does not end what all get.
+#[tokio::test]
+async fn an_answer_to_credentials_ends_nothing() {
+    for own in ["private", "no-store"] {
+        let origin = Origin::in_turn([
+            ok(&[("cache-control", &fresh(2)), TAG], "all"),
+            ok(&[("cache-control", own), ("etag", "\"own\"")], "own"),
+            status(304, &[("cache-control", &fresh(2)), TAG], ""),
+        ]);
+        let setup = setup(&origin);
+        setup.get("http://a/x").await;
+        setup.wait(3);
+        assert_eq!(setup.get_with("http://a/x", &[("authorization", "Bearer x")]).await.body, "own");
+        assert_eq!((setup.cache.stats().entries, &*setup.get("http://a/x").await.body), (1, &b"all"[..]), "{own}");
+    }
+}
+
+/// RFC 9111 section 5.2.2.4: a field that is named is sent to the one whose request was validated, and to nobody from the store.
+#[tokio::test]
+async fn a_cookie_of_a_304_is_for_the_one_who_asked() {
+    let control = "max-age=2, no-cache=\"set-cookie\"";
+    let origin = Origin::in_turn([
+        ok(&[("cache-control", control), TAG], "body"),
+        status(304, &[("cache-control", control), TAG, ("set-cookie", "a=b")], ""),
+    ]);
+    let setup = setup(&origin);
+    setup.get("http://a/x").await;
+    setup.wait(3);
+    assert_eq!(setup.get("http://a/x").await.field("set-cookie"), Some("a=b"));
+    let hit = setup.get("http://a/x").await;
+    assert_eq!((hit.is_hit(), hit.field("set-cookie")), (true, None));
 }

@@ -20,7 +20,7 @@ use crate::spine::config::ConfigError;
 /// | `wait` | how long a request waits for another's response | `5s` |
 /// | `max_stale` | the longest that anything stale is served | `1d` |
 /// | `stale_when_disconnected` | whether stale responses answer when the origin cannot be reached | `true` |
-/// | `client_directives` | `honour`, or `ignore` what requests say of freshness | `honour` |
+/// | `client_directives` | `honour`, or `ignore` what requests say of freshness; bodies, `Upgrade`, `If-Match` and odd fields go past the cache still | `honour` |
 /// | `status_header` | whether `Cache-Status` tells what became of a request | `true` |
 ///
 /// ```

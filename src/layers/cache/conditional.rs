@@ -116,10 +116,20 @@ pub(super) fn strip(request: &mut HeaderMap) {
     }
 }
 
-/// Whether a 304 speaks of what is stored (RFC 9111 section 4.3.4): by the same strong validator, else by the weak one,
-/// else by having none where it was asked about this response alone.
-pub(super) fn is_confirmed(stored: &HeaderMap, answer: &HeaderMap) -> bool {
-    match (answer.get(header::ETAG), stored.get(header::ETAG)) {
+/// What a 304 says of what is stored (RFC 9111 section 4.3.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Confirmation {
+    /// It is the one: by the same strong validator, else by the weak one, else by none where it was asked about alone.
+    Same,
+    /// It has not changed since a day before that of what is stored: so that is good, and nothing of it is updated.
+    Older,
+    /// Something else is meant.
+    None,
+}
+
+/// Whether a 304 speaks of what is stored.
+pub(super) fn confirmation(stored: &HeaderMap, answer: &HeaderMap) -> Confirmation {
+    let is_same = match (answer.get(header::ETAG), stored.get(header::ETAG)) {
         (Some(told), Some(held)) => {
             let (told, held) = (Tag::of(told.as_bytes()), Tag::of(held.as_bytes()));
             // A strong one confirms what has it; that the origin has weakened it meanwhile changes no content.
@@ -131,6 +141,15 @@ pub(super) fn is_confirmed(stored: &HeaderMap, answer: &HeaderMap) -> bool {
                 || !stored.contains_key(header::LAST_MODIFIED)
                 || same_date(stored, answer)
         }
+    };
+    let modified = |headers| date::of(headers, &header::LAST_MODIFIED);
+    let is_older = || matches!((modified(answer), modified(stored)), (Some(told), Some(held)) if told < held);
+    if is_same {
+        Confirmation::Same
+    } else if !answer.contains_key(header::ETAG) && is_older() {
+        Confirmation::Older
+    } else {
+        Confirmation::None
     }
 }
 
@@ -246,7 +265,8 @@ mod tests {
     /// RFC 9111 section 4.3.4.
     #[test]
     fn a_304_confirms_what_it_names() {
-        let confirmed = |stored: &[_], answer: &[_]| is_confirmed(&fields(stored), &fields(answer));
+        let told = |stored: &[_], answer: &[_]| confirmation(&fields(stored), &fields(answer));
+        let confirmed = |stored: &[_], answer: &[_]| told(stored, answer) == Confirmation::Same;
         assert!(confirmed(&[("etag", "\"a\"")], &[("etag", "\"a\"")]));
         assert!(!confirmed(&[("etag", "\"a\"")], &[("etag", "\"b\"")]));
         assert!(confirmed(&[("etag", "W/\"a\"")], &[("etag", "W/\"a\"")]));
@@ -254,6 +274,15 @@ mod tests {
         assert!(confirmed(&[("last-modified", EARLY)], &[("last-modified", EARLY)]));
         assert!(!confirmed(&[("last-modified", EARLY)], &[("last-modified", LATE)]));
         assert!(!confirmed(&[], &[("etag", "\"a\"")]));
+        // What was changed last before that has not been changed since, and a tag may contradict it.
+        let (early, late) = (("last-modified", EARLY), ("last-modified", LATE));
+        assert_eq!(told(&[late], &[early]), Confirmation::Older);
+        assert_eq!(told(&[late, ("etag", "\"a\"")], &[early]), Confirmation::Older);
+        assert_eq!(told(&[late, ("etag", "W/\"a\"")], &[early, ("etag", "W/\"b\"")]), Confirmation::None);
+        assert_eq!(told(&[late, ("etag", "\"a\"")], &[early, ("etag", "\"b\"")]), Confirmation::None);
+        assert_eq!(told(&[late], &[early, ("etag", "\"b\"")]), Confirmation::None);
+        assert_eq!(told(&[early], &[late]), Confirmation::None);
+        assert_eq!(told(&[early, ("etag", "\"a\"")], &[early, ("etag", "\"b\"")]), Confirmation::None);
     }
 
     /// RFC 9111 section 4.3.5.

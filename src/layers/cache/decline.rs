@@ -3,9 +3,12 @@
 /// Why a response is not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decline {
-    /// By request or response.
+    /// The response says so.
     NoStore,
+    /// The request says so.
+    Refused,
     Private,
+    /// The request has credentials.
     Authorized,
     SetCookie,
     Vary,
@@ -14,6 +17,8 @@ pub(super) enum Decline {
     /// Its handler has exempted it from some of the security headers, which a hit would get all.
     Overrides,
     Status,
+    /// Its status answers a field of the request that others have not sent.
+    OneRequest,
     Range,
     /// It is stale already, and nothing tells how to ask whether it is still good.
     NoUse,
@@ -22,17 +27,22 @@ pub(super) enum Decline {
 }
 
 impl Decline {
+    /// Whether the request is to blame, and the response would have been stored for another.
+    pub(super) const fn is_for_the_request(self) -> bool {
+        matches!(self, Self::Refused | Self::Authorized | Self::OneRequest)
+    }
+
     /// For `Cache-Status`.
     pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::NoStore => "no-store",
+            Self::NoStore | Self::Refused => "no-store",
             Self::Private => "private",
             Self::Authorized => "authorization",
             Self::SetCookie => "set-cookie",
             Self::Vary => "vary",
             Self::Nonce => "nonce",
             Self::Overrides => "header-overrides",
-            Self::Status => "status",
+            Self::Status | Self::OneRequest => "status",
             Self::Range => "range",
             Self::NoUse => "no-freshness",
             Self::TooLarge => "too-large",

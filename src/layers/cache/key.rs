@@ -1,6 +1,6 @@
 //! What a stored response is found by.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
@@ -43,12 +43,17 @@ const IS_AUTHORIZED: u8 = 1 << 4;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Target<'a> {
     pub(super) is_https: bool,
+    /// Without a port that says nothing. Its case says nothing either, and is left to who compares or copies it.
     pub(super) authority: &'a [u8],
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
 }
 
 impl<'a> Target<'a> {
+    pub(super) fn new(is_https: bool, authority: &'a [u8], path: &'a str, query: Option<&'a str>) -> Self {
+        Self { is_https, authority: without_idle_port(authority, is_https), path, query }
+    }
+
     /// RFC 9110 section 7.1: an absolute target names its host, else `Host` does. `None` without one, or with several:
     /// then nobody knows whose response it is.
     pub(super) fn of(request: RequestView<'a>, is_https: bool) -> Option<Self> {
@@ -65,7 +70,7 @@ impl<'a> Target<'a> {
             }
         };
         let is_https = is_https || uri.scheme() == Some(&Scheme::HTTPS);
-        Some(Self { is_https, authority, path: uri.path(), query: uri.query() })
+        Some(Self::new(is_https, authority, uri.path(), uri.query()))
     }
 
     pub(super) const fn scheme(&self) -> &'static str {
@@ -82,17 +87,26 @@ impl<'a> Target<'a> {
             Some(scheme) => *scheme == if self.is_https { Scheme::HTTPS } else { Scheme::HTTP },
         };
         let same_authority = uri.authority().is_none_or(|other| {
-            without_default_port(other.as_str().as_bytes(), self.is_https)
-                .eq_ignore_ascii_case(without_default_port(self.authority, self.is_https))
+            without_idle_port(other.as_str().as_bytes(), self.is_https).eq_ignore_ascii_case(self.authority)
         });
         let target = Target { path: uri.path(), query: uri.query(), ..*self };
         (same_scheme && same_authority).then_some(target)
     }
 }
 
-fn without_default_port(authority: &[u8], is_https: bool) -> &[u8] {
+/// RFC 9110 section 4.2.3: a port that is the scheme's own, or empty, is as if it were not there.
+fn without_idle_port(authority: &[u8], is_https: bool) -> &[u8] {
     let port: &[u8] = if is_https { b":443" } else { b":80" };
-    authority.strip_suffix(port).unwrap_or(authority)
+    authority.strip_suffix(port).or_else(|| authority.strip_suffix(b":")).unwrap_or(authority)
+}
+
+/// The same section: case says nothing in a host. Nearly all have none to lose.
+pub(super) fn lowered(authority: &[u8]) -> Cow<'_, [u8]> {
+    if authority.iter().any(u8::is_ascii_uppercase) {
+        Cow::Owned(authority.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(authority)
+    }
 }
 
 impl KeyBytes {
@@ -118,9 +132,12 @@ impl KeyBytes {
         let [a, b, c, d] = length(authority);
         let [e, f, g, h] = length(path);
         let [i, j, k, l] = length(query);
-        let mut key = SmallVec::new();
+        let mut key = SmallVec::<[u8; INLINE_BYTES]>::new();
         key.extend_from_slice(&[flags, a, b, c, d, e, f, g, h, i, j, k, l]);
         key.extend_from_slice(authority);
+        if let Some(authority) = key.get_mut(HEADER_BYTES..) {
+            authority.make_ascii_lowercase();
+        }
         key.extend_from_slice(path);
         key.extend_from_slice(query);
         Self(key)
@@ -278,100 +295,14 @@ impl Marks {
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("\"0\""))
     }
 
-    /// Whatever the scheme is: who purges a URI need not know how it was asked for.
+    /// Whatever the scheme is: who purges a URI need not know how it was asked for. So the ports of both say nothing.
     pub(super) fn uri(&self, authority: &[u8], path: &[u8], query: Option<&[u8]>) -> u64 {
+        let authority = without_idle_port(without_idle_port(authority, false), true);
         let has_query = [u8::from(query.is_some())];
-        self.hash(URI, &[authority, path, &has_query, query.unwrap_or_default()])
+        self.hash(URI, &[&lowered(authority), path, &has_query, query.unwrap_or_default()])
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use http::Request;
-
-    use super::*;
-
-    fn key(request: &Request<()>) -> Option<KeyBytes> {
-        let target = Target::of(RequestView::of(request), false)?;
-        Some(KeyBytes::new(Class::Get, target, target.query.map(str::as_bytes), None))
-    }
-
-    fn get(uri: &str, host: &str) -> KeyBytes {
-        key(&Request::get(uri).header("host", host).body(()).unwrap()).unwrap()
-    }
-
-    /// RFC 9111 section 4: the target URI, byte for byte.
-    #[test]
-    fn what_differs_has_another_key() {
-        let all = [
-            get("/x", "a"),
-            get("/x?", "a"),
-            get("/x?y", "a"),
-            get("/x?y=", "a"),
-            get("/x", "b"),
-            get("/X", "a"),
-            get("//x", "a"),
-            get("/%78", "a"),
-            get("/x/../x", "a"),
-            get("https://a/x", "a"),
-            get("/", "a/x"),
-        ];
-        for (at, one) in all.iter().enumerate() {
-            assert!(all.iter().skip(at + 1).all(|other| one != other), "{at}");
-        }
-    }
-
-    #[test]
-    fn no_part_can_be_written_into_another() {
-        let target = Target { is_https: false, authority: b"a", path: "/", query: None };
-        let plain = |owner| KeyBytes::new(Class::Get, target, None, owner);
-        let (split, joined) = (Identity::new("a", "bc"), Identity::new("ab", "c"));
-        assert_ne!(plain(Some(&split)), plain(Some(&joined)));
-        let (mut one, mut two) = (plain(None), plain(None));
-        one.add(b"ab");
-        one.add(b"");
-        two.add(b"a");
-        two.add(b"b");
-        assert_ne!(one, two);
-        let query = KeyBytes::new(Class::Query(b""), target, None, None);
-        assert_ne!(query, plain(None));
-    }
-
-    /// An absolute target and `:authority` are what `Host` is in the other form.
-    #[test]
-    fn all_ways_to_name_a_host() {
-        assert_eq!(get("http://a/x", "b"), get("/x", "a"));
-        let twice = Request::get("/x").header("host", "a").header("host", "b").body(()).unwrap();
-        assert_eq!(key(&twice), None);
-    }
-
-    #[test]
-    fn a_query_can_be_replaced() {
-        let keys = ["/x", "/x?", "/x?a=1"].map(|uri| get(uri, "a").to_key());
-        for key in &keys {
-            for (query, expected) in [None, Some(&b""[..]), Some(b"a=1")].into_iter().zip(&keys) {
-                assert_eq!(key.with_query(query), *expected);
-            }
-        }
-    }
-
-    #[test]
-    fn a_kept_key_knows_its_parts() {
-        let kept = get("/x/y?z", "a").to_key();
-        assert_eq!(kept.path(), b"/x/y");
-        assert_eq!(kept.origin(), (false, &b"a"[..]));
-        assert_eq!(format!("{kept:?}"), "Key { bytes: 19 }");
-    }
-
-    /// RFC 9111 section 4.4.
-    #[test]
-    fn the_same_origin() {
-        let target = Target { is_https: false, authority: b"a.example", path: "/", query: None };
-        let same = |uri: &str| target.same_origin(&uri.parse().unwrap()).map(|target| target.path.to_owned());
-        assert_eq!(same("/y?z").as_deref(), Some("/y"));
-        assert_eq!(same("http://A.example:80/y").as_deref(), Some("/y"));
-        for other in ["https://a.example/y", "http://b.example/y", "http://a.example:8080/y", "http://a.example.b/y"] {
-            assert_eq!(same(other), None, "{other}");
-        }
-    }
-}
+#[path = "key_tests.rs"]
+mod tests;

@@ -111,13 +111,15 @@ impl CacheBuilder {
         self
     }
 
-    /// For how long responses of this status are fresh that do not say it. Keep it short: it is for a herd's sake.
+    /// For how long responses of this status are fresh that do not say it. Keep it short: it is for a herd's sake. A 428, 429,
+    /// 431 or 511 is not stored all the same (RFC 6585).
     pub fn add_negative_ttl(mut self, status: StatusCode, ttl: Duration) -> Self {
         self.settings.negative_ttl.push((status, ttl));
         self
     }
 
-    /// For how long stale responses answer while the origin is asked, where they do not say it (RFC 5861).
+    /// For how long stale responses answer while the origin is asked, where they do not say it (RFC 5861). What `Cookie`,
+    /// `Authorization` or the like has chosen by `Vary` is asked about first: a refresh goes without them.
     pub const fn stale_while_revalidate(mut self, window: Duration) -> Self {
         self.settings.stale_while_revalidate = window;
         self
@@ -192,7 +194,7 @@ impl CacheBuilder {
     }
 
     /// Caches QUERY: `content` names what the request's content is, by a digest say that an outer layer left in the
-    /// extensions, with its type and encoding. `None` treats the request as an unsafe one.
+    /// extensions, with its type and encoding. Without it, or where it says `None`, a QUERY goes past the cache.
     pub fn query_content<F>(mut self, content: F) -> Self
     where
         F: Fn(RequestView<'_>) -> Option<Vec<u8>> + Send + Sync + 'static,

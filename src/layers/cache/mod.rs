@@ -25,7 +25,7 @@
 //! let cache = Cache::builder()
 //!     .bytes(256 << 20)
 //!     .entry_bytes(4 << 20)
-//!     // The server decides what is good enough, and no client sends its requests past the cache.
+//!     // The server decides what is good enough, and no client sends plain requests past the cache.
 //!     .policy(Policy::Origin)
 //!     .add_negative_ttl(StatusCode::NOT_FOUND, Duration::from_secs(5))
 //!     .stale_while_revalidate(Duration::from_secs(30))
@@ -49,7 +49,7 @@
 //! # What becomes of a request
 //!
 //! ```text
-//!  gRPC, OPTIONS, a GET with a body,          ┌───────────────────────────────────────────────┐
+//!  gRPC, OPTIONS, PROPFIND, GET with a body,  ┌───────────────────────────────────────────────┐
 //!  an upgrade, If-Match, a bypassed route ───▶│ to the origin as it is                        │
 //!                                             └───────────────────────────────────────────────┘
 //!  POST, PUT, DELETE, an unknown method ─────▶ to the origin; answered 2xx or 3xx, or not at all:
@@ -57,15 +57,17 @@
 //!  GET, HEAD ── stored for these fields? ──no──────────────────────────────┐
 //!                 │ yes                                                    │
 //!                 ├─ fresh, and the client agrees ──▶ HIT: 200, 206, 304, 416
-//!                 ├─ stale, within stale-while-revalidate ──▶ HIT, and one refresh in the background
+//!                 ├─ stale, within stale-while-revalidate ──▶ HIT, and one refresh in the background, unless it was
+//!                 │                                           chosen by a field that is not lent to one (`Cookie`)
 //!                 └─ stale, no-cache, or the client insists ──▶ asked with If-None-Match
 //!                                                                          │
 //!         somebody asks for the same already? ◀────────────────────────────┘
 //!           │ no                 │ yes: wait for its head
 //!           ▼                    ├─ it may be shared, and is this variant ──▶ its body, from the first frame
 //!         to the origin          ├─ it may not be ──▶ to the origin, and the next burst does not wait
-//!           │                    └─ it failed ──▶ one of those who wait leads
-//!           ├─ 304 ──▶ what is stored, updated
+//!           │                    ├─ it is a 5xx ──▶ to the origin, each at once
+//!           │                    └─ nobody answered it ──▶ one of those who wait leads
+//!           ├─ 304 ──▶ what is stored, updated; for another tag than was asked about: asked for all of it, once
 //!           ├─ unreachable, or 5xx ──▶ what is stored, if it may be stale; 504 if it must not
 //!           └─ a response ──▶ streamed through; kept when it is whole, may be stored, and was not purged meanwhile
 //! ```
@@ -79,34 +81,41 @@
 //! | a range of what is stored | 206, or 416 |
 //! | the whole, or a range, of which a part is stored | the rest alone is asked for; `Cache-Status: rampart; fwd=partial; fwd-status=206; stored` |
 //! | went on | `Cache-Status: rampart; fwd=uri-miss; stored`, or `fwd=stale`, `vary-miss`, `request`, `method`, `bypass`, with `fwd-status`, `collapsed`, and why it is not stored |
-//! | `only-if-cached`, and it is not | 504 |
+//! | `only-if-cached`, and it is not | 504, without `Cache-Status`: nothing went on, and nothing stored is in it |
 //! | the origin is gone, and what is stored must be validated | 504 |
-//! | the origin answers 304 to a tag that is not the one it was asked about, or sends another part than the one it was asked for | 502; the next request asks for all of it |
+//! | the origin answers 304 to a tag that is not the one it was asked about, or sends another part than the one it was asked for | 502, if it cannot be asked again: it does so twice, or the request's body is of a type that cannot be made anew (`()` and axum's can). The next request asks for all of it |
 //!
 //! gRPC passes through untouched.
 //!
 //! # Whose response it is
 //!
-//! The key is scheme, authority, path and query as they came, `X-Forwarded-Host` and its like where they are, and your own
-//! parts; then the fields that `Vary` names. What a response must say to be stored for everybody: not `private`, no
-//! `Set-Cookie`, no nonce in its policy, no exceptions of its own from the security headers, nobody known behind the request ([`Identity`](crate::Identity) or
-//! `Authorization`) unless it is `public`, `s-maxage` or `must-revalidate`. With
-//! [`private_per_subject`](CacheBuilder::private_per_subject) what is a caller's own is kept for that caller. What an inner
-//! layer writes into requests cannot be seen from here: name it with [`written_inside`](CacheBuilder::written_inside). A GET with a body over
-//! HTTP/2 can look like one without: whoever can see it marks it with [`CacheBypass`]. Hop-by-hop fields and those that
-//! `Connection` names must be gone before this layer: what the origin does not get must not choose a variant.
+//! The key is scheme, host, path and query as they came, but for the host's case and a port that says nothing;
+//! `X-Forwarded-Host` and its like where they are, and your own parts; then the fields that `Vary` names: lists, as `Accept`
+//! is one, whatever white space is in them, others as they are. A request with a field by which some servers see another
+//! method, path or host (`X-HTTP-Method-Override`, `X-Original-URL`, `X-Host`) goes past the cache.
+//!
+//! What a response must say to be stored for everybody: not `private`, no `Set-Cookie`, unless `no-cache="set-cookie"` or
+//! `private="set-cookie"` leaves that out; no nonce in its policy, no exceptions of its own from the security headers, nobody
+//! known behind the request ([`Identity`](crate::Identity) or `Authorization`) unless it is `public`, `s-maxage` or
+//! `must-revalidate`. With [`private_per_subject`](CacheBuilder::private_per_subject) what is a caller's own is kept for that
+//! caller. What an inner layer writes into requests cannot be seen from here: name it with
+//! [`written_inside`](CacheBuilder::written_inside). A GET with a body over HTTP/2 can look like one without: whoever can see
+//! it marks it with [`CacheBypass`]. Hop-by-hop fields and those that `Connection` names must be gone before this layer:
+//! what the origin does not get must not choose a variant.
 //!
 //! # Where RFC 9111 leaves a choice
 //!
-//! - Any final status is stored that says for how long it is good; 412, 416 and 417 where they answer no field of the
-//!   request. What says nothing is good for a tenth of the time since its `Last-Modified`, a day at most, where its status
-//!   or `public` allows a guess.
+//! - Any final status is stored that says for how long it is good, but for 428, 429, 431 and 511 (RFC 6585); 412, 416 and 417
+//!   where they answer no field of the request; the answer to a POST where it is a 200 and its `Content-Location` the target.
+//!   What says nothing is good for a tenth of the time since its `Last-Modified`, a day at most, where its status or `public`
+//!   allows a guess.
 //! - Of directives and fields that stand there twice the first counts. A number that is none is 0. A quote that nothing
 //!   closes hides nothing. A response with more directives than are read is not stored.
 //! - A 5xx is passed on, unless the response or the request says `stale-if-error`; an origin that cannot be reached is
 //!   answered for. `s-maxage` forbids what is stale as `proxy-revalidate` does, so beside it `stale-while-revalidate` and
 //!   `stale-if-error` say nothing.
-//! - A 404, 410, 301 or 308 that is not stored ends what was stored; a 401 or 429 does not.
+//! - A 404, 410, 301 or 308 that is not stored ends what was stored; a 401 or 429 does not, nor does what a request forbids to
+//!   store (`no-store`, `Authorization`), or what somebody who is known is answered alone.
 //! - Several ranges get the whole. Parts are put together by a strong tag, and a part that is all of it is the whole. Where
 //!   a part is stored and more is wanted, what is missing at one end is asked for with `Range` and `If-Range`; an origin
 //!   whose content has changed answers with all of it. A body that breaks off is not kept.

@@ -15,6 +15,7 @@ use super::freshness::Life;
 use super::key::Key;
 use super::purge::Begun;
 use super::range::Part;
+use super::storable::pack;
 use super::vary::{self, Selector};
 
 /// The first byte of every record: what is written in another way is no record.
@@ -231,6 +232,8 @@ fn get_fields(record: &mut Bytes) -> Option<HeaderMap> {
     for _ in 0..get_count(record)? {
         headers.append(name(record)?, HeaderValue::from_maybe_shared(get(record)?).ok()?);
     }
+    // Slices of the record would keep it whole, body and all.
+    pack(&mut headers);
     Some(headers)
 }
 

@@ -97,3 +97,15 @@ fn what_is_no_record_is_none() {
     }
     assert!(read_at(Bytes::from_static(&[VERSION + 1, WHOLE]), now, UNIX_EPOCH).is_none());
 }
+
+/// What is read keeps nothing of the record: a store may hand out a part of something large.
+#[test]
+fn what_is_read_holds_no_record() {
+    let (now, wall) = (Instant::now(), UNIX_EPOCH + Duration::from_secs(1_000_000));
+    let record = write(&entry(now), now, wall).freeze();
+    let Some(Primary::Whole(read)) = read_at(record.clone(), now, wall) else { panic!() };
+    let range = record.as_ptr_range();
+    let trailers = read.trailers.as_deref().unwrap();
+    let values = read.head.headers.values().chain(trailers.values()).filter(|value| *value != "0");
+    assert!(values.map(HeaderValue::as_bytes).chain([&*read.body]).all(|bytes| !range.contains(&bytes.as_ptr())));
+}

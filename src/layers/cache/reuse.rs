@@ -26,8 +26,10 @@ pub(super) fn reuse(head: &Head, asked: &RequestDirectives, age: Duration, setti
         return Reuse::Validate { by_request: false };
     }
     let heeds = settings.policy == Policy::Shared;
-    // RFC 8246 section 2: what is immutable does not change while it is fresh, and a reload finds the same.
-    if heeds && !(is_fresh && head.rules.immutable) && client_refuses(head, asked, age) {
+    // RFC 8246 section 2: what is immutable does not change while it is fresh, and a reload finds the same; one that is
+    // forced goes on.
+    let is_settled = is_fresh && head.rules.immutable;
+    if heeds && (asked.no_cache || (!is_settled && client_refuses(head, asked, age))) {
         return Reuse::Validate { by_request: true };
     }
     if is_fresh {
@@ -45,15 +47,14 @@ pub(super) fn reuse(head: &Head, asked: &RequestDirectives, age: Duration, setti
     Reuse::Validate { by_request: false }
 }
 
-/// RFC 9111 sections 5.2.1.1, 5.2.1.3 and 5.2.1.4.
+/// Whether it is too old for the client (RFC 9111 sections 5.2.1.1 and 5.2.1.3).
 fn client_refuses(head: &Head, asked: &RequestDirectives, age: Duration) -> bool {
-    asked.no_cache
-        || asked.max_age.is_some_and(|max| {
-            let allowed = max.saturating_add(asked.max_stale.unwrap_or_default());
-            // `max-age=0` asks for validation, however new the response is.
-            allowed.is_zero() || age > allowed
-        })
-        || asked.min_fresh.is_some_and(|min| head.life.left(age) < min)
+    let is_too_old = |max: Duration| {
+        let allowed = max.saturating_add(asked.max_stale.unwrap_or_default());
+        // `max-age=0` asks for validation, however new the response is.
+        allowed.is_zero() || age > allowed
+    };
+    asked.max_age.is_some_and(is_too_old) || asked.min_fresh.is_some_and(|min| head.life.left(age) < min)
 }
 
 /// How the origin failed.

@@ -81,13 +81,22 @@ fn an_origins_policy_does_not_listen() {
     assert_eq!(at(15, Rules::default(), demanding, &origin), VALIDATE);
 }
 
-/// RFC 8246 section 2.
+/// RFC 8246 section 2: a reload finds the same, unless it is forced (RFC 9111 section 5.2.1.4).
 #[test]
-fn what_is_immutable_is_not_reloaded() {
+fn what_is_immutable_is_not_reloaded_unless_by_force() {
     let rules = Rules { immutable: true, ..Rules::default() };
-    let reload = RequestDirectives { no_cache: true, ..RequestDirectives::default() };
+    let none = RequestDirectives::default();
+    let reload = RequestDirectives { max_age: Some(seconds(0)), ..none };
     assert_eq!(at(5, rules, reload, &Settings::default()), Reuse::Fresh);
     assert_eq!(at(10, rules, reload, &Settings::default()), BY_REQUEST);
+    assert_eq!(
+        at(5, rules, RequestDirectives { min_fresh: Some(seconds(9)), ..none }, &Settings::default()),
+        Reuse::Fresh
+    );
+    let forced = RequestDirectives { no_cache: true, ..reload };
+    assert_eq!(at(5, rules, forced, &Settings::default()), BY_REQUEST);
+    let origin = Settings { policy: Policy::Origin, ..Settings::default() };
+    assert_eq!(at(5, rules, forced, &origin), Reuse::Fresh);
 }
 
 #[test]

@@ -17,12 +17,14 @@ impl Scan {
     pub(super) const PRECONDITION: Self = Self(1 << 2);
     /// `If-None-Match` and `If-Modified-Since`.
     pub(super) const CONDITION: Self = Self(1 << 3);
-    /// What makes a request's answer nobody else's: a body, another protocol, another method or path than it seems.
+    /// What makes a request's answer nobody else's: another protocol, another method, path or host than it seems.
     pub(super) const ODD: Self = Self(1 << 4);
     /// `Forwarded`, which may name a host.
     pub(super) const FORWARDED: Self = Self(1 << 5);
     /// `X-Forwarded-Host` and the like, which are a part of the key.
     pub(super) const X_FORWARDED: Self = Self(1 << 6);
+    /// A body, which is nothing odd of a method that has one.
+    pub(super) const BODY: Self = Self(1 << 7);
 
     /// Looks at all fields.
     pub(super) fn of(headers: &HeaderMap) -> Self {
@@ -36,9 +38,12 @@ impl Scan {
             "if-match" | "if-unmodified-since" => Self::PRECONDITION,
             "if-none-match" | "if-modified-since" => Self::CONDITION,
             "content-length" if has_no_content(headers) => Self::default(),
-            "content-length" | "transfer-encoding" | "upgrade" => Self::ODD,
+            "content-length" | "transfer-encoding" => Self::BODY,
+            "upgrade" => Self::ODD,
             "forwarded" => Self::FORWARDED,
-            "x-forwarded-host" | "x-forwarded-proto" | "x-forwarded-scheme" | "x-forwarded-port" => Self::X_FORWARDED,
+            // Nearly all fields end here.
+            _ if !name.starts_with('x') => Self::default(),
+            _ if FORWARDED.contains(&name) => Self::X_FORWARDED,
             _ if is_deceptive(name) => Self::ODD,
             _ => Self::default(),
         }
@@ -50,18 +55,24 @@ impl Scan {
     }
 }
 
+/// Fields by which some servers find another resource than the URI names, and which proxies write into each request: they
+/// are a part of the key.
+pub(super) const FORWARDED: [&str; 7] = [
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-scheme",
+    "x-forwarded-port",
+    "x-forwarded-server",
+    "x-original-host",
+    "x-envoy-original-path",
+];
+
 /// Whether some servers see another method, path or host by this field than the request has. Spelled with `_`, fields of
 /// the key count too: the key does not have them.
 fn is_deceptive(name: &str) -> bool {
-    const TARGETS: [&str; 6] = [
-        "x-original-url",
-        "x-rewrite-url",
-        "x-forwarded-host",
-        "x-forwarded-proto",
-        "x-forwarded-scheme",
-        "x-forwarded-port",
-    ];
-    name.starts_with('x') && (method_override(name).is_some() || TARGETS.iter().any(|target| is_spelled(name, target)))
+    const TARGETS: [&str; 6] =
+        ["x-original-url", "x-rewrite-url", "x-rewrite-uri", "x-host", "x-http-host-override", "x-original-method"];
+    method_override(name).is_some() || TARGETS.iter().chain(&FORWARDED).any(|target| is_spelled(name, target))
 }
 
 fn has_no_content(headers: &HeaderMap) -> bool {
@@ -90,17 +101,25 @@ mod tests {
             (
                 Scan::ODD,
                 &[
-                    "transfer-encoding",
                     "upgrade",
                     "x-http-method-override",
                     "x_method_override",
                     "x-original-url",
                     "x-forwarded_host",
-                    "content-length",
+                    "x-rewrite-uri",
+                    "x-host",
+                    "x_host",
+                    "x-http-host-override",
+                    "x-http_host-override",
+                    "x-original-method",
+                    "x_forwarded_server",
+                    "x-original_host",
+                    "x-envoy_original-path",
                 ],
             ),
+            (Scan::BODY, &["transfer-encoding", "content-length"]),
             (Scan::FORWARDED, &["forwarded"]),
-            (Scan::X_FORWARDED, &["x-forwarded-host", "x-forwarded-proto"]),
+            (Scan::X_FORWARDED, &FORWARDED),
         ] {
             for name in names {
                 assert_eq!(of(name, "1"), kind, "{name}");

@@ -20,6 +20,11 @@ pub enum Policy {
     Shared,
     /// The server decides what is good enough: a client's `no-cache`, `max-age` and the like are not heard. Any client can
     /// otherwise send each of its requests past the cache.
+    ///
+    /// What is not for a cache goes past it still: methods but GET and HEAD, requests with a body, `Upgrade`, `If-Match` or
+    /// `If-Unmodified-Since`, and those with a field by which some servers see another method, path or host. And what asks
+    /// for something else than others do (another query, another value of a field that `Vary` names) is a miss. Limits of
+    /// rate stand in front of the cache for those.
     Origin,
 }
 

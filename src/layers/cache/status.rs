@@ -106,6 +106,8 @@ impl Writer {
                 let write = || text(format!("{name}; hit; ttl={}", left.as_secs()));
                 ready(&self.hits, left.as_secs(), write)
             }
+            // There is no negative zero (RFC 9651 section 3.3.1).
+            Err(stale) if stale.as_secs() == 0 => text(format!("{name}; hit; ttl=0")),
             Err(stale) => text(format!("{name}; hit; ttl=-{}", stale.as_secs())),
         }
     }
@@ -185,6 +187,12 @@ mod tests {
         writer().write_hit(&mut stale, Duration::from_secs(100_000), Err(Duration::from_secs(12)));
         assert_eq!(stale[header::AGE], "100000");
         assert_eq!(lines(&stale), ["rampart; hit; ttl=-12"]);
+        // RFC 9211 section 2.4, RFC 9651 section 3.3.1: an integer, of which none is a negative zero.
+        for (left, told) in [(999, "0"), (1000, "-1"), (1999, "-1")] {
+            let mut stale = headers.clone();
+            writer().write_hit(&mut stale, Duration::ZERO, Err(Duration::from_millis(left)));
+            assert_eq!(lines(&stale), [format!("rampart; hit; ttl={told}")]);
+        }
         let mut silent = HeaderMap::new();
         Writer::new(None).write_hit(&mut silent, Duration::ZERO, Ok(Duration::ZERO));
         assert_eq!(silent.len(), 1);

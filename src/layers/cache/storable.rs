@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::conditional::{has_validator, is_conditional};
 use super::decline::Decline;
@@ -46,7 +47,7 @@ pub(super) struct Asked {
     pub(super) inherited: Box<[u64]>,
     /// The query as it came, where a response may say what of it matters.
     pub(super) query: Option<Option<String>>,
-    pub(super) cache_control: Option<http::HeaderValue>,
+    pub(super) cache_control: Option<HeaderValue>,
 }
 
 impl Asked {
@@ -70,9 +71,14 @@ pub(super) struct Answer<'a> {
 const fn is_understood(status: StatusCode) -> bool {
     matches!(
         status.as_u16(),
-        200 | 201 | 202 | 203 | 204 | 205 | 206 | 300..=303 | 307 | 308 | 400..=417 | 421 | 422 | 426 | 428 | 429
-            | 431 | 451 | 500..=505 | 511
+        200 | 201 | 202 | 203 | 204 | 205 | 206 | 300..=303 | 307 | 308 | 400..=417 | 421 | 422 | 426 | 451
+            | 500..=505
     )
+}
+
+/// RFC 6585 sections 3 to 6: what says something of one client, or of the network that it is in.
+const fn is_never_stored(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 428 | 429 | 431 | 511)
 }
 
 /// Whether it answers a field of the request that is no part of any key: kept, it would answer who has sent no such field.
@@ -109,7 +115,7 @@ pub(super) fn judge(asked: &Asked, answer: &Answer<'_>, settings: &Settings) -> 
     let Answer { status, headers, hint, moments, .. } = *answer;
     let mut directives = ResponseDirectives::of(headers, &settings.targets);
     let is_final = !status.is_informational() && status != StatusCode::NOT_MODIFIED;
-    if !is_final || is_for_one_request(status, &asked.headers) {
+    if !is_final || is_never_stored(status) {
         return Err(Decline::Status);
     }
     // RFC 9110 section 15.3.7: to `If-Range` a part has the least fields, which are too few for anybody else.
@@ -123,17 +129,16 @@ pub(super) fn judge(asked: &Asked, answer: &Answer<'_>, settings: &Settings) -> 
         }
         directives.no_store = false;
     }
-    let request_refuses = asked.directives.no_store && settings.policy == Policy::Shared;
-    if directives.no_store || request_refuses || hint.is_some_and(|hint| hint.is_kept_out) {
+    if directives.no_store || hint.is_some_and(|hint| hint.is_kept_out) {
         return Err(Decline::NoStore);
     }
-    if headers.contains_key(header::SET_COOKIE) {
+    // One that is named is not stored, and the rest is (RFC 9111 sections 5.2.2.4 and 5.2.2.7).
+    if headers.contains_key(header::SET_COOKIE) && !directives.withheld.contains(&header::SET_COOKIE) {
         return Err(Decline::SetCookie);
     }
     if holds_nonce(headers) {
         return Err(Decline::Nonce);
     }
-    let (key, is_private) = owner(asked, &directives)?;
     let selecting = vary::selecting_fields(headers).ok_or(Decline::Vary)?;
     // What is written further in chooses, and cannot be seen from here.
     let is_unseen = |name: &HeaderName| settings.written_inside.iter().any(|written| is_named(name.as_str(), written));
@@ -153,6 +158,14 @@ pub(super) fn judge(asked: &Asked, answer: &Answer<'_>, settings: &Settings) -> 
     };
     if !is_useful || (directives.no_cache && !has_validator(headers)) {
         return Err(Decline::NoUse);
+    }
+    // What lies in the request comes last: it is to blame only where nothing in the response is.
+    let (key, is_private) = owner(asked, &directives)?;
+    if asked.directives.no_store && settings.policy == Policy::Shared {
+        return Err(Decline::Refused);
+    }
+    if is_for_one_request(status, &asked.headers) {
+        return Err(Decline::OneRequest);
     }
     let is_explicit = lifetime.is_some_and(|life| life.is_explicit);
     let lifetime = lifetime.map_or(Duration::ZERO, |life| life.length);
@@ -228,7 +241,8 @@ pub(super) fn head(
     marked.push(marks.path(key.path()));
     marked.push(asked.uri);
     let rules = rules(&directives, settings, is_private, is_private || asked.has_parts);
-    let headers = kept(answer.headers, &directives, moments);
+    let mut headers = kept(answer.headers, &directives, moments);
+    pack(&mut headers);
     let date = date::of(&headers, &header::DATE).unwrap_or(moments.wall);
     let mut head = Head::new(key, status, headers, selectors, date, life, rules, (marked.into(), asked.uri, begun));
     head.add_marks(&asked.inherited);
@@ -313,6 +327,25 @@ fn kept(headers: &HeaderMap, directives: &ResponseDirectives, moments: Moments) 
     kept
 }
 
+/// Copies all values into one allocation of their size: they come as slices of a connection's buffer, which each stored
+/// response would keep whole. A seat is nobody's.
+pub(super) fn pack(headers: &mut HeaderMap) {
+    let is_ours = |name: &HeaderName, value: &HeaderValue| *name == header::AGE || value.is_empty();
+    let theirs = || headers.iter().filter(|(name, value)| !is_ours(name, value));
+    let mut all = Vec::with_capacity(theirs().map(|(_, value)| value.len()).sum());
+    theirs().for_each(|(_, value)| all.extend_from_slice(value.as_bytes()));
+    let mut all = Bytes::from(all);
+    for (name, value) in headers.iter_mut() {
+        if is_ours(name, value) {
+            continue;
+        }
+        if let Ok(mut packed) = HeaderValue::from_maybe_shared(all.split_to(value.len())) {
+            packed.set_sensitive(value.is_sensitive());
+            *value = packed;
+        }
+    }
+}
+
 /// The fields of a stored response after a 304, or a HEAD's answer, has told new ones (RFC 9111 section 3.2).
 pub(super) fn updated(stored: &HeaderMap, told: &HeaderMap, moments: Moments) -> HeaderMap {
     const FIXED: [HeaderName; 4] =
@@ -334,14 +367,14 @@ pub(super) fn updated(stored: &HeaderMap, told: &HeaderMap, moments: Moments) ->
     headers
 }
 
-/// A head made of a stored one and what was told anew.
+/// A head made of a stored one and what was told anew; or why that is not stored, and the head for the one who asked.
 pub(super) fn freshened(
     stored: &Arc<super::entry::Entry>,
     asked: &Asked,
     told: &Answer<'_>,
     settings: &Settings,
     marks: &Marks,
-) -> Result<Head, Box<Head>> {
+) -> Result<Head, (Decline, Box<Head>)> {
     let headers = updated(&stored.head.headers, told.headers, told.moments);
     let answer = Answer { status: stored.head.status, headers: &headers, ..*told };
     let made = judge(asked, &answer, settings).and_then(|judgement| {
@@ -350,7 +383,7 @@ pub(super) fn freshened(
         head.add_marks(&stored.head.marks);
         Ok(head)
     });
-    made.map_err(|_| Box::new(passing_head(asked, &answer, settings)))
+    made.map_err(|decline| (decline, Box::new(passing_head(asked, &answer, settings))))
 }
 
 #[cfg(test)]

@@ -82,7 +82,11 @@ fn statuses() {
         (416, ("range", "bytes=9-")),
         (417, ("expect", "more")),
     ] {
-        assert_eq!(judged(&asked(&[field]), poison, &[FRESH]), Err(Decline::Status), "{poison}: others did not ask so");
+        assert_eq!(
+            judged(&asked(&[field]), poison, &[FRESH]),
+            Err(Decline::OneRequest),
+            "{poison}: others did not ask so"
+        );
         assert_eq!(stored(poison, &[FRESH]), Ok(false), "{poison}: nothing in the request is to blame");
     }
     assert_eq!(stored(100, &[FRESH]), Err(Decline::Status));
@@ -90,12 +94,29 @@ fn statuses() {
     assert_eq!(stored(206, &[FRESH, ("content-range", "bytes 0-1/9")]), Ok(false));
 }
 
+/// RFC 6585 sections 3 to 6: they MUST NOT be stored, whatever anybody says.
+#[test]
+fn what_is_never_stored() {
+    let minute = Duration::from_secs(60);
+    for status in [428, 429, 431, 511] {
+        for control in ["max-age=60", "public, s-maxage=60", "max-age=60, no-store, must-understand"] {
+            assert_eq!(stored(status, &[("cache-control", control)]), Err(Decline::Status), "{status} {control}");
+        }
+        let code = StatusCode::from_u16(status).unwrap();
+        let told = Settings { negative_ttl: vec![(code, minute)], ..Settings::default() };
+        let (hint, headers) = (CacheHint::new().ttl(minute), HeaderMap::new());
+        let routed = Asked { ttl: Some(minute), ..asked(&[]) };
+        assert!(judge(&routed, &answer(status, &headers, Some(&hint)), &told).is_err(), "{status}");
+    }
+}
+
 /// RFC 9111 sections 5.2.1.5 and 5.2.2.5.
 #[test]
 fn no_store() {
     assert_eq!(stored(200, &[("cache-control", "max-age=60, No-Store")]), Err(Decline::NoStore));
     let refuses = asked(&[("cache-control", "no-store")]);
-    assert_eq!(judged(&refuses, 200, &[FRESH]), Err(Decline::NoStore));
+    assert_eq!(judged(&refuses, 200, &[FRESH]), Err(Decline::Refused));
+    assert_eq!(judged(&refuses, 200, &[("cache-control", "max-age=60, no-store")]), Err(Decline::NoStore));
     let origin = Settings { policy: Policy::Origin, ..Settings::default() };
     let headers = fields(&[FRESH]);
     assert!(judge(&refuses, &answer(200, &headers, None), &origin).is_ok());
@@ -128,6 +149,18 @@ fn authorization() {
     }
     assert_eq!(judged(&known(&[]), 200, &[FRESH]), Ok(true), "the caller's own");
     assert_eq!(judged(&known(&[]), 200, &[("cache-control", "s-maxage=60")]), Ok(false), "everybody's");
+}
+
+/// RFC 9111 sections 5.2.2.4 and 5.2.2.7: a response is stored without the fields that it names, and not for their sake.
+#[test]
+fn what_is_withheld_forbids_nothing() {
+    for control in ["max-age=60, no-cache=\"set-cookie\"", "max-age=60, private=\"X-A, Set-Cookie\""] {
+        assert_eq!(stored(200, &[("cache-control", control), ("set-cookie", "a=b")]), Ok(false), "{control}");
+        let head = made(&[("cache-control", control), ("set-cookie", "a=b")]);
+        assert!(!head.headers.contains_key("set-cookie"), "{control}");
+    }
+    let other = ("cache-control", "max-age=60, private=\"x-a\"");
+    assert_eq!(stored(200, &[other, ("set-cookie", "a=b")]), Err(Decline::SetCookie));
 }
 
 #[test]
@@ -219,6 +252,36 @@ fn fields_that_are_not_kept() {
     names.sort_unstable();
     assert_eq!(names, ["age", "cache-control", "cache-status", "cdn-cache-control", "date", "etag", "x-other"]);
     assert_eq!(head.headers.get_all("x-other").iter().count(), 2);
+}
+
+/// What came in a connection's buffer would keep all of that for as long as it is stored.
+#[test]
+fn what_is_stored_holds_no_buffer() {
+    let mut buffer = b"max-age=60\"a\"secret-of-somebody".to_vec();
+    buffer.resize(8 << 10, b'x');
+    let buffer = bytes::Bytes::from(buffer);
+    let value = |range| HeaderValue::from_maybe_shared(buffer.slice(range)).unwrap();
+    let mut headers = HeaderMap::new();
+    headers.append("cache-control", value(0..10));
+    headers.append("etag", value(10..13));
+    let mut secret = value(13..31);
+    secret.set_sensitive(true);
+    headers.append("x-a", secret);
+    headers.append("x-a", value(0..0));
+    let (asked, answer) = (asked(&[]), answer(200, &headers, None));
+    let judgement = judge(&asked, &answer, &Settings::default()).unwrap();
+    let head = head(&asked, &answer, judgement, &Settings::default(), &Marks::default()).unwrap();
+    let within = |bytes: &[u8], value: &HeaderValue| bytes.as_ptr_range().contains(&value.as_bytes().as_ptr());
+    for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+        assert!(within(&buffer, value));
+        assert!(head.headers.get_all(name).iter().any(|kept| kept == value), "{name}");
+    }
+    let mut kept = head.headers.values().filter(|value| !value.is_empty());
+    assert!(kept.all(|value| !within(&buffer, value)));
+    assert!(head.headers["x-a"].is_sensitive());
+    assert_eq!(head.headers.get_all("x-a").iter().collect::<Vec<_>>(), ["secret-of-somebody", ""]);
+    let at = |name| head.headers[name].as_bytes().as_ptr() as usize;
+    assert_eq!((at("etag") - at("cache-control"), at("x-a") - at("etag")), (10, 3), "one allocation");
 }
 
 /// RFC 9111 section 3.2.

@@ -55,7 +55,7 @@ pub(super) struct Watch {
 }
 
 impl<B> CheckedBody<B> {
-    pub(super) const fn passed(body: B) -> Self {
+    pub(crate) const fn passed(body: B) -> Self {
         Self { kind: Kind::Unwatched { body: ReadBody::passed(body) } }
     }
 

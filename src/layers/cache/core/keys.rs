@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use http::{HeaderMap, header};
 
-use super::super::key::{Class, Key, KeyBytes, Target};
+use super::super::key::{Class, Key, KeyBytes, Target, lowered};
 use super::super::query;
 use super::super::route::CacheBypass;
-use super::super::scan::Scan;
+use super::super::scan::{FORWARDED, Scan};
 use super::super::search::SearchRule;
 use super::super::storable::Asked;
 use super::Core;
@@ -84,7 +84,7 @@ impl Core {
     }
 
     fn search_key(&self, is_https: bool, authority: &[u8], path: &[u8]) -> u64 {
-        self.marker_hasher.hash_one((is_https, authority, path))
+        self.marker_hasher.hash_one((is_https, &*lowered(authority), path))
     }
 
     /// Takes note of what a response says of its path's queries, and stores it by that.
@@ -117,8 +117,6 @@ pub(in super::super) struct Keys {
     pub(super) has_parts: bool,
 }
 
-/// Fields by which some servers find another resource than the URI names.
-const FORWARDED: [&str; 4] = ["x-forwarded-host", "x-forwarded-proto", "x-forwarded-scheme", "x-forwarded-port"];
 /// A host that a proxy names is a part of the key, since an origin may write it into what it answers.
 fn add_forwarded(key: &mut KeyBytes, headers: &HeaderMap) {
     for name in FORWARDED {

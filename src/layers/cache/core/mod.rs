@@ -16,6 +16,7 @@ use quick_cache::sync::Cache as Table;
 use self::keys::{Keys, is_odd};
 use super::directives::RequestDirectives;
 use super::entry::{Entry, Head, Resource};
+use super::fetch::NOT_LENT;
 use super::flight::Flights;
 use super::key::{Class, Key, KeyBytes, Marks};
 use super::memory::Memory;
@@ -30,6 +31,7 @@ use super::status::{Forward, Writer};
 use super::storable::Asked;
 use super::store::{Store, StorePurge};
 use super::tier::{self, Claimed, Tier};
+use super::vary;
 use crate::spine::clock::Clock;
 use crate::spine::event::Sampler;
 use crate::spine::identity::Identity;
@@ -174,14 +176,15 @@ impl Core {
         let class = match *method {
             Method::GET | Method::HEAD => None,
             Method::OPTIONS | Method::TRACE | Method::CONNECT => return Step::Pass(Some(Forward::Method)),
-            // RFC 9110 section 9.2.1: a method that is not known may be unsafe.
             _ => match self.query_content(request) {
                 Some(content) => Some(content),
+                None if is_safe(method) => return Step::Pass(Some(Forward::Method)),
+                // RFC 9110 section 9.2.1: a method that is not known may be unsafe.
                 None => return self.write_step(request),
             },
         };
         let scan = Scan::of(request.headers());
-        if class.is_none() && is_odd(request, scan) {
+        if is_odd(request, scan) || (class.is_none() && scan.has(Scan::BODY)) {
             return Step::Pass(Some(Forward::Bypass));
         }
         if scan.has(Scan::PRECONDITION) {
@@ -204,7 +207,11 @@ impl Core {
             let age = entry.head.life.age(now);
             let reuse = reuse(&entry.head, &directives, age, &self.settings);
             let asking = Request { method, headers: request.headers(), scan };
-            if !matches!(reuse, Reuse::Validate { .. })
+            // A refresh without the field that chose it would renew another variant: this one is asked about first.
+            let is_unlent = || vary::chose(&NOT_LENT, &entry.head.selectors, request.headers());
+            let must_wait = reuse == Reuse::WhileRevalidate && !directives.only_if_cached && is_unlent();
+            if !must_wait
+                && !matches!(reuse, Reuse::Validate { .. })
                 && let Some(served) = serve(entry, asking, age, Told::Hit, &self.writer)
             {
                 self.counts.hits.fetch_add(1, Ordering::Relaxed);
@@ -224,8 +231,11 @@ impl Core {
 
     fn write_step(&self, request: RequestView<'_>) -> Step {
         let directives = RequestDirectives::default();
-        if let Some(keys) = self.keys(request, Class::Get, Scan::of(request.headers())) {
-            return Step::Write(Box::new(self.asked(request, &keys, directives)));
+        let scan = Scan::of(request.headers());
+        if let Some(keys) = self.keys(request, Class::Get, scan) {
+            // What an odd one has changed, or made, may be something else than its URI names.
+            let goes_past = is_odd(request, scan);
+            return Step::Write(Box::new(Asked { goes_past, ..self.asked(request, &keys, directives) }));
         }
         // What goes past the cache changes what is in it all the same.
         match self.plain_keys(request) {
@@ -369,6 +379,11 @@ impl Core {
         }
         is_kept
     }
+}
+
+/// Whether a method is registered as a safe one that no cache answers (RFC 9110 section 16.1).
+fn is_safe(method: &Method) -> bool {
+    matches!(method.as_str(), "PROPFIND" | "REPORT" | "SEARCH" | "QUERY")
 }
 
 impl fmt::Debug for Core {

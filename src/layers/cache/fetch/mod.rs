@@ -12,18 +12,19 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, HeaderName, Request, Response, header};
 use http_body::Body;
 use tower_service::Service;
 
 use self::future::{Waited, wait};
 pub(super) use self::keep::keep;
-use self::settle::{Trip, settle};
+use self::settle::{Asking, Trip, settle};
 use super::conditional;
 use super::core::{Core, Found, Ready, Shared};
 use super::entry::Entry;
 use super::flight::{Lead, Role, Terms};
 use super::key::Key;
+use super::purge::Begun;
 use super::reuse::{Reuse, reuse};
 use super::serve::{Content, Told, serve, serve_coming};
 use super::service::{Answer, respond};
@@ -35,11 +36,22 @@ use crate::spine::body::ResponseBody;
 use crate::spine::key::SecureTransport;
 use crate::spine::request::{RequestFacts, RequestView};
 use crate::spine::shared::SharedBody;
+use crate::wiring;
 
 /// How often a request whose leader failed waits for another; then it goes alone.
 const MAX_ATTEMPTS: usize = 3;
 /// How long a refresh in the background may take in all: nobody waits for it, and nobody would end it.
 const MAX_REFRESH: Duration = Duration::from_secs(60);
+
+/// What a refresh in the background leaves out of the request that it is made of.
+pub(super) const NOT_LENT: [HeaderName; 6] = [
+    header::COOKIE,
+    header::AUTHORIZATION,
+    header::PROXY_AUTHORIZATION,
+    header::RANGE,
+    header::CACHE_CONTROL,
+    header::PRAGMA,
+];
 
 /// A request that others wait for: here, and perhaps in other instances.
 pub(super) struct Leading {
@@ -84,6 +96,7 @@ pub(super) async fn fetch<S, ReqB, ResB>(
 ) -> Result<Answer<ResB>, S::Error>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
+    ReqB: 'static,
     ResB: Body<Data = Bytes> + Send + 'static,
     ResB::Error: Send + 'static,
 {
@@ -115,7 +128,7 @@ where
                 collapsed = Some(false);
                 match wait(follow, core.clock.sleep(core.settings.wait)).await {
                     Waited::Shared(shared) => {
-                        if let Some(answer) = follow_up(&core, &asked, shared) {
+                        if let Some(answer) = follow_up(&core, &asked, &found, shared) {
                             core.counts.collapsed.fetch_add(1, Ordering::Relaxed);
                             return Ok(answer);
                         }
@@ -195,20 +208,14 @@ pub(super) async fn refresh<S, ReqB, ResB>(
     _running: Running,
 ) where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
+    ReqB: 'static,
     ResB: Body<Data = Bytes> + Send + 'static,
     ResB::Error: Send + 'static,
 {
     let facts = RequestFacts::of(RequestView::of(&request));
     let (mut parts, body) = request.into_parts();
     // Nobody is to know who asked first.
-    for name in [
-        header::COOKIE,
-        header::AUTHORIZATION,
-        header::PROXY_AUTHORIZATION,
-        header::RANGE,
-        header::CACHE_CONTROL,
-        header::PRAGMA,
-    ] {
+    for name in &NOT_LENT {
         parts.headers.remove(name);
     }
     conditional::strip(&mut parts.headers);
@@ -280,7 +287,7 @@ fn terms(core: &Core, asked: &Asked, now: Instant) -> Terms {
     }
 }
 
-/// Calls the origin, once it is ready.
+/// Calls the origin, once it is ready; twice, where it has confirmed something else than it was asked about.
 async fn go<S, ReqB, ResB>(
     core: Arc<Core>,
     mut service: S,
@@ -289,6 +296,7 @@ async fn go<S, ReqB, ResB>(
 ) -> Result<Answer<ResB>, S::Error>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
+    ReqB: 'static,
     ResB: Body<Data = Bytes> + Send + 'static,
     ResB::Error: Send + 'static,
 {
@@ -305,15 +313,37 @@ where
     if let Some(completion) = &trip.completion {
         completion.ask(&mut parts.headers);
     }
-    let nonce = settle::nonce_of(&parts.extensions);
-    // A stale response is better than none where it may be used, so a service that is not ready is one that failed.
+    let again = is_validation.then(wiring::empty_body).flatten().map(|empty| (parts.clone(), empty));
+    let request = Request::from_parts(parts, body);
+    let (result, asking) = send(&core, &mut service, request, begun, is_validation).await;
+    let is_astray = is_validation && result.as_ref().is_ok_and(|response| settle::is_astray(&trip, response));
+    let Some((mut parts, empty)) = again.filter(|_| is_astray) else { return settle(&core, trip, result, asking) };
+    drop(result);
+    settle::let_go(&core, &mut trip);
+    conditional::strip(&mut parts.headers);
+    let begun = core.begin();
+    let (result, asking) = send(&core, &mut service, Request::from_parts(parts, empty), begun, false).await;
+    settle::settle_again(&core, trip, result, asking)
+}
+
+/// Sends a request. A stale response is better than none where it may be used, so a service that is not ready is one that
+/// failed.
+async fn send<S, ReqB, ResB>(
+    core: &Core,
+    service: &mut S,
+    request: Request<ReqB>,
+    begun: Begun,
+    is_validation: bool,
+) -> (Result<Response<ResB>, S::Error>, Asking)
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>>,
+{
+    let nonce = settle::nonce_of(request.extensions());
     if let Err(error) = poll_fn(|cx| service.poll_ready(cx)).await {
-        let asking = settle::Asking { begun, asked_at: core.clock.now(), is_validation, nonce };
-        return settle(&core, trip, Err(error), asking);
+        return (Err(error), Asking { begun, asked_at: core.clock.now(), is_validation, nonce });
     }
     let asked_at = core.clock.now();
-    let result = service.call(Request::from_parts(parts, body)).await;
-    settle(&core, trip, result, settle::Asking { begun, asked_at, is_validation, nonce })
+    (service.call(request).await, Asking { begun, asked_at, is_validation, nonce })
 }
 
 fn may_validate(stale: &Arc<Entry>) -> bool {
@@ -338,13 +368,13 @@ fn hit<B>(core: &Core, asked: &Asked, entry: &Entry) -> Option<Answer<B>> {
     }
 }
 
-/// Another's response, for one who waited for it.
-fn follow_up<B>(core: &Core, asked: &Asked, shared: Shared) -> Option<Answer<B>> {
+/// Another's response, for one who waited for it, having found something or nothing.
+fn follow_up<B>(core: &Core, asked: &Asked, found: &Found, shared: Shared) -> Option<Answer<B>> {
     if !shared.head().selects(&asked.headers) || !shared.head().is_good(&core.purges) {
         return None;
     }
     let now = core.clock.now();
-    let forwarded = Forwarded { collapsed: Some(true), ..Forwarded::new(Forward::UriMiss) };
+    let forwarded = Forwarded { collapsed: Some(true), ..Forwarded::new(why(core, asked, found)) };
     let told = Told::Forwarded(forwarded);
     match shared {
         Shared::Ready(entry) => serve(&entry, asked.request(), entry.head.life.age(now), told, &core.writer)

@@ -102,7 +102,8 @@ impl Cache {
         self.core.purge(Aim::Prefix(prefix.as_bytes()), how);
     }
 
-    /// Purges one URI with its query, all variants and all callers' own. Its authority is the `Host` that requests name.
+    /// Purges one URI with its query, all variants and all callers' own. Its authority is the `Host` that requests name,
+    /// in whatever case, and with its scheme's port or without.
     pub fn purge_uri(&self, uri: &Uri) {
         self.purge_uri_as(uri, Purge::Hard);
     }
@@ -111,11 +112,12 @@ impl Cache {
     pub fn purge_uri_as(&self, uri: &Uri, how: Purge) {
         let authority = uri.authority().map_or(&b""[..], |authority| authority.as_str().as_bytes());
         let (path, query) = (uri.path(), uri.query());
+        // Of either scheme.
         let mark = self.core.marks.uri(authority, path.as_bytes(), query.map(str::as_bytes));
         self.core.purge(Aim::Mark(mark), how);
         if how == Purge::Hard {
             for is_https in [false, true] {
-                invalidate_target(&self.core, Target { is_https, authority, path, query });
+                invalidate_target(&self.core, Target::new(is_https, authority, path, query));
             }
         }
     }

@@ -62,7 +62,7 @@ where
         // After the invalidation, which is not for this.
         begun: core.begin(),
     };
-    let stored = if is_post && is_done && !asked.goes_past { representation(&core, &asked, &uri, &told) } else { None };
+    let stored = if is_post && !asked.goes_past { representation(&core, &asked, &uri, &told) } else { None };
     let body = match stored {
         Some(head) => {
             forwarded.is_stored = true;
@@ -185,8 +185,12 @@ fn without_dots(path: &str) -> String {
     format!("/{}", kept.join("/"))
 }
 
-/// RFC 9110 section 9.3.3: a POST's answer that is what a GET would get, and says for how long.
+/// RFC 9110 section 9.3.3: a POST's answer that is what a GET would get, and says for how long. A status that speaks of what
+/// was done, or where to go, is no representation of the target (section 8.7).
 fn representation(core: &Core, asked: &Asked, uri: &Uri, told: &storable::Answer<'_>) -> Option<Head> {
+    if told.status != StatusCode::OK {
+        return None;
+    }
     let location = told.headers.get(header::CONTENT_LOCATION)?;
     let target = target_of(asked, uri);
     let place = resolve(target.scheme(), uri.path(), location.as_bytes())?;

@@ -10,6 +10,7 @@ use http_body::Body;
 use super::super::core::{Core, Shared};
 use super::super::entry::{Entry, Head};
 use super::super::serve::joined;
+use super::super::storable::pack;
 use super::super::tier::Claimed;
 use super::Leading;
 use crate::spine::body::ResponseBody;
@@ -114,7 +115,8 @@ fn with_etag(core: &Core, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
 }
 
 impl Sink for Keeper {
-    fn whole(mut self: Box<Self>, body: Bytes, trailers: Option<Box<HeaderMap>>) {
+    fn whole(mut self: Box<Self>, body: Bytes, mut trailers: Option<Box<HeaderMap>>) {
+        trailers.as_deref_mut().into_iter().for_each(pack);
         let claim = self.lead.as_mut().and_then(|lead| lead.take_claim(true));
         self.store(body, trailers, claim);
     }

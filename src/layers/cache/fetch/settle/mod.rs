@@ -1,5 +1,6 @@
 //! What the origin's answer comes to: for the client, for the store, and for those who wait.
 
+mod confirm;
 mod rest;
 
 use std::sync::Arc;
@@ -9,6 +10,8 @@ use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, Response, StatusCode, header};
 use http_body::Body;
 
+use self::confirm::{ASTRAY, confirmed};
+pub(super) use self::confirm::{is_astray, let_go};
 use super::super::completion::Completion;
 use super::super::conditional;
 use super::super::core::{Core, Ready, Shared};
@@ -98,7 +101,8 @@ where
         Err(error) => return fall_back(core, &mut trip, Failure::Disconnected, None, moments).ok_or(error),
     };
     if let Some(failure) = failure_of(core, &response) {
-        let status = Some(response.status().as_u16());
+        // RFC 9211 section 2.3: what nobody answered has no status.
+        let status = (failure == Failure::Error).then(|| response.status().as_u16());
         if let Some(answer) = fall_back(core, &mut trip, failure, status, moments) {
             return Ok(answer);
         }
@@ -116,6 +120,23 @@ where
         return Ok(head_answered(core, trip, response, &asking, moments));
     }
     Ok(answered(core, trip, response, asking, moments))
+}
+
+/// What comes of the second time. A 304 answers a condition that nobody made then.
+pub(in super::super) fn settle_again<B, E>(
+    core: &Arc<Core>,
+    trip: Trip,
+    result: Result<Response<B>, E>,
+    asking: Asking,
+) -> Result<Answer<B>, E>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Send + 'static,
+{
+    match result {
+        Ok(response) if response.status() == StatusCode::NOT_MODIFIED => Ok(refused(core, &trip.facts, ASTRAY)),
+        result => settle(core, trip, result, asking),
+    }
 }
 
 /// How an answer says that the origin failed, if it does.
@@ -158,79 +179,6 @@ fn fall_back<B>(
 fn refused<B>(core: &Core, facts: &RequestFacts, why: &'static str) -> Answer<B> {
     let problem = Problem::new(ProblemKind::BadGateway).with_detail(why);
     core.refuser.refuse(Rejection::new(Origin::Cache, problem), facts)
-}
-
-/// RFC 9111 section 4.3.3: 304, and what is stored is good again.
-fn confirmed<B, C>(
-    core: &Arc<Core>,
-    trip: Trip,
-    stale: &Arc<Entry>,
-    response: &Response<C>,
-    asking: &Asking,
-    moments: Moments,
-) -> Answer<B> {
-    let Trip { asked, facts, forwarded, mut lead, .. } = trip;
-    let now = moments.answered;
-    if !conditional::is_confirmed(&stale.head.headers, response.headers()) {
-        // RFC 9111 section 4.3.4: nothing that is stored is what it speaks of. The next request asks for all of it.
-        forget(core, stale);
-        return refused(core, &facts, "The origin confirmed another response than it was asked about.");
-    }
-    let told = storable::Answer {
-        status: response.status(),
-        headers: response.headers(),
-        hint: response.extensions().get(),
-        moments,
-        begun: asking.begun,
-    };
-    let (entry, is_stored) = match freshened(stale, &asked, &told, &core.settings, &core.marks) {
-        Ok(head) => {
-            let entry = Arc::new(stale.with_head(head));
-            let claim = lead.as_mut().and_then(|lead| lead.take_claim(is_shared(&entry.head, now)));
-            let is_stored = core.keep(Arc::clone(&entry), claim);
-            confirm_siblings(core, &entry, &asked, &told);
-            (entry, is_stored)
-        }
-        Err(head) => {
-            forget(core, stale);
-            (Arc::new(stale.with_head(*head)), false)
-        }
-    };
-    if let Some(lead) = lead {
-        if is_stored && is_shared(&entry.head, now) {
-            lead.share(Shared::Ready(Arc::clone(&entry)), now);
-        } else {
-            lead.decline(now);
-        }
-    }
-    let told = Told::Forwarded(Forwarded { status: Some(304), is_stored, ..forwarded });
-    match serve(&entry, asked.request(), entry.head.life.age(now), told, &core.writer) {
-        Some(served) => respond(Ready::new(served, &entry)),
-        // A whole serves everything.
-        None => refuse(core, &facts, "What is stored does not answer this request."),
-    }
-}
-
-/// Whether what a 304 confirmed answers others too.
-fn is_shared(head: &Head, now: Instant) -> bool {
-    head.is_fresh(now) && !head.rules.no_cache
-}
-
-/// RFC 9111 section 4.3.4: a strong validator confirms every variant that has it.
-fn confirm_siblings(core: &Arc<Core>, entry: &Arc<Entry>, asked: &Asked, told: &storable::Answer<'_>) {
-    let Some(held) = core.memory.get(entry.head.key.as_bytes()) else { return };
-    let is_same = |other: &&Arc<Entry>| {
-        !Arc::ptr_eq(other, entry)
-            && other.head.part.is_none()
-            && conditional::same_strong(&other.head.headers, told.headers)
-    };
-    for other in held.variants.iter().filter(is_same) {
-        if let Ok(mut head) = freshened(other, asked, told, &core.settings, &core.marks) {
-            // For whom it is was decided by another request.
-            head.selectors = other.head.selectors.clone();
-            core.keep(Arc::new(other.with_head(head)), None);
-        }
-    }
 }
 
 fn forget(core: &Arc<Core>, gone: &Arc<Entry>) {
@@ -300,13 +248,17 @@ where
     } else {
         decide(core, &asked, &told, &body, asking.nonce.as_ref())
     };
-    let status = forwarded.status.or_else(|| asking.is_validation.then_some(parts.status.as_u16()));
+    let is_told = asking.is_validation && parts.extensions.get::<Rejection>().is_none();
+    let status = forwarded.status.or_else(|| is_told.then_some(parts.status.as_u16()));
     let forwarded = Forwarded { status, is_stored: judged.is_ok(), ..forwarded };
     match judged {
         Err(decline) => {
-            // Who does not want it stored does not say that what is stored is no longer true; nor does another part of it.
+            // What the request forbids, or is for one caller, does not say that what is stored is no longer true; nor does
+            // another part of it.
             let says_nothing = |stale: &Arc<Entry>| {
-                asked.directives.no_store || conditional::same_strong(&stale.head.headers, &parts.headers)
+                decline.is_for_the_request()
+                    || is_for_the_caller(&asked, decline, stale)
+                    || conditional::same_strong(&stale.head.headers, &parts.headers)
             };
             if let Some(stale) = stale.filter(|stale| is_replaced_by(parts.status) && !says_nothing(stale)) {
                 forget(core, &stale);
@@ -323,6 +275,12 @@ where
             Response::from_parts(parts, body)
         }
     }
+}
+
+/// Whether a caller who is known was answered with something of that caller's, where what is stored is everybody's.
+fn is_for_the_caller(asked: &Asked, decline: Decline, stale: &Entry) -> bool {
+    let is_own = matches!(decline, Decline::Private | Decline::NoStore | Decline::SetCookie);
+    asked.is_authorized && is_own && !stale.head.rules.is_private
 }
 
 /// Whether a response that is not stored tells of the resource and not of who asked, so that what was stored is no longer
@@ -357,13 +315,11 @@ fn decide<B: Body>(
 /// Tells those who wait that there is nothing for them.
 fn declined(core: &Core, asked: &Asked, lead: Option<Leading>, status: StatusCode, now: Instant) {
     let Some(lead) = lead else { return };
-    if status.is_server_error() {
-        // A failure of this one, and perhaps not of the next: one of them tries.
-        drop(lead);
-    } else {
+    // A failure is no word about the next burst. Who has waited for it waits for no other, which would come as late.
+    if !status.is_server_error() {
         core.mark(&asked.flight_key, now);
-        lead.decline(now);
     }
+    lead.decline(now);
 }
 
 fn expected_bytes(headers: &HeaderMap, head: &Head) -> Option<u64> {
