@@ -60,6 +60,19 @@ pub(super) fn matches(selectors: &[Selector], request: &HeaderMap) -> bool {
     selectors.iter().all(|selector| selector.matches(request))
 }
 
+/// Whether the same fields choose, in whatever order.
+pub(super) fn same_fields(one: &[Selector], other: &[Selector]) -> bool {
+    let within = |one: &[Selector], other: &[Selector]| {
+        one.iter().all(|field| other.iter().any(|other| other.name == field.name))
+    };
+    within(one, other) && within(other, one)
+}
+
+/// Whether requests that are for `narrow` are all for `wide` too.
+pub(super) fn contains(wide: &[Selector], narrow: &[Selector]) -> bool {
+    wide.iter().all(|field| narrow.contains(field))
+}
+
 /// The bytes of a variant's selectors.
 pub(super) fn weight(selectors: &[Selector]) -> usize {
     let bytes = |field: &Selector| {

@@ -282,7 +282,7 @@ impl Core {
 
     fn find_under(&self, shared: &[u8], own: Option<&[u8]>, asked: &HeaderMap, parts: bool, now: Instant) -> Found {
         let select = |resource: &Option<Arc<Resource>>| {
-            resource.as_ref().and_then(|resource| resource.select(asked, &self.purges, parts).cloned())
+            resource.as_ref().and_then(|resource| resource.select(asked, &self.purges, parts, now).cloned())
         };
         let mine = own.and_then(|own| select(&self.memory.get(own)));
         if mine.as_ref().is_some_and(|entry| entry.head.is_fresh(now)) {
@@ -338,7 +338,17 @@ impl Core {
     /// Stores a response, unless somebody wrote to the resource or purged it since its fill began. The claim on its fill is
     /// held until then.
     pub(super) fn keep(self: &Arc<Self>, entry: Arc<Entry>, claim: Option<Claimed>) -> bool {
-        let is_kept = self.keep_in_memory(Arc::clone(&entry));
+        self.keep_for(entry, None, claim)
+    }
+
+    /// The same in the place of another.
+    pub(super) fn keep_for(
+        self: &Arc<Self>,
+        entry: Arc<Entry>,
+        gone: Option<&Arc<Entry>>,
+        claim: Option<Claimed>,
+    ) -> bool {
+        let is_kept = self.keep_in_memory(Arc::clone(&entry), gone);
         if is_kept && entry.head.part.is_none() {
             tier::put(self, &entry, claim);
         }
@@ -351,7 +361,7 @@ impl Core {
         tier::remove(self, key);
     }
 
-    pub(super) fn keep_in_memory(&self, entry: Arc<Entry>) -> bool {
+    pub(super) fn keep_in_memory(&self, entry: Arc<Entry>, gone: Option<&Arc<Entry>>) -> bool {
         let mut is_kept = false;
         let key = entry.head.key.clone();
         self.memory.update(&key, |held| {
@@ -361,7 +371,7 @@ impl Core {
                 return held.cloned();
             }
             is_kept = true;
-            Resource::with(held, entry, self.settings.variants, &self.purges)
+            Resource::with(held, entry, gone, self.settings.variants, &self.purges)
         });
         if is_kept {
             self.unmark(&key);

@@ -208,7 +208,7 @@ fn admit(core: &Core, entry: Entry, request: &HeaderMap, held: Option<&Arc<Entry
     let entry = Arc::new(entry);
     let is_asked = entry.head.selects(request) && entry.head.part.is_none();
     let is_newer = held.is_none_or(|held| entry.head.date >= held.head.date);
-    (is_asked && is_newer && core.keep_in_memory(Arc::clone(&entry))).then_some(entry)
+    (is_asked && is_newer && core.keep_in_memory(Arc::clone(&entry), None)).then_some(entry)
 }
 
 fn read(core: &Core, (key, at): (&Key, &[u8; 32]), uri: u64, begun: Begun, found: Record) -> Option<Primary> {

@@ -1,6 +1,7 @@
 //! What the origin's answer comes to: for the client, for the store, and for those who wait.
 
 mod rest;
+mod update;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -113,7 +114,7 @@ where
         return Ok(rest::completed(core, trip, completion, response, asking, moments));
     }
     if trip.asked.method == Method::HEAD {
-        return Ok(head_answered(core, trip, response, &asking, moments));
+        return Ok(update::head_answered(core, trip, response, &asking, moments));
     }
     Ok(answered(core, trip, response, asking, moments))
 }
@@ -187,8 +188,8 @@ fn confirmed<B, C>(
         Ok(head) => {
             let entry = Arc::new(stale.with_head(head));
             let claim = lead.as_mut().and_then(|lead| lead.take_claim(is_shared(&entry.head, now)));
-            let is_stored = core.keep(Arc::clone(&entry), claim);
-            confirm_siblings(core, &entry, &asked, &told);
+            let is_stored = update::replace(core, stale, &entry, claim);
+            update::confirm_siblings(core, &entry, &asked, &told);
             (entry, is_stored)
         }
         Err(head) => {
@@ -216,57 +217,12 @@ fn is_shared(head: &Head, now: Instant) -> bool {
     head.is_fresh(now) && !head.rules.no_cache
 }
 
-/// RFC 9111 section 4.3.4: a strong validator confirms every variant that has it.
-fn confirm_siblings(core: &Arc<Core>, entry: &Arc<Entry>, asked: &Asked, told: &storable::Answer<'_>) {
-    let Some(held) = core.memory.get(entry.head.key.as_bytes()) else { return };
-    let is_same = |other: &&Arc<Entry>| {
-        !Arc::ptr_eq(other, entry)
-            && other.head.part.is_none()
-            && conditional::same_strong(&other.head.headers, told.headers)
-    };
-    for other in held.variants.iter().filter(is_same) {
-        if let Ok(mut head) = freshened(other, asked, told, &core.settings, &core.marks) {
-            // For whom it is was decided by another request.
-            head.selectors = other.head.selectors.clone();
-            core.keep(Arc::new(other.with_head(head)), None);
-        }
-    }
-}
-
 fn forget(core: &Arc<Core>, gone: &Arc<Entry>) {
     core.memory.update(&gone.head.key, |held| held.and_then(|held| held.without(gone)));
     // Parts stand in memory alone; what the second tier has is another response.
     if gone.head.part.is_none() {
         tier::remove(core, gone.head.key.clone());
     }
-}
-
-/// RFC 9111 section 4.3.5: a HEAD's answer tells of what a GET's would be.
-fn head_answered<B>(
-    core: &Arc<Core>,
-    trip: Trip,
-    response: Response<B>,
-    asking: &Asking,
-    moments: Moments,
-) -> Answer<B> {
-    let Trip { asked, stale, forwarded, .. } = trip;
-    let mut is_stored = false;
-    let is_whole = |stale: &Arc<Entry>| stale.head.part.is_none();
-    if let Some(stale) = stale.filter(|stale| response.status() == StatusCode::OK && is_whole(stale)) {
-        if conditional::contradicts(&stale.head.headers, stale.body.len(), response.headers()) {
-            stale.head.expire();
-        } else {
-            let headers = response.headers();
-            let status = stale.head.status;
-            let told = storable::Answer { status, headers, hint: None, moments, begun: asking.begun };
-            if let Ok(head) = freshened(&stale, &asked, &told, &core.settings, &core.marks) {
-                is_stored = core.keep(Arc::new(stale.with_head(head)), None);
-            }
-        }
-    }
-    let mut response = response;
-    tell(core, response.headers_mut(), Forwarded { is_stored, ..forwarded });
-    response.map(|body| ResponseBody::inner(SharedBody::inner(body)))
 }
 
 fn tell(core: &Core, headers: &mut HeaderMap, forwarded: Forwarded) {
