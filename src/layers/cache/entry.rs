@@ -55,7 +55,8 @@ pub(super) struct Rules {
     pub(super) forbids_stale: bool,
     pub(super) immutable: bool,
     pub(super) stale_while_revalidate: Duration,
-    pub(super) stale_if_error: Duration,
+    /// What the response says, which is the most; `None`, and it is the cache's to say.
+    pub(super) stale_if_error: Option<Duration>,
     /// Belongs to one caller.
     pub(super) is_private: bool,
     /// Stands under a key that an unsafe request does not find.

@@ -162,7 +162,8 @@ pub(super) fn judge(asked: &Asked, answer: &Answer<'_>, settings: &Settings) -> 
 /// Whether a response that is stale already answers for a while.
 fn may_be_stale(directives: &ResponseDirectives, settings: &Settings) -> bool {
     let rules = rules(directives, settings, false, false);
-    !rules.stale_while_revalidate.is_zero() || !rules.stale_if_error.is_zero()
+    let if_error = rules.stale_if_error.unwrap_or(settings.stale_if_error);
+    !rules.stale_while_revalidate.is_zero() || (!rules.forbids_stale && !if_error.is_zero())
 }
 
 /// Whether a name is this one, or one of those that begin so when this ends with a hyphen or its look-alike.
@@ -252,15 +253,14 @@ pub(super) fn passing_head(asked: &Asked, answer: &Answer<'_>, settings: &Settin
 
 fn rules(directives: &ResponseDirectives, settings: &Settings, is_private: bool, is_apart: bool) -> Rules {
     let forbids_stale = directives.forbids_stale();
-    let stale = |told: Option<Duration>, default: Duration| {
-        if forbids_stale { Duration::ZERO } else { told.unwrap_or(default).min(settings.max_stale) }
-    };
+    let stale = |told: Duration| if forbids_stale { Duration::ZERO } else { told.min(settings.max_stale) };
+    let while_revalidate = directives.stale_while_revalidate.unwrap_or(settings.stale_while_revalidate);
     Rules {
         no_cache: directives.no_cache,
         forbids_stale,
         immutable: directives.immutable,
-        stale_while_revalidate: stale(directives.stale_while_revalidate, settings.stale_while_revalidate),
-        stale_if_error: stale(directives.stale_if_error, settings.stale_if_error),
+        stale_while_revalidate: stale(while_revalidate),
+        stale_if_error: directives.stale_if_error.map(stale),
         is_private,
         is_apart,
     }

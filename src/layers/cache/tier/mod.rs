@@ -297,7 +297,7 @@ async fn put_now(core: &Core, tier: &Tier, entry: &Entry, begun: Moment) -> Opti
     let now = core.clock.now();
     let rules = &head.rules;
     let stale = if rules.forbids_stale { Duration::ZERO } else { core.settings.max_stale };
-    let stale = stale.max(rules.stale_if_error).max(rules.stale_while_revalidate);
+    let stale = stale.max(rules.stale_if_error.unwrap_or_default()).max(rules.stale_while_revalidate);
     let left = if head.is_expired() || rules.no_cache { Duration::ZERO } else { head.life.left(head.life.age(now)) };
     // What can be validated is of use for longer; a store that is asked to keep it too long is asked for nothing.
     let keep = head.life.left(head.life.age(now)).saturating_add(stale).max(Duration::from_secs(1));
