@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use quick_cache::sync::Cache as Table;
 
-use self::keys::{Keys, is_odd};
+use self::keys::{Keys, directives, is_odd};
 use super::directives::RequestDirectives;
 use super::entry::{Entry, Head, Resource};
 use super::flight::Flights;
@@ -182,18 +182,14 @@ impl Core {
         };
         let scan = Scan::of(request.headers());
         if class.is_none() && is_odd(request, scan) {
-            return Step::Pass(Some(Forward::Bypass));
+            return self.past(request, scan, Forward::Bypass);
         }
         if scan.has(Scan::PRECONDITION) {
-            return Step::Pass(Some(Forward::Request));
+            return self.past(request, scan, Forward::Request);
         }
         let class = class.as_deref().map_or(Class::Get, Class::Query);
         let Some(keys) = self.keys(request, class, scan) else { return Step::Pass(Some(Forward::Bypass)) };
-        let directives = if scan.has(Scan::DIRECTIVES) {
-            RequestDirectives::of(request.headers())
-        } else {
-            RequestDirectives::default()
-        };
+        let directives = directives(request, scan);
         let now = self.clock.now();
         let mut found = self.find(&keys, request.headers(), scan.has(Scan::RANGE), now);
         if found.entry.is_none() && self.tier.is_some() {
