@@ -74,6 +74,12 @@ impl Part {
     }
 }
 
+/// How long a message says that its content is. RFC 9112 section 6.3: beside `Transfer-Encoding` that says nothing.
+pub(super) fn told_length(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH).filter(|_| !headers.contains_key(header::TRANSFER_ENCODING))?;
+    whole_number(length.as_bytes())
+}
+
 /// What `416` says of a representation.
 pub(super) fn unsatisfied(total: u64) -> HeaderValue {
     HeaderValue::try_from(format!("bytes */{total}")).unwrap_or(HeaderValue::from_static("bytes */*"))

@@ -293,8 +293,14 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 /// The fields that are stored, with seats for ours.
 fn kept(headers: &HeaderMap, directives: &ResponseDirectives, moments: Moments) -> HeaderMap {
     let named = named_by_connection(headers);
+    // RFC 9112 section 6.3: it says nothing, and does not stand beside what overrides it any longer.
+    let is_coded = headers.contains_key(header::TRANSFER_ENCODING);
     let goes = |name: &HeaderName| {
-        HOP_BY_HOP.contains(name) || named.contains(name) || directives.withheld.contains(name) || is_momentary(name)
+        (is_coded && *name == header::CONTENT_LENGTH)
+            || HOP_BY_HOP.contains(name)
+            || named.contains(name)
+            || directives.withheld.contains(name)
+            || is_momentary(name)
     };
     let mut kept = HeaderMap::with_capacity(headers.keys_len() + 3);
     // Ours come first, where they are found without being looked up.

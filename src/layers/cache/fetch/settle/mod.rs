@@ -14,10 +14,10 @@ use super::super::completion::Completion;
 use super::super::conditional;
 use super::super::core::{Core, Ready, Shared};
 use super::super::decline::Decline;
-use super::super::directives::whole_number;
 use super::super::entry::{Entry, Head};
 use super::super::freshness::Moments;
 use super::super::purge::Begun;
+use super::super::range::told_length;
 use super::super::reuse::{Failure, Fallback, fallback};
 use super::super::route::CacheHint;
 use super::super::serve::{Told, serve};
@@ -302,8 +302,7 @@ fn decide<B: Body>(
     if is_drawn(nonce) {
         return Err(Decline::Nonce);
     }
-    let told_bytes = told.headers.get(header::CONTENT_LENGTH).and_then(|length| whole_number(length.as_bytes()));
-    let least_bytes = told_bytes.unwrap_or_default().max(body.size_hint().lower());
+    let least_bytes = told_length(told.headers).unwrap_or_default().max(body.size_hint().lower());
     if least_bytes > core.settings.entry_bytes as u64 {
         return Err(Decline::TooLarge);
     }
@@ -325,6 +324,6 @@ fn declined(core: &Core, asked: &Asked, lead: Option<Leading>, status: StatusCod
 fn expected_bytes(headers: &HeaderMap, head: &Head) -> Option<u64> {
     match head.part {
         Some(part) => Some(part.end - part.start),
-        None => headers.get(header::CONTENT_LENGTH).and_then(|length| whole_number(length.as_bytes())),
+        None => told_length(headers),
     }
 }
