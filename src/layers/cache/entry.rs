@@ -370,3 +370,7 @@ impl Resource {
 pub(super) const SEAT: HeaderValue = HeaderValue::from_static("0");
 /// One that nobody may see: it is written over or taken out.
 pub(super) const EMPTY_SEAT: HeaderValue = HeaderValue::from_static("");
+
+#[cfg(test)]
+#[path = "entry_tests.rs"]
+mod tests;

@@ -193,6 +193,21 @@ mod tests {
         }
     }
 
+    /// RFC 9112 section 6.3.
+    #[test]
+    fn lengths() {
+        let of = |lines: &[(&'static str, &'static str)]| {
+            let field = |(name, value): &(&'static str, &'static str)| {
+                (http::HeaderName::from_static(name), HeaderValue::from_static(value))
+            };
+            told_length(&lines.iter().map(field).collect())
+        };
+        assert_eq!(of(&[("content-length", "4")]), Some(4));
+        assert_eq!(of(&[("content-length", "4"), ("transfer-encoding", "chunked")]), None);
+        assert_eq!(of(&[("content-length", "x")]), None);
+        assert_eq!(of(&[]), None);
+    }
+
     /// RFC 9110 section 14.4.
     #[test]
     fn content_ranges() {

@@ -183,6 +183,23 @@ mod tests {
         assert!(!same("x-a", &[("x-a", "One")], &[("x-a", "one")]));
     }
 
+    #[test]
+    fn the_same_fields_and_wider_ones() {
+        let of = |vary: &str, request: &[(&'static str, &'static str)]| {
+            let names: Vec<_> = vary.split_whitespace().map(|name| HeaderName::try_from(name).unwrap()).collect();
+            selectors(&names, &fields(request)).unwrap()
+        };
+        let one = of("x-a x-b", &[("x-a", "1"), ("x-b", "2")]);
+        let turned = of("x-b x-a", &[("x-a", "1"), ("x-b", "2")]);
+        let other = of("x-a x-b", &[("x-a", "1")]);
+        let wide = of("x-a", &[("x-a", "1")]);
+        assert!(same_fields(&one, &turned) && same_fields(&one, &other) && same_fields(&[], &[]));
+        assert!(!same_fields(&one, &wide) && !same_fields(&wide, &one) && !same_fields(&[], &wide));
+        assert!(contains(&one, &turned) && contains(&turned, &one), "in whatever order");
+        assert!(contains(&wide, &one) && contains(&wide, &other) && contains(&[], &wide) && contains(&[], &[]));
+        assert!(!contains(&one, &wide) && !contains(&one, &other) && !contains(&wide, &[]));
+    }
+
     /// RFC 9111 section 4.1: `*` always fails to match, wherever it stands.
     #[test]
     fn a_star_matches_nothing() {
