@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::Request;
+use tower_rampart::Identity;
 
 use crate::support::*;
 
@@ -145,8 +146,32 @@ async fn a_response_that_varies_goes_before_one_that_does_not() {
     assert_eq!(get(&[("foo", "2")]).await.body, "any");
     let got = get(&[("foo", "1")]).await;
     assert_eq!((got.is_hit(), &*got.body), (true, &b"one"[..]));
-    setup.wait(8);
+    // Nor does one that the same request has a newer answer to.
+    setup.wait(1);
+    get(&[("foo", "1"), ("now", "1"), RELOAD]).await;
+    let got = get(&[("foo", "1")]).await;
+    assert_eq!((got.is_hit(), &*got.body), (true, &b"any"[..]));
+    get(&[("foo", "1"), RELOAD]).await;
+    setup.wait(9);
     get(&[("foo", "1"), ("now", "1")]).await;
     let got = get(&[("foo", "1")]).await;
     assert_eq!((got.is_hit(), &*got.body), (true, &b"any"[..]));
+}
+
+/// RFC 9111 sections 3.5 and 5.2.2.7: what a 304 makes a caller's own by its word is nobody else's; what is a caller's own for
+/// that caller's sake stays everybody's.
+#[tokio::test]
+async fn who_a_confirmed_response_is_for() {
+    for (said, is_everybodys) in [("max-age=100", true), ("max-age=100, private", false)] {
+        let origin = Origin::new(move |request| match field(request, "if-none-match") {
+            "\"a\"" => status(304, &[("cache-control", said), TAG], "").response(),
+            _ => ok(&[LONG, TAG], "body").response(),
+        });
+        let setup = setup_with(&origin, |cache| cache.private_per_subject(true));
+        setup.get("http://a/x").await;
+        let mut known = request("GET", "http://a/x", &[RELOAD]);
+        known.extensions_mut().insert(Identity::new("issuer", "subject"));
+        assert_eq!(setup.send(known).await.body, "body");
+        assert_eq!(setup.get("http://a/x").await.is_hit(), is_everybodys, "{said}");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod keys;
 mod parts;
+mod past;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -13,7 +14,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use quick_cache::sync::Cache as Table;
 
-use self::keys::{Keys, directives, is_odd};
+use self::keys::{Keys, is_odd};
+use self::past::directives;
 use super::directives::RequestDirectives;
 use super::entry::{Entry, Head, Resource};
 use super::flight::Flights;

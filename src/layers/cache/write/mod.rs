@@ -66,7 +66,7 @@ where
     let body = match stored {
         Some(head) => {
             forwarded.is_stored = true;
-            keep(&core, Arc::new(head), None, body, told_length(&parts.headers), moments.answered)
+            keep(&core, Arc::new(head), None, body, told_length(&parts.headers), None, moments.answered)
         }
         None => ResponseBody::inner(SharedBody::inner(body)),
     };

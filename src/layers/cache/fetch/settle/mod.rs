@@ -274,7 +274,7 @@ where
         }
         Ok(head) => {
             let expected = expected_bytes(&parts.headers, &head);
-            let body = keep(core, Arc::new(head), lead, body, expected, moments.answered);
+            let body = keep(core, Arc::new(head), lead, body, expected, stale, moments.answered);
             tell(core, &mut parts.headers, forwarded);
             Response::from_parts(parts, body)
         }

@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 
 use super::super::super::conditional;
 use super::super::super::core::Core;
+use super::super::super::directives::ResponseDirectives;
 use super::super::super::entry::Entry;
 use super::super::super::freshness::Moments;
 use super::super::super::service::Answer;
@@ -21,8 +22,9 @@ use crate::spine::shared::SharedBody;
 /// less than it does now.
 pub(super) fn replace(core: &Arc<Core>, stale: &Arc<Entry>, entry: &Arc<Entry>, claim: Option<Claimed>) -> bool {
     let is_stored = core.keep_for(Arc::clone(entry), Some(stale), claim);
-    if is_stored && entry.head.key != stale.head.key {
-        // It has become a caller's own, or everybody's.
+    let says_private = || ResponseDirectives::of(&entry.head.headers, &core.settings.targets).private;
+    // It has become everybody's, or a caller's own by its own word and not for this request's sake.
+    if is_stored && entry.head.key != stale.head.key && (stale.head.rules.is_private || says_private()) {
         forget(core, stale);
     }
     is_stored
