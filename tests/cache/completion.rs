@@ -206,6 +206,23 @@ async fn a_fresh_part_answers_beside_a_stale_whole() {
     assert!(!setup.get("http://a/x").await.is_hit());
 }
 
+/// RFC 9112 section 6.3: a length beside a transfer coding says nothing of the rest either.
+#[tokio::test]
+async fn a_rest_in_chunks_fits() {
+    let tag = ("etag", "\"a\"");
+    let setup = setup(&Origin::new(move |request| match request.headers()["range"].to_str().unwrap() {
+        "bytes=0-4" => status(206, &[FRESH, tag, ("content-range", "bytes 0-4/10")], "01234").response(),
+        _ => {
+            let coded = [("transfer-encoding", "chunked"), ("content-length", "99")];
+            status(206, &[&[FRESH, tag, ("content-range", "bytes 5-9/10")][..], &coded].concat(), "56789").response()
+        }
+    }));
+    setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
+    assert_eq!(setup.get("http://a/x").await.body, "0123456789");
+    let hit = setup.get("http://a/x").await;
+    assert_eq!((hit.is_hit(), hit.field("content-length")), (true, Some("10")));
+}
+
 /// RFC 9110 section 15.3.7: a part says itself which one it is, so whoever asked for one may get another.
 #[tokio::test]
 async fn who_asks_for_a_range_is_never_refused() {

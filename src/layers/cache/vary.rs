@@ -60,6 +60,14 @@ pub(super) fn matches(selectors: &[Selector], request: &HeaderMap) -> bool {
     selectors.iter().all(|selector| selector.matches(request))
 }
 
+/// The bytes of a variant's selectors.
+pub(super) fn weight(selectors: &[Selector]) -> usize {
+    let bytes = |field: &Selector| {
+        field.raw.as_ref().map_or(0, Bytes::len) + field.normal.as_ref().map_or(0, |value| value.len())
+    };
+    selectors.iter().map(|field| size_of::<Selector>() + bytes(field)).sum()
+}
+
 /// Whether the same fields choose, in whatever order.
 pub(super) fn same_fields(one: &[Selector], other: &[Selector]) -> bool {
     let within = |one: &[Selector], other: &[Selector]| {
@@ -71,14 +79,6 @@ pub(super) fn same_fields(one: &[Selector], other: &[Selector]) -> bool {
 /// Whether requests that are for `narrow` are all for `wide` too.
 pub(super) fn contains(wide: &[Selector], narrow: &[Selector]) -> bool {
     wide.iter().all(|field| narrow.contains(field))
-}
-
-/// The bytes of a variant's selectors.
-pub(super) fn weight(selectors: &[Selector]) -> usize {
-    let bytes = |field: &Selector| {
-        field.raw.as_ref().map_or(0, Bytes::len) + field.normal.as_ref().map_or(0, |value| value.len())
-    };
-    selectors.iter().map(|field| size_of::<Selector>() + bytes(field)).sum()
 }
 
 impl PartialEq for Selector {
