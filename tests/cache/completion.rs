@@ -148,12 +148,79 @@ async fn an_answer_that_does_not_fit_is_refused() {
         setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
         assert_eq!(setup.get("http://a/x").await.status, 502, "{wrong:?}");
         assert_eq!(setup.get("http://a/x").await.body, "0123456789", "{wrong:?}");
-        setup.get_with("http://a/y", &[("range", "bytes=0-4")]).await;
-        assert_eq!(setup.get("http://a/y").await.body, "0123456789", "{wrong:?}");
-        setup.get_with("http://a/z", &[("range", "bytes=0-4")]).await;
+        // Whatever its query is.
+        setup.get_with("http://a/x?y", &[("range", "bytes=0-4")]).await;
+        assert_eq!(setup.get("http://a/x?y").await.body, "0123456789", "{wrong:?}");
+        setup.get_with("http://a/x?z", &[("range", "bytes=0-4")]).await;
         setup.wait(3601);
-        assert_eq!(setup.get("http://a/z").await.status, 502, "{wrong:?}");
+        assert_eq!(setup.get("http://a/x?z").await.status, 502, "{wrong:?}");
     }
+}
+
+/// One odd resource says nothing of the others; several of them do.
+#[tokio::test]
+async fn an_origin_of_many_odd_resources_completes_nothing() {
+    let tag = ("etag", "\"a\"");
+    let setup = setup(&Origin::new(move |request| match request.headers().get("range") {
+        Some(range) if range == "bytes=0-4" => {
+            status(206, &[FRESH, tag, ("content-range", "bytes 0-4/10")], "01234").response()
+        }
+        Some(_) if request.uri().path().starts_with("/odd") => status(416, &[tag], "").response(),
+        Some(_) => status(206, &[FRESH, tag, ("content-range", "bytes 5-9/10")], "56789").response(),
+        None => ok(&[FRESH, tag], "0123456789").response(),
+    }));
+    let completes = async |uri: &str| {
+        setup.get_with(uri, &[("range", "bytes=0-4")]).await;
+        setup.get(uri).await.cache_status().starts_with("rampart; fwd=partial; fwd-status=206")
+    };
+    for n in 0..8 {
+        for _ in 0..2 {
+            assert!(completes(&format!("http://a/good{n}")).await, "{n}");
+            setup.cache.purge_path(&format!("/good{n}"));
+        }
+        // One that is odd twice within the hour counts once.
+        for query in ["", "?again"] {
+            completes(&format!("http://a/odd{n}{query}")).await;
+        }
+    }
+    assert!(!completes("http://a/good").await);
+    assert!(completes("http://b/good").await, "another origin");
+    setup.wait(3601);
+    assert!(completes("http://a/good9").await);
+}
+
+/// RFC 9111 sections 3.3 and 4: a fresh part answers a range where the whole is stale and cannot be asked about.
+#[tokio::test]
+async fn a_fresh_part_answers_beside_a_stale_whole() {
+    let setup = setup(&Origin::new(move |request| match request.headers().get("range") {
+        Some(_) => status(206, &[FRESH, ("content-range", "bytes 2-4/10")], "234").response(),
+        None => ok(&[("cache-control", "max-age=1")], "0123456789").response(),
+    }));
+    setup.get("http://a/x").await;
+    setup.wait(2);
+    let range = [("range", "bytes=2-4")];
+    assert_eq!(setup.get_with("http://a/x", &range).await.body, "234");
+    let got = setup.get_with("http://a/x", &range).await;
+    assert_eq!((got.is_hit(), &*got.body), (true, &b"234"[..]));
+    assert!(!setup.get_with("http://a/x", &[("range", "bytes=5-6")]).await.is_hit());
+    assert!(!setup.get("http://a/x").await.is_hit());
+}
+
+/// RFC 9112 section 6.3: a length beside a transfer coding says nothing of the rest either.
+#[tokio::test]
+async fn a_rest_in_chunks_fits() {
+    let tag = ("etag", "\"a\"");
+    let setup = setup(&Origin::new(move |request| match request.headers()["range"].to_str().unwrap() {
+        "bytes=0-4" => status(206, &[FRESH, tag, ("content-range", "bytes 0-4/10")], "01234").response(),
+        _ => {
+            let coded = [("transfer-encoding", "chunked"), ("content-length", "99")];
+            status(206, &[&[FRESH, tag, ("content-range", "bytes 5-9/10")][..], &coded].concat(), "56789").response()
+        }
+    }));
+    setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
+    assert_eq!(setup.get("http://a/x").await.body, "0123456789");
+    let hit = setup.get("http://a/x").await;
+    assert_eq!((hit.is_hit(), hit.field("content-length")), (true, Some("10")));
 }
 
 /// RFC 9110 section 15.3.7: a part says itself which one it is, so whoever asked for one may get another.

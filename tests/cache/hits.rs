@@ -194,6 +194,37 @@ async fn clients_may_ask_for_more_and_the_origins_policy_does_not_listen() {
     }
 }
 
+/// RFC 9111 section 5.2.1.7: who takes nothing but what is stored gets nothing else, however odd the request is.
+#[tokio::test]
+async fn only_if_cached_does_not_go_on() {
+    let origin = || Origin::new(|_| ok(&[FRESH], "x").response());
+    let stored = ("cache-control", "only-if-cached");
+    let odd = [
+        ("if-match", "\"a\""),
+        ("if-unmodified-since", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ("x-http-method-override", "DELETE"),
+        ("x-original-url", "/y"),
+        ("content-length", "3"),
+        ("forwarded", "host=evil"),
+    ];
+    for method in ["GET", "HEAD"] {
+        let shared = setup(&origin());
+        let origins = setup_with(&origin(), |cache| cache.policy(Policy::Origin));
+        for field in odd {
+            let asked = || request(method, "http://a/x", &[stored, field]);
+            assert_eq!(shared.send(asked()).await.status, 504, "{method} {field:?}");
+            assert_eq!(origins.send(asked()).await.status, 200, "{method} {field:?}: clients are not heard");
+        }
+        assert_eq!(shared.origin.calls(), 0, "{method}");
+        // What a program sends past the cache goes past it.
+        let mut marked = request(method, "http://a/x", &[stored]);
+        marked.extensions_mut().insert(CacheBypass);
+        assert_eq!(shared.send(marked).await.cache_status(), "rampart; fwd=bypass");
+    }
+    let shared = setup(&origin());
+    assert_eq!(shared.send(request("POST", "http://a/x", &[stored, odd[0]])).await.status, 200);
+}
+
 /// A handler's exceptions from the security headers stand in the response's extensions, which a hit has not.
 #[cfg(feature = "security-headers")]
 #[tokio::test]
@@ -293,6 +324,24 @@ async fn a_wrong_length_is_not_kept() {
         assert_eq!(setup.get("http://a/x").await.body, "012345");
     }
     assert_eq!((setup.origin.calls(), setup.cache.stats().entries), (2, 0));
+}
+
+/// RFC 9112 section 6.3: `Transfer-Encoding` overrides `Content-Length`, which then says nothing.
+#[tokio::test]
+async fn a_length_beside_a_transfer_coding_is_none() {
+    for length in ["3", "99", "99999999999"] {
+        let fields = [FRESH, ("transfer-encoding", "chunked"), ("content-length", length)];
+        let setup = setup(&Origin::new(move |_| ok(&fields, "body").response()));
+        setup.get("http://a/x").await;
+        let got = setup.get("http://a/x").await;
+        assert_eq!((got.is_hit(), &*got.body, got.field("content-length")), (true, &b"body"[..], None), "{length}");
+    }
+    let post =
+        ok(&[FRESH, ("content-location", "/x"), ("transfer-encoding", "chunked"), ("content-length", "3")], "made");
+    let setup = setup(&Origin::new(move |_| post.response()));
+    setup.send(request("POST", "http://a/x", &[])).await;
+    assert_eq!(setup.get("http://a/x").await.body, "made");
+    assert_eq!(setup.origin.calls(), 1);
 }
 
 #[tokio::test]

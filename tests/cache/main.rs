@@ -3,6 +3,7 @@
 
 mod coalescing;
 mod completion;
+mod heads;
 mod hits;
 #[cfg(feature = "test-util")]
 mod instances;
@@ -13,3 +14,4 @@ mod support;
 #[cfg(feature = "test-util")]
 mod tier;
 mod validation;
+mod varying;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::Response;
+use tower::ServiceExt as _;
 use tower_rampart::problem::{Problem, ProblemKind};
 use tower_rampart::{Origin as Layer, Rejection};
 
@@ -213,6 +214,31 @@ async fn stale_if_error() {
     assert_eq!(setup.get_with("http://a/x", &[asks]).await.status, 200, "a client may, for itself");
     setup.wait(1);
     assert_eq!(setup.get_with("http://a/x", &[asks]).await.status, 500);
+}
+
+/// RFC 5861 section 4: what the response says is the most, however the origin fails and whatever the client takes.
+#[tokio::test]
+async fn the_response_says_how_stale_it_may_be() {
+    for (directives, until) in
+        [("max-age=1, stale-if-error=0", 0), ("max-age=1, stale-if-error=1", 1), ("max-age=1, stale-if-error=9", 9)]
+    {
+        let asks = [("cache-control", "stale-if-error=99")];
+        for fields in [&[][..], &asks] {
+            let setup = failing(&[("cache-control", directives)], || Err(Failed));
+            setup.get("http://a/x").await;
+            setup.wait(1 + until);
+            if until > 0 {
+                assert_eq!(setup.get_with("http://a/x", fields).await.body, "body", "{directives}");
+            }
+            setup.wait(1);
+            let asked = request("GET", "http://a/x", fields);
+            assert_eq!(setup.service.clone().oneshot(asked).await.map(|_| ()), Err(Failed), "{directives}");
+        }
+        let setup = failing(&[("cache-control", directives)], refused);
+        setup.get("http://a/x").await;
+        setup.wait(2 + until);
+        assert_eq!(setup.get("http://a/x").await.status, 503, "{directives}");
+    }
 }
 
 /// RFC 9111 section 4.3.3: the origin's word about the resource ends what was stored; one about the client does not.

@@ -74,7 +74,9 @@ impl Completion {
             && brought.end <= self.missing.end;
         let coding = answer.get(header::CONTENT_ENCODING);
         let same_coding = coding.is_none() || coding == held.get(header::CONTENT_ENCODING);
-        let length = answer.get(header::CONTENT_LENGTH).map(|length| whole_number(length.as_bytes()));
+        // RFC 9112 section 6.3: beside a transfer coding it says nothing.
+        let length = answer.get(header::CONTENT_LENGTH).filter(|_| !answer.contains_key(header::TRANSFER_ENCODING));
+        let length = length.map(|length| whole_number(length.as_bytes()));
         let is_as_long = length.is_none_or(|length| length == Some(brought.end - brought.start));
         if !is_same || !same_coding || !is_as_long {
             return None;

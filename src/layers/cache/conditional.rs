@@ -166,16 +166,18 @@ pub(super) fn same_strong(one: &HeaderMap, other: &HeaderMap) -> bool {
     }
 }
 
-/// Whether a HEAD's answer speaks of another content than the stored one (RFC 9111 section 4.3.5).
+/// Whether a HEAD's answer speaks of another content than the stored one (RFC 9111 section 4.3.5): by a length, or by a
+/// validator that the stored one has not, or has otherwise.
 pub(super) fn contradicts(stored: &HeaderMap, length: usize, head: &HeaderMap) -> bool {
-    // A body that came in chunks has a length too.
+    // A body that came in chunks has a length too; a length beside `Transfer-Encoding` is none (RFC 9112 section 6.3).
     let is_longer_or_shorter = head
         .get(header::CONTENT_LENGTH)
+        .filter(|_| !head.contains_key(header::TRANSFER_ENCODING))
         .is_some_and(|told| whole_number(told.as_bytes()).and_then(|told| usize::try_from(told).ok()) != Some(length));
     is_longer_or_shorter
         || [header::ETAG, header::LAST_MODIFIED]
             .iter()
-            .any(|name| head.get(name).is_some_and(|told| stored.get(name).is_some_and(|held| held != told)))
+            .any(|name| head.get(name).is_some_and(|told| stored.get(name) != Some(told)))
 }
 
 fn same_date(one: &HeaderMap, other: &HeaderMap) -> bool {
@@ -295,6 +297,9 @@ mod tests {
         for other in [("etag", "\"b\""), ("content-length", "4"), ("last-modified", LATE)] {
             assert!(contradicts(&stored, 3, &fields(&[other])), "{other:?}");
         }
+        assert!(contradicts(&HeaderMap::new(), 3, &fields(&[("etag", "\"a\"")])), "nothing stored matches it");
+        assert!(contradicts(&fields(&[("etag", "\"a\"")]), 3, &fields(&[("etag", "\"a\""), ("last-modified", LATE)])));
+        assert!(!contradicts(&stored, 3, &fields(&[("content-length", "4"), ("transfer-encoding", "chunked")])));
         stored.remove(header::CONTENT_LENGTH);
         assert!(contradicts(&stored, 3, &fields(&[("content-length", "4")])), "it came in chunks");
         assert!(!contradicts(&stored, 3, &fields(&[("content-length", "3")])));

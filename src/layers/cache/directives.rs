@@ -71,16 +71,18 @@ impl ResponseDirectives {
             Some(Name::StaleIfError) => self.stale_if_error = self.stale_if_error.or_else(seconds),
             Some(Name::NoStore) => self.no_store = true,
             Some(Name::NoCache) => match argument {
+                None | Some(Argument::Odd) => self.no_cache = true,
                 Some(names) => self.withhold(&names.text()),
-                None => self.no_cache = true,
             },
             Some(Name::Private) => match argument {
+                None | Some(Argument::Odd) => self.private = true,
                 Some(names) => self.withhold(&names.text()),
-                None => self.private = true,
             },
-            Some(Name::Public) => self.public = true,
             Some(Name::MustRevalidate) => self.must_revalidate = true,
             Some(Name::ProxyRevalidate) => self.proxy_revalidate = true,
+            // What allows something is to be said as it is meant.
+            _ if argument == Some(Argument::Odd) => {}
+            Some(Name::Public) => self.public = true,
             Some(Name::MustUnderstand) => self.must_understand = true,
             Some(Name::Immutable) => self.immutable = true,
             None => {}
@@ -115,16 +117,18 @@ impl ResponseDirectives {
         let mut directives = Self { targeted: true, ..Self::default() };
         directives.no_store = members.len() > MAX_DIRECTIVES;
         for (name, value) in members.iter().take(MAX_DIRECTIVES) {
-            let ListEntry::Item(item) = value else { continue };
-            let argument = match &item.bare_item {
-                // `?0` is what a directive says by not being there.
-                BareItem::Boolean(false) => continue,
-                BareItem::Boolean(true) => None,
-                BareItem::Integer(seconds) => {
-                    Some(Argument::Seconds(u64::try_from(i64::from(*seconds)).unwrap_or_default()))
-                }
-                BareItem::String(text) => Some(Argument::Text(text.as_str().as_bytes())),
-                _ => Some(Argument::Text(b"")),
+            let argument = match value {
+                ListEntry::InnerList(_) => Some(Argument::Odd),
+                ListEntry::Item(item) => match &item.bare_item {
+                    // `?0` is what a directive says by not being there.
+                    BareItem::Boolean(false) => continue,
+                    BareItem::Boolean(true) => None,
+                    BareItem::Integer(seconds) => {
+                        Some(Argument::Seconds(u64::try_from(i64::from(*seconds)).unwrap_or_default()))
+                    }
+                    BareItem::String(text) => Some(Argument::Names(text.as_str().as_bytes())),
+                    _ => Some(Argument::Odd),
+                },
             };
             directives.take(name.as_str().as_bytes(), argument);
         }
@@ -142,9 +146,10 @@ impl RequestDirectives {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut directives = Self::default();
         if !headers.contains_key(header::CACHE_CONTROL) {
-            if let Some(pragma) = headers.get(header::PRAGMA) {
-                each_directive([pragma], |name, _| directives.no_cache |= name.eq_ignore_ascii_case(b"no-cache"));
-            }
+            let take = |name: &[u8], _: Option<Argument<'_>>| {
+                directives.no_cache |= name.eq_ignore_ascii_case(b"no-cache");
+            };
+            each_directive(headers.get_all(header::PRAGMA), take);
             return directives;
         }
         each_directive(headers.get_all(header::CACHE_CONTROL), |name, argument| {
@@ -215,12 +220,16 @@ enum Argument<'a> {
     /// With its escapes.
     Quoted(&'a [u8]),
     Seconds(u64),
+    /// Of a field whose numbers are of another kind: names alone.
+    Names(&'a [u8]),
+    /// Something else, by which a directive forbids what it forbids, and allows nothing.
+    Odd,
 }
 
 impl Argument<'_> {
     fn text(&self) -> Vec<u8> {
         match self {
-            Self::Text(text) => text.to_vec(),
+            Self::Text(text) | Self::Names(text) => text.to_vec(),
             Self::Quoted(text) => {
                 let mut escaped = false;
                 text.iter()
@@ -231,7 +240,7 @@ impl Argument<'_> {
                     })
                     .collect()
             }
-            Self::Seconds(_) => Vec::new(),
+            Self::Seconds(_) | Self::Odd => Vec::new(),
         }
     }
 }
@@ -240,7 +249,7 @@ impl Argument<'_> {
 /// (section 5.2).
 fn delta_seconds(argument: Option<&Argument<'_>>) -> Duration {
     let seconds = match argument {
-        None => None,
+        None | Some(Argument::Names(_) | Argument::Odd) => None,
         Some(Argument::Seconds(seconds)) => Some(*seconds),
         Some(Argument::Text(text) | Argument::Quoted(text)) => whole_number(text),
     };
@@ -274,27 +283,51 @@ fn each_directive<'a>(
 ) -> bool {
     let mut left = MAX_DIRECTIVES;
     for line in lines {
+        let mut is_open = false;
         for member in directives(line.as_bytes()) {
             let Some(rest) = left.checked_sub(1) else { return false };
             left = rest;
-            match member.iter().position(|&byte| byte == b'=') {
-                None => take(member, None),
-                Some(at) => {
-                    let (name, argument) = member.split_at(at);
-                    let argument = argument.get(1..).unwrap_or_default();
-                    let quoted = argument.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
-                    take(name, Some(quoted.map_or(Argument::Text(argument), Argument::Quoted)));
-                }
-            }
+            let (name, argument) = directive(member, is_open);
+            take(name, argument);
+            is_open |= member.starts_with(b"\"") || !is_closed(member);
         }
     }
     true
 }
 
-/// The directives of a line. A quote that nothing closes would hide what stands behind it, `no-store` too: then it quotes
-/// nothing, and all that may be meant is heard.
+/// A name, and what stands behind it. One in quotes, behind a quote that nothing closes, or with something else behind it
+/// than its argument is heard all the same: it may be meant.
+fn directive(member: &[u8], is_open: bool) -> (&[u8], Option<Argument<'_>>) {
+    let is_quote = |byte: &u8| *byte == b'"' || byte.is_ascii_whitespace();
+    let unquoted = member.iter().position(|byte| !is_quote(byte)).and_then(|at| member.get(at..)).unwrap_or_default();
+    let end = unquoted.iter().position(|byte| !is_token(*byte)).unwrap_or(unquoted.len());
+    let (name, rest) = unquoted.split_at(end);
+    let is_odd = is_open || unquoted.len() < member.len();
+    let argument = match rest.strip_prefix(b"=") {
+        None if rest.is_empty() && !is_odd => None,
+        Some(argument) if !is_odd => {
+            let quoted = argument.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+            Some(quoted.map_or(Argument::Text(argument), Argument::Quoted))
+        }
+        _ => Some(Argument::Odd),
+    };
+    (name, argument)
+}
+
+/// RFC 9110 section 5.6.2.
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
+}
+
+/// The directives of a line. A quote that nothing closes, or that no `=` stands before, would hide what stands behind it,
+/// `no-store` too: then it quotes nothing, and all that may be meant is heard.
 fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let open = members(line).last().is_some_and(|last| last.contains(&b'"') && !is_closed(last));
+    let is_odd = |member: &[u8]| member.starts_with(b"\"") || (member.contains(&b'"') && !is_closed(member));
+    let open = members(line).any(is_odd);
     let plain = open.then(|| line.split(|&byte| byte == b',').map(<[u8]>::trim_ascii));
     let quoted = (!open).then(|| members(line));
     plain.into_iter().flatten().filter(|member| !member.is_empty()).chain(quoted.into_iter().flatten())

@@ -28,7 +28,6 @@ fn names_and_arguments() {
     let all = response("NO-CACHE, Max-Age=60, x=\"no-store, private\", s-maxage=\"5\",, PUBLIC,must-revalidate");
     assert!(all.no_cache && all.public && all.must_revalidate && !all.no_store && !all.private);
     assert_eq!((all.max_age, all.s_maxage), (seconds(60), seconds(5)));
-    assert_eq!(response("max-age =60").max_age, None, "no directive of that name");
     assert_eq!(response("xmax-age=60, max-agex=60").max_age, None);
 }
 
@@ -44,6 +43,13 @@ fn numbers() {
         ("max-age=3600.0", 0),
         ("max-age=1e3", 0),
         ("max-age= 3600", 0),
+        ("max-age =3600", 0),
+        ("max-age 3600", 0),
+        ("max-age=3600;", 0),
+        ("max-age=3600 x", 0),
+        ("max-age:3600", 0),
+        ("\"max-age=3600\"", 0),
+        ("\"max-age\"=3600", 0),
         ("max-age='3600'", 0),
         ("max-age", 0),
         ("max-age=", 0),
@@ -80,13 +86,59 @@ fn several_lines_are_one_list_and_of_a_flood_nothing_is_stored() {
     assert!(!RequestDirectives::of(&headers).no_store);
 }
 
-/// A quote that nothing closes hides nothing.
+/// RFC 9111 sections 4.2.1 and 5.2: what is said badly forbids what it forbids, and allows nothing.
 #[test]
-fn open_quotes() {
-    for value in ["max-age=60, x=\"y, no-store", "x=\"y, no-store, max-age=60", "x=\"a\", y=\"b, no-store, max-age=60"]
+fn what_is_said_badly_is_heard_where_it_forbids() {
+    for value in [
+        "max-age=100, no-store =x",
+        "max-age=100, no-store;",
+        "max-age=100, no-store;x",
+        "no-store; no-cache",
+        "no-store no-cache",
+        "no-store= , max-age=100",
+        "\"no-store\", max-age=100",
+        "\" no-store, max-age=100",
+        "\"no-cache, no-store\", max-age=100",
+        "max-age=100\tno-store, no-store\tx",
+    ] {
+        assert!(response(value).no_store, "{value}");
+    }
+    for value in
+        ["max-age=100, private =\"set-cookie\"", "private; max-age=100", "private max-age=100", "private;=\"x\""]
     {
         let directives = response(value);
-        assert!(directives.no_store && directives.max_age == seconds(60), "{value}");
+        assert!(directives.private && directives.withheld.is_empty(), "{value}");
+    }
+    for value in ["no-cache; max-age=100", "max-age=100, no-cache =\"x-a\"", "\"no-cache\""] {
+        let directives = response(value);
+        assert!(directives.no_cache && directives.withheld.is_empty(), "{value}");
+    }
+    for value in ["must-revalidate;", "must-revalidate =", "\"must-revalidate"] {
+        assert!(response(value).must_revalidate, "{value}");
+    }
+    for value in ["public;", "\"public\"", "public =x", "x=\"y, public", "immutable;", "must-understand;"] {
+        let directives = response(value);
+        assert!(!directives.public && !directives.immutable && !directives.must_understand, "{value}");
+    }
+    for value in ["xno-store", "no-storex", "x no-store", "x;no-store", "=no-store", "'no-store'", "x=\"no-store\""] {
+        assert!(!response(value).no_store, "{value}");
+    }
+    let asked = request("no-cache; x, no-store =y, max-stale =5, max-age =9");
+    assert!(asked.no_cache && asked.no_store);
+    assert_eq!((asked.max_stale, asked.max_age), (seconds(0), seconds(0)), "what is not understood allows nothing");
+}
+
+/// A quote that nothing closes hides nothing, and what stands behind it allows nothing.
+#[test]
+fn open_quotes() {
+    for (value, age) in [
+        ("max-age=60, x=\"y, no-store", 60),
+        ("x=\"y, no-store, max-age=60", 0),
+        ("x=\"a\", max-age=60, y=\"b, no-store, max-age=70", 60),
+        ("x=\"max-age=0, no-store, max-age=60", 0),
+    ] {
+        let directives = response(value);
+        assert!(directives.no_store && directives.max_age == seconds(age), "{value}");
     }
     let names = response("max-age=60, private=\"x-a");
     assert!(names.private && names.no_cache, "a list that cannot be read is about all of it");
@@ -102,6 +154,7 @@ fn what_requests_say() {
     assert_eq!(all.stale_if_error, seconds(4));
     assert_eq!(request("max-stale").max_stale, seconds(MAX_SECONDS));
     assert!(RequestDirectives::of(&fields(&[("pragma", "x, No-Cache")])).no_cache);
+    assert!(RequestDirectives::of(&fields(&[("pragma", "x"), ("pragma", "no-cache")])).no_cache, "in whichever line");
     assert!(!RequestDirectives::of(&fields(&[("pragma", "no-cache"), ("cache-control", "max-age=1")])).no_cache);
 }
 
@@ -121,9 +174,26 @@ fn targeted_fields() {
         assert!(!directives.targeted && directives.max_age == seconds(9), "{ignored}");
     }
     // A value of another kind is no number.
-    for stale in ["max-age=\"60.5\"", "max-age=-5", "max-age=1.5", "max-age=?1", "max-age"] {
+    for stale in [
+        "max-age=\"60\"",
+        "max-age=(60)",
+        "max-age=x60",
+        "max-age=:MTA=:",
+        "max-age=\"60.5\"",
+        "max-age=-5",
+        "max-age=1.5",
+        "max-age=?1",
+        "max-age",
+    ] {
         assert_eq!(of(stale).max_age, seconds(0), "{stale}");
     }
+    // Names are in a string, and what is something else stands for all of them.
+    assert_eq!(of("max-age=60, private=\"x-a\"").withheld, ["x-a"]);
+    for value in ["max-age=60, private=(\"x-a\")", "max-age=60, private=x-a", "max-age=60, private=1.5"] {
+        assert!(of(value).private && of(value).withheld.is_empty(), "{value}");
+    }
+    let all = of("no-cache=(\"x\"), no-store=(), public=(), immutable=x, must-understand=()");
+    assert!(all.no_cache && all.no_store && !all.public && !all.immutable && !all.must_understand);
     let both = fields(&[("cdn-cache-control", "max-age=1"), ("mine-cache-control", "max-age=2")]);
     assert_eq!(ResponseDirectives::of(&both, &[MINE, CDN]).max_age, seconds(2), "in the order of the list");
     let lines = fields(&[("cdn-cache-control", "max-age=1"), ("cdn-cache-control", "no-store")]);

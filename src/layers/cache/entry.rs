@@ -55,7 +55,8 @@ pub(super) struct Rules {
     pub(super) forbids_stale: bool,
     pub(super) immutable: bool,
     pub(super) stale_while_revalidate: Duration,
-    pub(super) stale_if_error: Duration,
+    /// What the response says, which is the most; `None`, and it is the cache's to say.
+    pub(super) stale_if_error: Option<Duration>,
     /// Belongs to one caller.
     pub(super) is_private: bool,
     /// Stands under a key that an unsafe request does not find.
@@ -279,18 +280,31 @@ impl Resource {
         self.weight
     }
 
-    /// The variant that a request asks for: of several the most recent (RFC 9111 section 4).
-    pub(super) fn select(&self, request: &HeaderMap, purges: &Purges, parts: bool) -> Option<&Arc<Entry>> {
+    /// The variant that a request asks for: of several one that says for whom it is, and of those the most recent (RFC 9111
+    /// sections 4 and 4.1).
+    pub(super) fn select(
+        &self,
+        request: &HeaderMap,
+        purges: &Purges,
+        parts: bool,
+        now: Instant,
+    ) -> Option<&Arc<Entry>> {
         let asked = |entry: &&Arc<Entry>| {
             (parts || entry.head.part.is_none()) && entry.head.selects(request) && entry.head.is_good(purges)
         };
         let has_range =
             |part: Part| matches!(range::wanted(request, part.total), Wanted::Part(wanted) if part.contains(wanted));
         let rank = |entry: &&Arc<Entry>| {
-            let part = entry.head.part;
-            (part.is_none(), part.is_some_and(has_range), entry.head.date)
+            let (part, varies) = (entry.head.part, !entry.head.selectors.is_empty());
+            (part.is_none(), part.is_some_and(has_range), varies && entry.head.is_fresh(now), entry.head.date)
         };
-        self.variants.iter().filter(asked).max_by_key(rank)
+        let found = self.variants.iter().filter(asked).max_by_key(rank)?;
+        if found.head.part.is_some() || !parts || found.head.is_fresh(now) {
+            return Some(found);
+        }
+        // A part that is newer than a whole that is stale answers for itself.
+        let answers = |entry: &&Arc<Entry>| entry.head.part.is_some_and(has_range) && entry.head.is_fresh(now);
+        Some(self.variants.iter().filter(asked).filter(answers).max_by_key(rank).unwrap_or(found))
     }
 
     /// The parts of the variant that a request asks for.
@@ -303,8 +317,15 @@ impl Resource {
         self.variants.iter().filter(is_one).filter(|entry| entry.head.selects(request) && entry.head.is_good(purges))
     }
 
-    /// With another variant in it: in the place of those that it replaces, and of the oldest when there are too many.
-    pub(super) fn with(held: Option<&Self>, entry: Arc<Entry>, max_variants: usize, purges: &Purges) -> Option<Self> {
+    /// With another variant in it: in the place of those that it replaces, and of the oldest when there are too many. What is
+    /// older and is for the same request by fewer fields is replaced as well (RFC 9111 section 4.1).
+    pub(super) fn with(
+        held: Option<&Self>,
+        entry: Arc<Entry>,
+        gone: Option<&Arc<Entry>>,
+        max_variants: usize,
+        purges: &Purges,
+    ) -> Option<Self> {
         let is_replaced = |held: &Arc<Entry>| {
             let same_part = match (held.head.part, entry.head.part) {
                 (Some(held), Some(new)) => new.contains(held),
@@ -312,7 +333,10 @@ impl Resource {
                 (_, None) => true,
                 (None, Some(_)) => false,
             };
-            same_part && held.head.selectors == entry.head.selectors
+            let is_wider =
+                held.head.date <= entry.head.date && vary::contains(&held.head.selectors, &entry.head.selectors);
+            let is_gone = gone.is_some_and(|gone| Arc::ptr_eq(gone, held));
+            is_gone || (same_part && (is_wider || held.head.selectors == entry.head.selectors))
         };
         let mut variants: Vec<_> = held
             .into_iter()
@@ -346,3 +370,7 @@ impl Resource {
 pub(super) const SEAT: HeaderValue = HeaderValue::from_static("0");
 /// One that nobody may see: it is written over or taken out.
 pub(super) const EMPTY_SEAT: HeaderValue = HeaderValue::from_static("");
+
+#[cfg(test)]
+#[path = "entry_tests.rs"]
+mod tests;

@@ -125,7 +125,8 @@ impl CacheBuilder {
         self
     }
 
-    /// For how long stale responses answer instead of an error, where they do not say it (RFC 5861).
+    /// For how long stale responses answer instead of an error, where they do not say it (RFC 5861). What they say is the most,
+    /// also when the origin cannot be reached.
     pub const fn stale_if_error(mut self, window: Duration) -> Self {
         self.settings.stale_if_error = window;
         self
@@ -137,7 +138,8 @@ impl CacheBuilder {
         self
     }
 
-    /// Whether stale responses answer when the origin cannot be reached (RFC 9111 section 4.2.4); they do.
+    /// Whether stale responses answer when the origin cannot be reached (RFC 9111 section 4.2.4); they do, where their own
+    /// `stale-if-error` does not forbid it.
     pub const fn stale_when_disconnected(mut self, serve: bool) -> Self {
         self.settings.stale_when_disconnected = serve;
         self

@@ -110,15 +110,19 @@
 //!   What says nothing is good for a tenth of the time since its `Last-Modified`, a day at most, where its status or `public`
 //!   allows a guess.
 //! - Of directives and fields that stand there twice the first counts. A number that is none is 0. A quote that nothing
-//!   closes hides nothing. A response with more directives than are read is not stored.
+//!   closes hides nothing, and a directive that is said badly (`no-store;`, `public =x`) forbids and does not allow. A response
+//!   with more directives than are read is not stored.
+//! - Of responses that are for the same request by more and by fewer fields of `Vary` the newer one that names more replaces
+//!   the other, and of two that are fresh the one that varies answers.
 //! - A 5xx is passed on, unless the response or the request says `stale-if-error`; an origin that cannot be reached is
-//!   answered for. `s-maxage` forbids what is stale as `proxy-revalidate` does, so beside it `stale-while-revalidate` and
+//!   answered for. What the response says is the most in either case. `s-maxage` forbids what is stale as `proxy-revalidate` does, so beside it `stale-while-revalidate` and
 //!   `stale-if-error` say nothing.
 //! - A 404, 410, 301 or 308 that is not stored ends what was stored; a 401 or 429 does not, nor does what a request forbids to
 //!   store (`no-store`, `Authorization`), or what somebody who is known is answered alone.
 //! - Several ranges get the whole. Parts are put together by a strong tag, and a part that is all of it is the whole. Where
 //!   a part is stored and more is wanted, what is missing at one end is asked for with `Range` and `If-Range`; an origin
-//!   whose content has changed answers with all of it. A body that breaks off is not kept.
+//!   whose content has changed answers with all of it. A path whose parts do not fit is not completed for an hour; where eight
+//!   do not, nothing of that origin is. A body that breaks off is not kept.
 //!
 //! # Purging
 //!

@@ -74,6 +74,12 @@ impl Part {
     }
 }
 
+/// How long a message says that its content is. RFC 9112 section 6.3: beside `Transfer-Encoding` that says nothing.
+pub(super) fn told_length(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH).filter(|_| !headers.contains_key(header::TRANSFER_ENCODING))?;
+    whole_number(length.as_bytes())
+}
+
 /// What `416` says of a representation.
 pub(super) fn unsatisfied(total: u64) -> HeaderValue {
     HeaderValue::try_from(format!("bytes */{total}")).unwrap_or(HeaderValue::from_static("bytes */*"))
@@ -185,6 +191,21 @@ mod tests {
                 "{wanted:?} {held:?}"
             );
         }
+    }
+
+    /// RFC 9112 section 6.3.
+    #[test]
+    fn lengths() {
+        let of = |lines: &[(&'static str, &'static str)]| {
+            let field = |(name, value): &(&'static str, &'static str)| {
+                (http::HeaderName::from_static(name), HeaderValue::from_static(value))
+            };
+            told_length(&lines.iter().map(field).collect())
+        };
+        assert_eq!(of(&[("content-length", "4")]), Some(4));
+        assert_eq!(of(&[("content-length", "4"), ("transfer-encoding", "chunked")]), None);
+        assert_eq!(of(&[("content-length", "x")]), None);
+        assert_eq!(of(&[]), None);
     }
 
     /// RFC 9110 section 14.4.

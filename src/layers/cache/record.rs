@@ -80,10 +80,10 @@ pub(super) fn write(entry: &Entry, now: Instant, wall: SystemTime) -> BytesMut {
     record.put_u64_le(millis(head.date));
     let Rules { no_cache, forbids_stale, immutable, stale_while_revalidate, stale_if_error, is_private, is_apart } =
         head.rules;
-    let flags = [no_cache, forbids_stale, immutable, is_private, is_apart, head.is_expired()];
+    let flags = [no_cache, forbids_stale, immutable, is_private, is_apart, head.is_expired(), stale_if_error.is_some()];
     record.put_u8(flags.iter().rev().fold(0, |all, flag| (all << 1) | u8::from(*flag)));
     record.put_u64_le(duration_millis(stale_while_revalidate));
-    record.put_u64_le(duration_millis(stale_if_error));
+    record.put_u64_le(duration_millis(stale_if_error.unwrap_or_default()));
     record.put_u16_le(head.status.as_u16());
     put_fields(&mut record, &head.headers);
     put_count(&mut record, head.selectors.len());
@@ -165,7 +165,8 @@ fn read_entry(record: &mut Bytes, reading: &Reading<'_>) -> Option<Entry> {
         is_private: flag(3),
         is_apart: flag(4),
         stale_while_revalidate: Duration::from_millis(revalidate),
-        stale_if_error: Duration::from_millis(if_error),
+        // Records of before have a time alone, and none where nothing was said.
+        stale_if_error: (flag(6) || if_error > 0).then(|| Duration::from_millis(if_error)),
     };
     let date = UNIX_EPOCH.checked_add(Duration::from_millis(date))?;
     let marked = (marks, reading.uri, reading.begun);

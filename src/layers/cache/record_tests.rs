@@ -25,7 +25,7 @@ fn entry(born: Instant) -> Entry {
         immutable: true,
         is_apart: true,
         stale_while_revalidate: Duration::from_secs(3),
-        stale_if_error: Duration::from_secs(4),
+        stale_if_error: Some(Duration::from_secs(4)),
         ..Rules::default()
     };
     let selectors = vary::selectors(&[header::ACCEPT, header::COOKIE], &fields(&[("accept", "a,  b")])).unwrap();
@@ -62,6 +62,29 @@ fn what_is_written_is_read() {
     let earlier = wall - Duration::from_secs(10);
     let Some(Primary::Whole(foreign)) = read_at(record, now, earlier) else { panic!() };
     assert_eq!(foreign.head.life.age(now).as_secs(), 3);
+}
+
+/// That a response says of errors that nothing stale answers is not that it says nothing.
+#[test]
+fn no_time_is_not_nothing() {
+    let now = Instant::now();
+    for told in [None, Some(Duration::ZERO), Some(Duration::from_secs(4))] {
+        let written = entry(now);
+        let rules = Rules { stale_if_error: told, ..written.head.rules };
+        let head = Head::new(
+            key(),
+            StatusCode::OK,
+            HeaderMap::new(),
+            Box::default(),
+            UNIX_EPOCH,
+            written.head.life,
+            rules,
+            (Box::default(), 9, begun(7)),
+        );
+        let record = write(&Entry::new(Arc::new(head), Bytes::new(), None), now, UNIX_EPOCH).freeze();
+        let Some(Primary::Whole(read)) = read_at(record, now, UNIX_EPOCH) else { panic!() };
+        assert_eq!(read.head.rules.stale_if_error, told);
+    }
 }
 
 #[test]

@@ -77,7 +77,8 @@ pub(super) enum Fallback {
     Pass,
 }
 
-/// RFC 9111 section 4.2.4, RFC 5861 section 4.
+/// RFC 9111 section 4.2.4, RFC 5861 section 4: a response that says how stale it may be for an error says the most, however the
+/// origin has failed.
 pub(super) fn fallback(
     head: &Head,
     asked: &RequestDirectives,
@@ -90,8 +91,11 @@ pub(super) fn fallback(
         return if is_disconnected { Fallback::Refuse } else { Fallback::Pass };
     }
     let heeded = asked.stale_if_error.filter(|_| settings.policy == Policy::Shared);
-    let told = head.rules.stale_if_error.max(heeded.unwrap_or_default().min(settings.max_stale));
-    let allowed = if is_disconnected && settings.stale_when_disconnected { settings.max_stale.max(told) } else { told };
+    let allowed = match head.rules.stale_if_error {
+        Some(most) => most,
+        None if is_disconnected && settings.stale_when_disconnected => settings.max_stale,
+        None => settings.stale_if_error.max(heeded.unwrap_or_default()).min(settings.max_stale),
+    };
     let is_within = allowed > Duration::ZERO && head.life.staleness(age) <= allowed;
     if is_within || head.is_fresh_at(age) { Fallback::Stale } else { Fallback::Pass }
 }

@@ -122,9 +122,19 @@ fn when_the_origin_fails() {
     assert_eq!(after(20, none, error, &plain), Fallback::Pass);
     assert_eq!(after(10 + 86_400, none, gone, &plain), Fallback::Stale);
     assert_eq!(after(11 + 86_400, none, gone, &plain), Fallback::Pass, "older than anything served");
-    let sie = Rules { stale_if_error: seconds(5), ..none };
+    let sie = Rules { stale_if_error: Some(seconds(5)), ..none };
     assert_eq!(after(15, sie, error, &plain), Fallback::Stale);
     assert_eq!(after(16, sie, error, &plain), Fallback::Pass);
+    assert_eq!(after(15, sie, gone, &plain), Fallback::Stale);
+    assert_eq!(after(16, sie, gone, &plain), Fallback::Pass, "the response's word is the most");
+    let never_stale = Rules { stale_if_error: Some(seconds(0)), ..none };
+    let told = Settings { stale_if_error: seconds(5), ..Settings::default() };
+    for failure in [gone, error] {
+        assert_eq!(after(9, never_stale, failure, &told), Fallback::Stale, "it is fresh");
+        assert_eq!(after(11, never_stale, failure, &told), Fallback::Pass);
+    }
+    assert_eq!(after(15, none, error, &told), Fallback::Stale, "where it says nothing the cache does");
+    assert_eq!(after(16, none, error, &told), Fallback::Pass);
     let strict = Rules { forbids_stale: true, ..none };
     assert_eq!(after(20, strict, gone, &plain), Fallback::Refuse);
     assert_eq!(after(20, strict, error, &plain), Fallback::Pass);
@@ -150,6 +160,9 @@ fn a_client_takes_stale_for_an_error() {
     assert_eq!(after(15, Rules { forbids_stale: true, ..none }, &Settings::default()), Fallback::Pass);
     let origin = Settings { policy: Policy::Origin, ..Settings::default() };
     assert_eq!(after(15, none, &origin), Fallback::Pass, "clients are not heard");
+    let sie = Rules { stale_if_error: Some(seconds(2)), ..none };
+    assert_eq!(after(12, sie, &Settings::default()), Fallback::Stale);
+    assert_eq!(after(13, sie, &Settings::default()), Fallback::Pass, "and for more than the client's");
     let short = Settings { max_stale: seconds(2), ..Settings::default() };
     assert_eq!(after(12, none, &short), Fallback::Stale);
     assert_eq!(after(13, none, &short), Fallback::Pass);

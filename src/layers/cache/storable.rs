@@ -175,7 +175,8 @@ pub(super) fn judge(asked: &Asked, answer: &Answer<'_>, settings: &Settings) -> 
 /// Whether a response that is stale already answers for a while.
 fn may_be_stale(directives: &ResponseDirectives, settings: &Settings) -> bool {
     let rules = rules(directives, settings, false, false);
-    !rules.stale_while_revalidate.is_zero() || !rules.stale_if_error.is_zero()
+    let if_error = rules.stale_if_error.unwrap_or(settings.stale_if_error);
+    !rules.stale_while_revalidate.is_zero() || (!rules.forbids_stale && !if_error.is_zero())
 }
 
 /// Whether a name is this one, or one of those that begin so when this ends with a hyphen or its look-alike.
@@ -266,15 +267,14 @@ pub(super) fn passing_head(asked: &Asked, answer: &Answer<'_>, settings: &Settin
 
 fn rules(directives: &ResponseDirectives, settings: &Settings, is_private: bool, is_apart: bool) -> Rules {
     let forbids_stale = directives.forbids_stale();
-    let stale = |told: Option<Duration>, default: Duration| {
-        if forbids_stale { Duration::ZERO } else { told.unwrap_or(default).min(settings.max_stale) }
-    };
+    let stale = |told: Duration| if forbids_stale { Duration::ZERO } else { told.min(settings.max_stale) };
+    let while_revalidate = directives.stale_while_revalidate.unwrap_or(settings.stale_while_revalidate);
     Rules {
         no_cache: directives.no_cache,
         forbids_stale,
         immutable: directives.immutable,
-        stale_while_revalidate: stale(directives.stale_while_revalidate, settings.stale_while_revalidate),
-        stale_if_error: stale(directives.stale_if_error, settings.stale_if_error),
+        stale_while_revalidate: stale(while_revalidate),
+        stale_if_error: directives.stale_if_error.map(stale),
         is_private,
         is_apart,
     }
@@ -307,8 +307,14 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 /// The fields that are stored, with seats for ours.
 fn kept(headers: &HeaderMap, directives: &ResponseDirectives, moments: Moments) -> HeaderMap {
     let named = named_by_connection(headers);
+    // RFC 9112 section 6.3: it says nothing, and does not stand beside what overrides it any longer.
+    let is_coded = headers.contains_key(header::TRANSFER_ENCODING);
     let goes = |name: &HeaderName| {
-        HOP_BY_HOP.contains(name) || named.contains(name) || directives.withheld.contains(name) || is_momentary(name)
+        (is_coded && *name == header::CONTENT_LENGTH)
+            || HOP_BY_HOP.contains(name)
+            || named.contains(name)
+            || directives.withheld.contains(name)
+            || is_momentary(name)
     };
     let mut kept = HeaderMap::with_capacity(headers.keys_len() + 3);
     // Ours come first, where they are found without being looked up.

@@ -77,6 +77,19 @@ pub(super) fn weight(selectors: &[Selector]) -> usize {
     selectors.iter().map(|field| size_of::<Selector>() + bytes(field)).sum()
 }
 
+/// Whether the same fields choose, in whatever order.
+pub(super) fn same_fields(one: &[Selector], other: &[Selector]) -> bool {
+    let within = |one: &[Selector], other: &[Selector]| {
+        one.iter().all(|field| other.iter().any(|other| other.name == field.name))
+    };
+    within(one, other) && within(other, one)
+}
+
+/// Whether requests that are for `narrow` are all for `wide` too.
+pub(super) fn contains(wide: &[Selector], narrow: &[Selector]) -> bool {
+    wide.iter().all(|field| narrow.contains(field))
+}
+
 impl PartialEq for Selector {
     /// However it was written.
     fn eq(&self, other: &Self) -> bool {
@@ -178,6 +191,23 @@ mod tests {
         assert!(!same("x-a", &[], &[("x-a", "")]), "absent is not empty");
         assert!(same("x-a", &[], &[]));
         assert!(!same("x-a", &[("x-a", "One")], &[("x-a", "one")]));
+    }
+
+    #[test]
+    fn the_same_fields_and_wider_ones() {
+        let of = |vary: &str, request: &[(&'static str, &'static str)]| {
+            let names: Vec<_> = vary.split_whitespace().map(|name| HeaderName::try_from(name).unwrap()).collect();
+            selectors(&names, &fields(request)).unwrap()
+        };
+        let one = of("x-a x-b", &[("x-a", "1"), ("x-b", "2")]);
+        let turned = of("x-b x-a", &[("x-a", "1"), ("x-b", "2")]);
+        let other = of("x-a x-b", &[("x-a", "1")]);
+        let wide = of("x-a", &[("x-a", "1")]);
+        assert!(same_fields(&one, &turned) && same_fields(&one, &other) && same_fields(&[], &[]));
+        assert!(!same_fields(&one, &wide) && !same_fields(&wide, &one) && !same_fields(&[], &wide));
+        assert!(contains(&one, &turned) && contains(&turned, &one), "in whatever order");
+        assert!(contains(&wide, &one) && contains(&wide, &other) && contains(&[], &wide) && contains(&[], &[]));
+        assert!(!contains(&one, &wide) && !contains(&one, &other) && !contains(&wide, &[]));
     }
 
     /// RFC 9111 section 4.1: `*` always fails to match, wherever it stands.

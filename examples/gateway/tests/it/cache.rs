@@ -106,10 +106,12 @@ async fn a_write_is_seen_by_the_next_read() {
     assert_eq!(gateway.get("/x").await.body, "GET 2");
 }
 
-/// RFC 9111 section 4.2.4, over an upstream that hangs up.
+/// RFC 9111 section 4.2.4 and RFC 5861 section 4, over an upstream that hangs up.
 #[tokio::test]
 async fn an_upstream_that_is_gone() {
-    for (directives, after) in [("max-age=0, stale-if-error=0", 200), ("max-age=0, must-revalidate", 504)] {
+    for (directives, after) in
+        [("max-age=0", 200), ("max-age=0, stale-if-error=0", 502), ("max-age=0, must-revalidate", 504)]
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {

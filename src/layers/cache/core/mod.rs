@@ -2,6 +2,7 @@
 
 mod keys;
 mod parts;
+mod past;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -14,6 +15,7 @@ use http::{HeaderMap, Method, header};
 use quick_cache::sync::Cache as Table;
 
 use self::keys::{Keys, is_odd};
+use self::past::directives;
 use super::directives::RequestDirectives;
 use super::entry::{Entry, Head, Resource};
 use super::fetch::NOT_LENT;
@@ -185,18 +187,14 @@ impl Core {
         };
         let scan = Scan::of(request.headers());
         if is_odd(request, scan) || (class.is_none() && scan.has(Scan::BODY)) {
-            return Step::Pass(Some(Forward::Bypass));
+            return self.past(request, scan, Forward::Bypass);
         }
         if scan.has(Scan::PRECONDITION) {
-            return Step::Pass(Some(Forward::Request));
+            return self.past(request, scan, Forward::Request);
         }
         let class = class.as_deref().map_or(Class::Get, Class::Query);
         let Some(keys) = self.keys(request, class, scan) else { return Step::Pass(Some(Forward::Bypass)) };
-        let directives = if scan.has(Scan::DIRECTIVES) {
-            RequestDirectives::of(request.headers())
-        } else {
-            RequestDirectives::default()
-        };
+        let directives = directives(request, scan);
         let now = self.clock.now();
         let mut found = self.find(&keys, request.headers(), scan.has(Scan::RANGE), now);
         if found.entry.is_none() && self.tier.is_some() {
@@ -292,7 +290,7 @@ impl Core {
 
     fn find_under(&self, shared: &[u8], own: Option<&[u8]>, asked: &HeaderMap, parts: bool, now: Instant) -> Found {
         let select = |resource: &Option<Arc<Resource>>| {
-            resource.as_ref().and_then(|resource| resource.select(asked, &self.purges, parts).cloned())
+            resource.as_ref().and_then(|resource| resource.select(asked, &self.purges, parts, now).cloned())
         };
         let mine = own.and_then(|own| select(&self.memory.get(own)));
         if mine.as_ref().is_some_and(|entry| entry.head.is_fresh(now)) {
@@ -348,7 +346,17 @@ impl Core {
     /// Stores a response, unless somebody wrote to the resource or purged it since its fill began. The claim on its fill is
     /// held until then.
     pub(super) fn keep(self: &Arc<Self>, entry: Arc<Entry>, claim: Option<Claimed>) -> bool {
-        let is_kept = self.keep_in_memory(Arc::clone(&entry));
+        self.keep_for(entry, None, claim)
+    }
+
+    /// The same in the place of another.
+    pub(super) fn keep_for(
+        self: &Arc<Self>,
+        entry: Arc<Entry>,
+        gone: Option<&Arc<Entry>>,
+        claim: Option<Claimed>,
+    ) -> bool {
+        let is_kept = self.keep_in_memory(Arc::clone(&entry), gone);
         if is_kept && entry.head.part.is_none() {
             tier::put(self, &entry, claim);
         }
@@ -361,7 +369,7 @@ impl Core {
         tier::remove(self, key);
     }
 
-    pub(super) fn keep_in_memory(&self, entry: Arc<Entry>) -> bool {
+    pub(super) fn keep_in_memory(&self, entry: Arc<Entry>, gone: Option<&Arc<Entry>>) -> bool {
         let mut is_kept = false;
         let key = entry.head.key.clone();
         self.memory.update(&key, |held| {
@@ -371,7 +379,7 @@ impl Core {
                 return held.cloned();
             }
             is_kept = true;
-            Resource::with(held, entry, self.settings.variants, &self.purges)
+            Resource::with(held, entry, gone, self.settings.variants, &self.purges)
         });
         if is_kept {
             self.unmark(&key);

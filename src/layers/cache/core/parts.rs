@@ -1,6 +1,6 @@
 //! What is stored in part, and whose parts are not to be put together.
 
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, Hash};
 use std::time::Duration;
 
 use http::Method;
@@ -10,8 +10,10 @@ use super::super::key::Key;
 use super::super::storable::Asked;
 use super::Core;
 
-/// How long nothing of an origin is completed that has answered a condition with a part of other content.
+/// How long nothing of a path is completed that has answered a condition with a part of other content.
 const MIXED_PARTS: Duration = Duration::from_secs(3600);
+/// So many paths, and it is their origin that does so.
+const MIXED_PATHS: usize = 8;
 
 impl Core {
     /// How what is stored in part becomes what a request wants, where it asks for nothing else than that: by the part that
@@ -27,16 +29,32 @@ impl Core {
         parts.filter_map(|part| Completion::of(part, &asked.headers)).max_by_key(Completion::held_bytes)
     }
 
-    /// Whether an origin was found to send parts of other content than it was asked for.
+    /// Whether parts of other content than was asked for were found to come from there.
     fn mixes_parts(&self, key: &Key) -> bool {
-        let until = self.markers.get(&self.marker_hasher.hash_one(("parts", key.origin())));
+        self.is_mixed(&("parts", key.origin())) || self.is_mixed(&("parts", key.origin(), key.path()))
+    }
+
+    /// Remembers that a path does so: nothing of it is completed for an hour. Where several do, the origin is what does so.
+    pub(in super::super) fn mark_mixed_parts(&self, key: &Key) {
+        if self.mixes_parts(key) {
+            return;
+        }
+        self.mark_mixed(&("parts", key.origin(), key.path()));
+        let free = (1..MIXED_PATHS).find(|nth| !self.is_mixed(&("parts", key.origin(), *nth)));
+        match free {
+            Some(nth) => self.mark_mixed(&("parts", key.origin(), nth)),
+            None => self.mark_mixed(&("parts", key.origin())),
+        }
+    }
+
+    fn is_mixed(&self, what: &impl Hash) -> bool {
+        let until = self.markers.get(&self.marker_hasher.hash_one(what));
         until.is_some_and(|until| self.clock.now() < until)
     }
 
-    /// Remembers that an origin does so: nothing of it is completed for an hour.
-    pub(in super::super) fn mark_mixed_parts(&self, key: &Key) {
+    fn mark_mixed(&self, what: &impl Hash) {
         if let Some(until) = self.clock.now().checked_add(MIXED_PARTS) {
-            self.markers.insert(self.marker_hasher.hash_one(("parts", key.origin())), until);
+            self.markers.insert(self.marker_hasher.hash_one(what), until);
         }
     }
 }

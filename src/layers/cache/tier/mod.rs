@@ -208,7 +208,7 @@ fn admit(core: &Core, entry: Entry, request: &HeaderMap, held: Option<&Arc<Entry
     let entry = Arc::new(entry);
     let is_asked = entry.head.selects(request) && entry.head.part.is_none();
     let is_newer = held.is_none_or(|held| entry.head.date >= held.head.date);
-    (is_asked && is_newer && core.keep_in_memory(Arc::clone(&entry))).then_some(entry)
+    (is_asked && is_newer && core.keep_in_memory(Arc::clone(&entry), None)).then_some(entry)
 }
 
 fn read(core: &Core, (key, at): (&Key, &[u8; 32]), uri: u64, begun: Begun, found: Record) -> Option<Primary> {
@@ -297,7 +297,7 @@ async fn put_now(core: &Core, tier: &Tier, entry: &Entry, begun: Moment) -> Opti
     let now = core.clock.now();
     let rules = &head.rules;
     let stale = if rules.forbids_stale { Duration::ZERO } else { core.settings.max_stale };
-    let stale = stale.max(rules.stale_if_error).max(rules.stale_while_revalidate);
+    let stale = stale.max(rules.stale_if_error.unwrap_or_default()).max(rules.stale_while_revalidate);
     let left = if head.is_expired() || rules.no_cache { Duration::ZERO } else { head.life.left(head.life.age(now)) };
     // What can be validated is of use for longer; a store that is asked to keep it too long is asked for nothing.
     let keep = head.life.left(head.life.age(now)).saturating_add(stale).max(Duration::from_secs(1));

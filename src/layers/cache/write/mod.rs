@@ -9,12 +9,12 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::core::Core;
-use super::directives::whole_number;
 use super::entry::Head;
 use super::fetch::keep;
 use super::freshness::Moments;
 use super::key::Target;
 use super::purge::{Aim, Purge};
+use super::range::told_length;
 use super::route::CacheHint;
 use super::service::Answer;
 use super::status::{Forward, Forwarded};
@@ -66,8 +66,7 @@ where
     let body = match stored {
         Some(head) => {
             forwarded.is_stored = true;
-            let expected = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| whole_number(length.as_bytes()));
-            keep(&core, Arc::new(head), None, body, expected, moments.answered)
+            keep(&core, Arc::new(head), None, body, told_length(&parts.headers), None, moments.answered)
         }
         None => ResponseBody::inner(SharedBody::inner(body)),
     };
@@ -144,7 +143,9 @@ fn resolve(scheme: &str, path: &str, reference: &[u8]) -> Option<Uri> {
         // Of the scheme that the target has.
         return absolute(&format!("{scheme}://{rest}"));
     }
-    if reference.starts_with('/') || reference.contains("://") {
+    // RFC 3986 section 3: a scheme ends before a path, a query or a fragment begins.
+    let has_scheme = reference.split_once("://").is_some_and(|(scheme, _)| !scheme.contains(['/', '?']));
+    if reference.starts_with('/') || has_scheme {
         return absolute(reference);
     }
     if reference.starts_with('?') {
@@ -216,6 +217,11 @@ mod tests {
             ("?y", "/b/c/d;p?y"),
             ("g?y", "/b/c/g?y"),
             ("g?y/../x", "/b/c/g?y/../x"),
+            ("g?y=http://a/x", "/b/c/g?y=http://a/x"),
+            ("./g?http://a/", "/b/c/g?http://a/"),
+            ("?http://a/", "/b/c/d;p?http://a/"),
+            ("g#http://a/", "/b/c/g"),
+            ("g/http://a/h", "/b/c/g/http://a/h"),
             ("g#s", "/b/c/g"),
             (".", "/b/c/"),
             ("./", "/b/c/"),

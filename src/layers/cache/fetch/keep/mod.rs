@@ -23,6 +23,7 @@ pub(in super::super) fn keep<B>(
     lead: Option<Leading>,
     body: B,
     expected: Option<u64>,
+    gone: Option<Arc<Entry>>,
     now: Instant,
 ) -> ResponseBody<SharedBody<B>>
 where
@@ -39,7 +40,9 @@ where
             None
         }
     };
-    let keeper = Keeper { core: Arc::clone(core), head: Arc::clone(&head), lead: None };
+    // A part takes nothing from the whole or from other parts.
+    let gone = gone.filter(|_| head.part.is_none());
+    let keeper = Keeper { core: Arc::clone(core), head: Arc::clone(&head), gone, lead: None };
     if body.is_end_stream() {
         if expected.is_none_or(|expected| expected == 0) {
             let claim = sharing.as_mut().and_then(|lead| lead.take_claim(true));
@@ -66,6 +69,8 @@ where
 struct Keeper {
     core: Arc<Core>,
     head: Arc<Head>,
+    /// What answered the same request before, and was asked about.
+    gone: Option<Arc<Entry>>,
     lead: Option<Leading>,
 }
 
@@ -74,7 +79,7 @@ impl Keeper {
         let core = &self.core;
         let entry = Arc::new(Entry::new(Arc::clone(&self.head), body, trailers));
         let entry = self.complete(&entry).unwrap_or(entry);
-        core.keep(Arc::clone(&entry), claim);
+        core.keep_for(Arc::clone(&entry), self.gone.as_ref(), claim);
         entry
     }
 

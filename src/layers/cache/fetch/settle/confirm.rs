@@ -14,6 +14,7 @@ use super::super::super::service::{Answer, refuse, respond};
 use super::super::super::status::Forwarded;
 use super::super::super::storable::{self, Asked, freshened};
 use super::super::Leading;
+use super::update::{confirm_siblings, replace};
 use super::{Asking, Trip, forget, refused};
 
 /// Why an origin is a bad gateway that confirms what it was not asked about.
@@ -97,7 +98,7 @@ fn update(
             let entry = Arc::new(stale.with_head(head));
             let is_shared = is_shared(&entry.head, told.moments.answered);
             let claim = lead.as_mut().and_then(|lead| lead.take_claim(is_shared));
-            let is_stored = core.keep(Arc::clone(&entry), claim);
+            let is_stored = replace(core, stale, &entry, claim);
             confirm_siblings(core, &entry, asked, told);
             (entry, is_stored)
         }
@@ -114,21 +115,4 @@ fn update(
 /// Whether what a 304 confirmed answers others too.
 fn is_shared(head: &Head, now: Instant) -> bool {
     head.is_fresh(now) && !head.rules.no_cache
-}
-
-/// RFC 9111 section 4.3.4: a strong validator confirms every variant that has it.
-fn confirm_siblings(core: &Arc<Core>, entry: &Arc<Entry>, asked: &Asked, told: &storable::Answer<'_>) {
-    let Some(held) = core.memory.get(entry.head.key.as_bytes()) else { return };
-    let is_same = |other: &&Arc<Entry>| {
-        !Arc::ptr_eq(other, entry)
-            && other.head.part.is_none()
-            && conditional::same_strong(&other.head.headers, told.headers)
-    };
-    for other in held.variants.iter().filter(is_same) {
-        if let Ok(mut head) = freshened(other, asked, told, &core.settings, &core.marks) {
-            // For whom it is was decided by another request.
-            head.selectors = other.head.selectors.clone();
-            core.keep(Arc::new(other.with_head(head)), None);
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 mod confirm;
 mod rest;
+mod update;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,16 +17,16 @@ use super::super::completion::Completion;
 use super::super::conditional;
 use super::super::core::{Core, Ready, Shared};
 use super::super::decline::Decline;
-use super::super::directives::whole_number;
 use super::super::entry::{Entry, Head};
 use super::super::freshness::Moments;
 use super::super::purge::Begun;
+use super::super::range::told_length;
 use super::super::reuse::{Failure, Fallback, fallback};
 use super::super::route::CacheHint;
 use super::super::serve::{Told, serve};
 use super::super::service::{Answer, refuse, respond};
 use super::super::status::Forwarded;
-use super::super::storable::{self, Asked, freshened, head, judge};
+use super::super::storable::{self, Asked, head, judge};
 use super::super::tags;
 use super::super::tier;
 use super::Leading;
@@ -117,7 +118,7 @@ where
         return Ok(rest::completed(core, trip, completion, response, asking, moments));
     }
     if trip.asked.method == Method::HEAD {
-        return Ok(head_answered(core, trip, response, &asking, moments));
+        return Ok(update::head_answered(core, trip, response, &asking, moments));
     }
     Ok(answered(core, trip, response, asking, moments))
 }
@@ -189,34 +190,6 @@ fn forget(core: &Arc<Core>, gone: &Arc<Entry>) {
     }
 }
 
-/// RFC 9111 section 4.3.5: a HEAD's answer tells of what a GET's would be.
-fn head_answered<B>(
-    core: &Arc<Core>,
-    trip: Trip,
-    response: Response<B>,
-    asking: &Asking,
-    moments: Moments,
-) -> Answer<B> {
-    let Trip { asked, stale, forwarded, .. } = trip;
-    let mut is_stored = false;
-    let is_whole = |stale: &Arc<Entry>| stale.head.part.is_none();
-    if let Some(stale) = stale.filter(|stale| response.status() == StatusCode::OK && is_whole(stale)) {
-        if conditional::contradicts(&stale.head.headers, stale.body.len(), response.headers()) {
-            stale.head.expire();
-        } else {
-            let headers = response.headers();
-            let status = stale.head.status;
-            let told = storable::Answer { status, headers, hint: None, moments, begun: asking.begun };
-            if let Ok(head) = freshened(&stale, &asked, &told, &core.settings, &core.marks) {
-                is_stored = core.keep(Arc::new(stale.with_head(head)), None);
-            }
-        }
-    }
-    let mut response = response;
-    tell(core, response.headers_mut(), Forwarded { is_stored, ..forwarded });
-    response.map(|body| ResponseBody::inner(SharedBody::inner(body)))
-}
-
 fn tell(core: &Core, headers: &mut HeaderMap, forwarded: Forwarded) {
     tags::strip(headers);
     core.writer.write_forwarded(headers, forwarded);
@@ -270,7 +243,7 @@ where
         }
         Ok(head) => {
             let expected = expected_bytes(&parts.headers, &head);
-            let body = keep(core, Arc::new(head), lead, body, expected, moments.answered);
+            let body = keep(core, Arc::new(head), lead, body, expected, stale, moments.answered);
             tell(core, &mut parts.headers, forwarded);
             Response::from_parts(parts, body)
         }
@@ -304,8 +277,7 @@ fn decide<B: Body>(
     if is_drawn(nonce) {
         return Err(Decline::Nonce);
     }
-    let told_bytes = told.headers.get(header::CONTENT_LENGTH).and_then(|length| whole_number(length.as_bytes()));
-    let least_bytes = told_bytes.unwrap_or_default().max(body.size_hint().lower());
+    let least_bytes = told_length(told.headers).unwrap_or_default().max(body.size_hint().lower());
     if least_bytes > core.settings.entry_bytes as u64 {
         return Err(Decline::TooLarge);
     }
@@ -325,6 +297,6 @@ fn declined(core: &Core, asked: &Asked, lead: Option<Leading>, status: StatusCod
 fn expected_bytes(headers: &HeaderMap, head: &Head) -> Option<u64> {
     match head.part {
         Some(part) => Some(part.end - part.start),
-        None => headers.get(header::CONTENT_LENGTH).and_then(|length| whole_number(length.as_bytes())),
+        None => told_length(headers),
     }
 }

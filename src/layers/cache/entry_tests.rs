@@ -1,0 +1,109 @@
+use std::time::UNIX_EPOCH;
+
+use proptest::prelude::*;
+
+use super::super::key::{Class, KeyBytes, Target};
+use super::*;
+
+const FIELDS: [&str; 2] = ["x-a", "x-b"];
+const LIFETIME: u64 = 10;
+
+/// A request: what it says in each field, if anything.
+type Says = [Option<u8>; 2];
+
+fn request(says: Says) -> HeaderMap {
+    let named = FIELDS.iter().zip(says).filter_map(|(name, value)| Some((name, value?)));
+    named.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from(u16::from(value)))).collect()
+}
+
+/// A response that came at a second, and varies by these fields.
+fn entry(says: Says, varies: [bool; 2], second: u64, start: Instant) -> Arc<Entry> {
+    let target = Target { is_https: false, authority: b"a", path: "/", query: None };
+    let key = KeyBytes::new(Class::Get, target, None, None).to_key();
+    let names: Vec<_> = FIELDS
+        .iter()
+        .zip(varies)
+        .filter(|(_, varies)| *varies)
+        .map(|(name, _)| HeaderName::from_static(name))
+        .collect();
+    let selectors = vary::selectors(&names, &request(says)).unwrap();
+    let age = Duration::from_secs(second);
+    let life = Life { born: start + age, initial_age: Duration::ZERO, lifetime: Duration::from_secs(LIFETIME) };
+    let marked = (Box::default(), 0, Begun::default());
+    let (headers, date) = (HeaderMap::new(), UNIX_EPOCH + age);
+    let head = Head::new(key, StatusCode::OK, headers, selectors, date, life, Rules::default(), marked);
+    Arc::new(Entry::new(Arc::new(head), Bytes::new(), None))
+}
+
+/// A response as the naive reading has it: all that came, of which some answer nobody any longer.
+struct Came {
+    says: Says,
+    varies: [bool; 2],
+    second: u64,
+    entry: Arc<Entry>,
+}
+
+impl Came {
+    fn is_for(&self, says: Says) -> bool {
+        (0..2).all(|field| !self.varies[field] || self.says[field] == says[field])
+    }
+
+    /// Whether every request that another is for is one that this is for.
+    fn is_wider(&self, other: &Self) -> bool {
+        self.is_for(other.says) && (0..2).all(|field| !self.varies[field] || other.varies[field])
+    }
+}
+
+fn says() -> impl Strategy<Value = Says> {
+    let value = || prop::option::of(0..2_u8);
+    (value(), value()).prop_map(|(a, b)| [a, b])
+}
+
+proptest! {
+    /// RFC 9111 section 4.1: a response answers what it is for, unless a newer one to the same request was for less; of
+    /// several a fresh one that varies does, and the most recent.
+    #[test]
+    fn who_is_answered_by_what(
+        came in prop::collection::vec((says(), any::<[bool; 2]>(), 1..8_u64), 1..12),
+        asked in prop::collection::vec(says(), 1..8),
+    ) {
+        let (start, purges) = (Instant::now(), Purges::new(false));
+        let mut resource = None;
+        let mut model: Vec<Came> = Vec::new();
+        let mut second = 0;
+        for (says, varies, passes) in came {
+            second += passes;
+            let entry = entry(says, varies, second, start);
+            resource = Resource::with(resource.as_ref(), Arc::clone(&entry), None, 64, &purges);
+            model.push(Came { says, varies, second, entry });
+            let now = start + Duration::from_secs(second);
+            for says in &asked {
+                let counts = |at: usize| {
+                    let (one, newer) = (&model[at], &model[at + 1..]);
+                    one.is_for(*says) && !newer.iter().any(|newer| one.is_wider(newer))
+                };
+                let rank = |one: &&Came| (one.varies.contains(&true) && second - one.second < LIFETIME, one.second);
+                let expected = (0..model.len()).filter(|at| counts(*at)).map(|at| &model[at]).max_by_key(rank);
+                let found = resource.as_ref().unwrap().select(&request(*says), &purges, false, now);
+                let found = found.map(Arc::as_ptr);
+                prop_assert_eq!(found, expected.map(|one| Arc::as_ptr(&one.entry)));
+            }
+        }
+    }
+}
+
+/// What is older than what is there does not take its place, but for the very same requests.
+#[test]
+fn what_comes_late_replaces_its_like_alone() {
+    let (start, purges) = (Instant::now(), Purges::new(false));
+    let held = Resource::with(None, entry([None; 2], [false; 2], 5, start), None, 64, &purges);
+    let late = entry([Some(1), None], [true, false], 3, start);
+    let both = Resource::with(held.as_ref(), late, None, 64, &purges).unwrap();
+    assert_eq!(both.variants.len(), 2);
+    let like = Resource::with(Some(&both), entry([None; 2], [false; 2], 4, start), None, 64, &purges).unwrap();
+    assert_eq!(like.variants.len(), 2);
+    let gone = &both.variants[0];
+    let other = entry([Some(2), None], [true, false], 2, start);
+    let instead = Resource::with(Some(&both), other, Some(gone), 64, &purges).unwrap();
+    assert!(instead.variants.len() == 2 && !instead.variants.iter().any(|entry| Arc::ptr_eq(entry, gone)));
+}
