@@ -1,6 +1,7 @@
 //! The response cache through its public API.
 #![cfg(feature = "cache")]
 
+mod bounds;
 mod coalescing;
 mod completion;
 mod heads;
