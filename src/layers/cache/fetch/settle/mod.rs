@@ -201,15 +201,18 @@ fn head_answered<B>(
     let mut is_stored = false;
     let is_whole = |stale: &Arc<Entry>| stale.head.part.is_none();
     if let Some(stale) = stale.filter(|stale| response.status() == StatusCode::OK && is_whole(stale)) {
-        if conditional::contradicts(&stale.head.headers, stale.body.len(), response.headers()) {
-            stale.head.expire();
-        } else {
-            let headers = response.headers();
-            let status = stale.head.status;
-            let told = storable::Answer { status, headers, hint: None, moments, begun: asking.begun };
-            if let Ok(head) = freshened(&stale, &asked, &told, &core.settings, &core.marks) {
-                is_stored = core.keep(Arc::new(stale.with_head(head)), None);
+        let headers = response.headers();
+        let status = stale.head.status;
+        let told = storable::Answer { status, headers, hint: None, moments, begun: asking.begun };
+        let made = freshened(&stale, &asked, &told, &core.settings, &core.marks);
+        if conditional::contradicts(&stale.head.headers, stale.body.len(), headers) {
+            // What a caller who is known is told may be of that caller's own.
+            let is_own = |decline| decline == Decline::Authorized || is_for_the_caller(&asked, decline, &stale);
+            if !made.is_err_and(|(decline, _)| is_own(decline)) {
+                stale.head.expire();
             }
+        } else if let Ok(head) = made {
+            is_stored = core.keep(Arc::new(stale.with_head(head)), None);
         }
     }
     let mut response = response;
