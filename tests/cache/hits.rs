@@ -395,6 +395,10 @@ async fn queries_as_told() {
     ask("1").await;
     assert!(ask("1").await.is_hit());
     assert!(!ask("2").await.is_hit());
+    let odd = query.send(request("QUERY", "http://a/x", &[("x-digest", "1"), ("x-original-url", "/y")])).await;
+    assert_eq!(odd.cache_status(), "rampart; fwd=bypass");
+    let long = query.send(request("QUERY", "http://a/x", &[("x-digest", "1"), ("content-length", "9")])).await;
+    assert!(long.is_hit(), "its content is a part of the key");
     assert!(!query.get("http://a/x").await.is_hit());
 }
 

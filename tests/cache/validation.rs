@@ -181,6 +181,14 @@ async fn heads_tell_of_gets() {
     other.get("http://a/x").await;
     other.send(reload()).await;
     assert_eq!(other.get("http://a/x").await.cache_status(), "rampart; fwd=stale; fwd-status=200; stored");
+    // RFC 9111 section 3.5: what is told to credentials may be of the caller's own, unless it is for everybody.
+    for (control, is_own) in [("max-age=9", true), ("private", true), ("max-age=9, public", false)] {
+        let other = head(&[("etag", "\"b\""), ("cache-control", control)]);
+        other.get("http://a/x").await;
+        let fields = [("cache-control", "no-cache"), ("authorization", "Bearer x")];
+        other.send(request("HEAD", "http://a/x", &fields)).await;
+        assert_eq!(other.get("http://a/x").await.is_hit(), is_own, "{control}");
+    }
     // What is stored has no such field, and a length all the same.
     for (length, is_same) in [("4", true), ("5", false)] {
         let setup = head(&[("content-length", length), ("cache-control", "max-age=99")]);

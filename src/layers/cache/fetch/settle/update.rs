@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 
 use super::super::super::conditional;
 use super::super::super::core::Core;
+use super::super::super::decline::Decline;
 use super::super::super::directives::ResponseDirectives;
 use super::super::super::entry::Entry;
 use super::super::super::freshness::Moments;
@@ -14,7 +15,7 @@ use super::super::super::status::Forwarded;
 use super::super::super::storable::{self, Asked, freshened};
 use super::super::super::tier::{self, Claimed};
 use super::super::super::vary;
-use super::{Asking, Trip, forget, tell};
+use super::{Asking, Trip, forget, is_for_the_caller, tell};
 use crate::spine::body::ResponseBody;
 use crate::spine::shared::SharedBody;
 
@@ -66,7 +67,10 @@ pub(super) fn head_answered<B>(
     if let Some(stale) = stale.filter(|stale| response.status() == StatusCode::OK && is_whole(stale)) {
         let headers = response.headers();
         let told = storable::Answer { status: stale.head.status, headers, hint: None, moments, begun: asking.begun };
+        // What a caller who is known is told may be of that caller's own.
+        let is_own = |decline| decline == Decline::Authorized || is_for_the_caller(&asked, decline, &stale);
         match freshened(&stale, &asked, &told, &core.settings, &core.marks) {
+            Err((decline, _)) if is_own(decline) => {}
             _ if conditional::contradicts(&stale.head.headers, stale.body.len(), headers) => expire(core, &stale),
             // Without a strong tag nobody knows whether what is stored is for this request, or for another one's fields.
             Ok(head)
@@ -78,7 +82,7 @@ pub(super) fn head_answered<B>(
             Ok(head) => is_stored = replace(core, &stale, &Arc::new(stale.with_head(head)), None),
             Err(_) => {
                 // What forbids it to anybody is the answer, and not this request.
-                (asked.directives.no_store, asked.is_authorized) = (false, false);
+                asked.directives.no_store = false;
                 if freshened(&stale, &asked, &told, &core.settings, &core.marks).is_err() {
                     expire(core, &stale);
                 }
