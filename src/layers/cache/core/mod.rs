@@ -1,5 +1,6 @@
 //! What all services of a cache share, and what it makes of a request.
 
+mod keep;
 mod keys;
 mod parts;
 mod past;
@@ -32,7 +33,7 @@ use super::settings::{Policy, Settings};
 use super::status::{Forward, Writer};
 use super::storable::Asked;
 use super::store::{Store, StorePurge};
-use super::tier::{self, Claimed, Tier};
+use super::tier::{self, Tier};
 use super::vary;
 use crate::spine::clock::Clock;
 use crate::spine::event::Sampler;
@@ -341,51 +342,6 @@ impl Core {
     pub(super) fn write(self: &Arc<Self>, uri: u64) {
         tier::owe(self, StorePurge { mark: Some(uri), how: Purge::Hard });
         self.purges.write(uri);
-    }
-
-    /// Stores a response, unless somebody wrote to the resource or purged it since its fill began. The claim on its fill is
-    /// held until then.
-    pub(super) fn keep(self: &Arc<Self>, entry: Arc<Entry>, claim: Option<Claimed>) -> bool {
-        self.keep_for(entry, None, claim)
-    }
-
-    /// The same in the place of another.
-    pub(super) fn keep_for(
-        self: &Arc<Self>,
-        entry: Arc<Entry>,
-        gone: Option<&Arc<Entry>>,
-        claim: Option<Claimed>,
-    ) -> bool {
-        let is_kept = self.keep_in_memory(Arc::clone(&entry), gone);
-        if is_kept && entry.head.part.is_none() {
-            tier::put(self, &entry, claim);
-        }
-        is_kept
-    }
-
-    /// Takes a resource out.
-    pub(super) fn remove(self: &Arc<Self>, key: Key) {
-        self.memory.update(&key, |_| None);
-        tier::remove(self, key);
-    }
-
-    pub(super) fn keep_in_memory(&self, entry: Arc<Entry>, gone: Option<&Arc<Entry>>) -> bool {
-        let mut is_kept = false;
-        let key = entry.head.key.clone();
-        self.memory.update(&key, |held| {
-            let is_current =
-                !self.purges.is_written(entry.head.uri, entry.head.begun.number) && entry.head.is_good(&self.purges);
-            if !is_current {
-                return held.cloned();
-            }
-            is_kept = true;
-            Resource::with(held, entry, gone, self.settings.variants, &self.purges)
-        });
-        if is_kept {
-            self.unmark(&key);
-            self.counts.stores.fetch_add(1, Ordering::Relaxed);
-        }
-        is_kept
     }
 }
 
