@@ -102,11 +102,17 @@ fn without_idle_port(authority: &[u8], is_https: bool) -> &[u8] {
 
 /// The same section: case says nothing in a host. Nearly all have none to lose.
 pub(super) fn lowered(authority: &[u8]) -> Cow<'_, [u8]> {
+    let mut lowered = Cow::Borrowed(authority);
     if authority.iter().any(u8::is_ascii_uppercase) {
-        Cow::Owned(authority.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(authority)
+        lower(lowered.to_mut());
     }
+    lowered
+}
+
+/// Behind a user's name, where there is one: its case is its own (RFC 3986 section 3.2.1).
+fn lower(authority: &mut [u8]) {
+    let host = authority.iter().rposition(|&byte| byte == b'@').map_or(0, |at| at + 1);
+    authority.get_mut(host..).unwrap_or_default().make_ascii_lowercase();
 }
 
 impl KeyBytes {
@@ -135,9 +141,7 @@ impl KeyBytes {
         let mut key = SmallVec::<[u8; INLINE_BYTES]>::new();
         key.extend_from_slice(&[flags, a, b, c, d, e, f, g, h, i, j, k, l]);
         key.extend_from_slice(authority);
-        if let Some(authority) = key.get_mut(HEADER_BYTES..) {
-            authority.make_ascii_lowercase();
-        }
+        lower(key.get_mut(HEADER_BYTES..).unwrap_or_default());
         key.extend_from_slice(path);
         key.extend_from_slice(query);
         Self(key)

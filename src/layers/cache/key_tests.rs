@@ -67,6 +67,8 @@ fn one_host_in_all_its_spellings() {
     for host in ["a.example:443", "a.example:8080", "a.example.", "a.example::", "a.example:080"] {
         assert_ne!(get("/X", host), get("/X", "a.example"), "{host}");
     }
+    assert_eq!(get("http://U@A/", "b"), get("http://U@a/", "b"));
+    assert_ne!(get("http://U@a/", "b"), get("http://u@a/", "b"));
     let marks = Marks::default();
     let mark = |authority: &str| marks.uri(authority.as_bytes(), b"/X", None);
     for host in ["A", "a:80", "a:443", "A:"] {
