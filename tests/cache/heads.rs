@@ -65,3 +65,17 @@ async fn a_head_whose_answer_is_not_kept_takes_nothing() {
         assert!(setup.get("http://a/x").await.is_hit(), "{asker:?}");
     }
 }
+
+/// RFC 9111 section 4.3.5: what says that there is something says nothing good of a 404.
+#[tokio::test]
+async fn a_head_that_succeeds_makes_no_failure_fresh() {
+    let setup = setup(&Origin::new(|request| {
+        let code = if request.method() == "HEAD" { 200 } else { 404 };
+        status(code, &[LONG], "").response()
+    }));
+    setup.get("http://a/x").await;
+    setup.wait(1);
+    setup.send(request("HEAD", "http://a/x", &[RELOAD])).await;
+    let got = setup.get("http://a/x").await;
+    assert_eq!((got.status.as_u16(), got.is_hit()), (404, false));
+}

@@ -66,8 +66,11 @@ pub(super) fn head_answered<B>(
     if let Some(stale) = stale.filter(|stale| response.status() == StatusCode::OK && is_whole(stale)) {
         let headers = response.headers();
         let told = storable::Answer { status: stale.head.status, headers, hint: None, moments, begun: asking.begun };
+        // What is there is not what was not.
+        let is_other = stale.head.status != StatusCode::OK
+            || conditional::contradicts(&stale.head.headers, stale.body.len(), headers);
         match freshened(&stale, &asked, &told, &core.settings, &core.marks) {
-            _ if conditional::contradicts(&stale.head.headers, stale.body.len(), headers) => expire(core, &stale),
+            _ if is_other => expire(core, &stale),
             // Without a strong tag nobody knows whether what is stored is for this request, or for another one's fields.
             Ok(head)
                 if !vary::same_fields(&head.selectors, &stale.head.selectors)
