@@ -79,3 +79,16 @@ async fn a_head_that_succeeds_makes_no_failure_fresh() {
     let got = setup.get("http://a/x").await;
     assert_eq!((got.status.as_u16(), got.is_hit()), (404, false));
 }
+
+/// RFC 9111 sections 3.5 and 4.3.5: other content that credentials are told of is everybody's only where it says so.
+#[tokio::test]
+async fn a_head_with_credentials_speaks_for_all_where_it_says_so() {
+    for (control, is_left) in
+        [("max-age=100", true), ("private", true), ("no-store", true), ("public, max-age=100", false)]
+    {
+        let setup = with_head(&[LONG, TAG], &[("cache-control", control), ("etag", "\"own\"")]);
+        setup.get("http://a/x").await;
+        setup.send(request("HEAD", "http://a/x", &[RELOAD, ("authorization", "Bearer x")])).await;
+        assert_eq!(setup.get("http://a/x").await.is_hit(), is_left, "{control}");
+    }
+}

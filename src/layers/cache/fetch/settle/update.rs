@@ -70,6 +70,8 @@ pub(super) fn head_answered<B>(
         let is_other = stale.head.status != StatusCode::OK
             || conditional::contradicts(&stale.head.headers, stale.body.len(), headers);
         match freshened(&stale, &asked, &told, &core.settings, &core.marks) {
+            // What is told to credentials, and for nobody else, may be of the caller's own (RFC 9111 section 3.5).
+            Err(_) if is_other && asked.is_authorized && !stale.head.rules.is_private => {}
             _ if is_other => expire(core, &stale),
             // Without a strong tag nobody knows whether what is stored is for this request, or for another one's fields.
             Ok(head)
