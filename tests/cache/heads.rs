@@ -44,13 +44,14 @@ async fn a_head_that_forbids_storing_makes_it_stale() {
         ("max-age=100, private", &[]),
         ("no-cache", &[]),
     ] {
-        for asker in
-            [&[RELOAD][..], &[RELOAD, ("authorization", "Bearer x")], &[("cache-control", "no-cache, no-store")]]
-        {
+        let known = [RELOAD, ("authorization", "Bearer x")];
+        for asker in [&[RELOAD][..], &known, &[("cache-control", "no-cache, no-store")]] {
+            // RFC 9111 section 3.5: what credentials are told for themselves alone is not for the others.
+            let is_own = asker == known && (control.contains("private") || control.contains("no-store"));
             let setup = with_head(&[&[LONG][..], tag].concat(), &[&[("cache-control", control)], tag].concat());
             setup.get("http://a/x").await;
             setup.send(request("HEAD", "http://a/x", asker)).await;
-            assert!(!setup.get("http://a/x").await.is_hit(), "{control} {asker:?}");
+            assert_eq!(setup.get("http://a/x").await.is_hit(), is_own, "{control} {asker:?}");
         }
     }
 }
@@ -63,5 +64,32 @@ async fn a_head_whose_answer_is_not_kept_takes_nothing() {
         setup.get("http://a/x").await;
         setup.send(request("HEAD", "http://a/x", asker)).await;
         assert!(setup.get("http://a/x").await.is_hit(), "{asker:?}");
+    }
+}
+
+/// RFC 9111 section 4.3.5: what says that there is something says nothing good of a 404.
+#[tokio::test]
+async fn a_head_that_succeeds_makes_no_failure_fresh() {
+    let setup = setup(&Origin::new(|request| {
+        let code = if request.method() == "HEAD" { 200 } else { 404 };
+        status(code, &[LONG], "").response()
+    }));
+    setup.get("http://a/x").await;
+    setup.wait(1);
+    setup.send(request("HEAD", "http://a/x", &[RELOAD])).await;
+    let got = setup.get("http://a/x").await;
+    assert_eq!((got.status.as_u16(), got.is_hit()), (404, false));
+}
+
+/// RFC 9111 sections 3.5 and 4.3.5: other content that credentials are told of is everybody's only where it says so.
+#[tokio::test]
+async fn a_head_with_credentials_speaks_for_all_where_it_says_so() {
+    for (control, is_left) in
+        [("max-age=100", true), ("private", true), ("no-store", true), ("public, max-age=100", false)]
+    {
+        let setup = with_head(&[LONG, TAG], &[("cache-control", control), ("etag", "\"own\"")]);
+        setup.get("http://a/x").await;
+        setup.send(request("HEAD", "http://a/x", &[RELOAD, ("authorization", "Bearer x")])).await;
+        assert_eq!(setup.get("http://a/x").await.is_hit(), is_left, "{control}");
     }
 }

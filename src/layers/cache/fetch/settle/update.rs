@@ -67,11 +67,17 @@ pub(super) fn head_answered<B>(
     if let Some(stale) = stale.filter(|stale| response.status() == StatusCode::OK && is_whole(stale)) {
         let headers = response.headers();
         let told = storable::Answer { status: stale.head.status, headers, hint: None, moments, begun: asking.begun };
-        // What a caller who is known is told may be of that caller's own.
-        let is_own = |decline| decline == Decline::Authorized || is_for_the_caller(&asked, decline, &stale);
+        // What is there is not what was not.
+        let is_other = stale.head.status != StatusCode::OK
+            || conditional::contradicts(&stale.head.headers, stale.body.len(), headers);
+        // What is told to credentials, and for nobody else, may be of the caller's own (RFC 9111 section 3.5).
+        let is_own = |decline| {
+            let is_told_apart = decline == Decline::Authorized || is_for_the_caller(&asked, decline, &stale);
+            is_told_apart && !stale.head.rules.is_private
+        };
         match freshened(&stale, &asked, &told, &core.settings, &core.marks) {
             Err((decline, _)) if is_own(decline) => {}
-            _ if conditional::contradicts(&stale.head.headers, stale.body.len(), headers) => expire(core, &stale),
+            _ if is_other => expire(core, &stale),
             // Without a strong tag nobody knows whether what is stored is for this request, or for another one's fields.
             Ok(head)
                 if !vary::same_fields(&head.selectors, &stale.head.selectors)
