@@ -18,7 +18,7 @@ use std::fmt;
 ///     "address block: `10.0.0.0/33` is not an address block; write one such as `10.0.0.0/8` or `2001:db8::/32`",
 /// );
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError(Box<Fault>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +129,13 @@ impl From<Infallible> for ConfigError {
     /// For setters that take a valid value or what may become one.
     fn from(never: Infallible) -> Self {
         match never {}
+    }
+}
+
+/// As [`Display`](fmt::Display) says it: it is what a `main` that returns it prints.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

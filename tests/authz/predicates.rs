@@ -210,9 +210,63 @@ fn grpc_services_and_unnamed_segments() {
     assert_eq!(rule("/poll.v1.Polls/Vote").as_deref(), Some("rest"));
     assert_eq!(rule("/poll.v1.PollsX/Vote"), None);
     assert_eq!(rule("/poll.v1.Polls/Vote/x"), None);
-    assert_eq!(rule("/files/a/b").as_deref(), Some("files"));
+    for path in ["/files/a/b", "/files/a", "/files/", "/files"] {
+        assert_eq!(rule(path).as_deref(), Some("files"), "{path}");
+    }
+    assert_eq!(rule("/filesystem"), None);
     for bad in ["/a*", "/**/b", "/{*}", "/***"] {
         assert!(PolicyTable::builder().add_rule(Rule::public("x", bad)).build().is_err(), "{bad}");
+    }
+}
+
+/// `**` is whatever is left, nothing as well: what is denied below a path is denied at it, and `/**` is all there is.
+#[test]
+fn whatever_is_left_may_be_nothing() {
+    let table = PolicyTable::builder()
+        .add_rule(Rule::public("all", "/**"))
+        .add_rule(Rule::deny("admin", "/admin/**"))
+        .add_rule(Rule::allow("named", "/named/{*rest}"))
+        .add_rule(Rule::allow("exact", "/both"))
+        .add_rule(Rule::public("below", "/both/**"))
+        .build()
+        .unwrap();
+    let rule = |path: &str| {
+        let decision = table.decide(&PolicyContext::new(&Method::GET, path));
+        (decision.rule().map(str::to_owned), decision.is_allowed())
+    };
+    for (path, id, is_allowed) in [
+        ("/", "all", true),
+        ("/x", "all", true),
+        ("/x/", "all", true),
+        ("/admin", "admin", false),
+        ("/admin/", "admin", false),
+        ("/admin/x", "admin", false),
+        ("/adminx", "all", true),
+        // `{*rest}` is one segment at least.
+        ("/named", "all", true),
+        ("/named/", "all", true),
+        ("/named/x", "named", false),
+        // What is written out goes first.
+        ("/both", "exact", false),
+        ("/both/", "below", true),
+        ("/both/x", "below", true),
+    ] {
+        assert_eq!(rule(path), (Some(id.to_owned()), is_allowed), "{path}");
+    }
+}
+
+/// A list that was to be filled, from the environment say, must not ask for nothing.
+#[test]
+fn an_empty_list_is_an_error() {
+    let nothing = Vec::<String>::new();
+    for (rule, setting) in [
+        (Rule::allow("x", "/").roles(nothing.clone()), "roles"),
+        (Rule::allow("x", "/").roles(["author"]).scopes(nothing), "scopes"),
+        (Rule::public("x", "/").methods([]), "methods"),
+    ] {
+        let error = PolicyTable::builder().add_rule(rule).build().unwrap_err();
+        assert_eq!(error.setting(), format!("rule \"x\".{setting}"));
+        assert!(error.to_string().contains("is an empty list"), "{error}");
     }
 }
 
@@ -322,7 +376,7 @@ proptest! {
         who in who(),
     ) {
         const TEMPLATES: [&str; 3] = ["/x/v1/{name}", "/x/{version}/{name}", "/x/{version}/{name}/**"];
-        // A path without a third part matches two of the templates; one with it the last.
+        // A path without a third part matches all of the templates; one with it the last.
         let mut builder = PolicyTable::builder().add_role("r0", ["r1"]);
         let mut kept: Vec<(usize, Effect, usize, &Tree, &Tree)> = Vec::new();
         for (id, (effect, template, one, other)) in rules.iter().enumerate() {
@@ -351,7 +405,7 @@ proptest! {
             if let Some(inside) = who.inside {
                 context = context.with_client(if inside { "10.0.0.1" } else { "192.0.2.1" }.parse().unwrap());
             }
-            let matching: Vec<_> = kept.iter().filter(|(_, _, template, ..)| (*template == 2) != tail.is_empty()).collect();
+            let matching: Vec<_> = kept.iter().filter(|(_, _, template, ..)| *template == 2 || tail.is_empty()).collect();
             let so = |one: &Tree, other: &Tree| one.expected(&who) && other.expected(&who);
             let denied = matching.iter().any(|(_, effect, _, one, other)| matches!(effect, Effect::Deny) && so(one, other));
             let deciding = matching.iter().filter(|(_, effect, ..)| !matches!(effect, Effect::Deny)).min_by_key(|rule| rule.2);

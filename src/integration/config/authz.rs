@@ -81,9 +81,9 @@ struct RuleTable {
     path: Spanned<String>,
     allow: Option<Allow>,
     #[serde(default)]
-    roles: Vec<String>,
+    roles: Option<Vec<String>>,
     #[serde(default)]
-    scopes: Vec<String>,
+    scopes: Option<Vec<String>>,
     #[serde(default)]
     permissions: Vec<String>,
     #[serde(default, rename = "where")]
@@ -156,7 +156,7 @@ impl<'de> Deserialize<'de> for RuleConfig {
         let refuse = |place, setting: &'static str, value: &str, breach: &'static str, mend: &'static str| {
             carry_from(place, &ConfigError::new(setting, value, breach, mend))
         };
-        let asks_caller = !(table.roles.is_empty() && table.scopes.is_empty());
+        let asks_caller = table.roles.is_some() || table.scopes.is_some();
         let predicates = Asked {
             permissions: table.permissions,
             claims: table.claims,
@@ -193,7 +193,10 @@ impl<'de> Deserialize<'de> for RuleConfig {
             const MEND: &str = "name them, or write `[\"*\"]` for all";
             return Err(refuse(table.id.span(), "id", id, "names no methods, or all and some", MEND));
         }
-        let rule = rule.methods(methods).roles(table.roles).scopes(table.scopes);
+        // None is every method, said by `*`.
+        let rule = if methods.is_empty() { rule } else { rule.methods(methods) };
+        let rule = table.roles.into_iter().fold(rule, Rule::roles);
+        let rule = table.scopes.into_iter().fold(rule, Rule::scopes);
         let rule = predicates.into_iter().fold(rule, Rule::when);
         let rule = if table.audit { rule.audited() } else { rule };
         // What a rule finds in itself is found here, where the line is known.

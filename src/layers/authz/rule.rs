@@ -29,6 +29,8 @@ pub struct Rule {
     pub(super) scopes: Vec<Box<str>>,
     pub(super) predicates: Vec<Predicate>,
     pub(super) audited: bool,
+    /// The list that was given without anything in it: one that was to be filled, and would ask for nothing.
+    empty: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,24 +58,44 @@ impl Rule {
 
     fn new(id: Box<str>, path: Box<str>, effect: Effect) -> Self {
         let (roles, scopes) = (Vec::new(), Vec::new());
-        Self { id, path, methods: Vec::new(), effect, roles, scopes, predicates: Vec::new(), audited: false }
+        Self {
+            id,
+            path,
+            methods: Vec::new(),
+            effect,
+            roles,
+            scopes,
+            predicates: Vec::new(),
+            audited: false,
+            empty: None,
+        }
     }
 
     /// Which methods it is about; all, unless it is said. HEAD follows GET, unless a rule names HEAD itself.
+    ///
+    /// An empty list is an error when the table is built, as it is of roles and scopes: it was to be filled.
     pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.methods = methods.into_iter().collect();
-        self
+        let is_empty = self.methods.is_empty();
+        self.noting(is_empty, "methods")
     }
 
     /// Roles of which the caller needs one.
     pub fn roles<T: Into<Box<str>>>(mut self, roles: impl IntoIterator<Item = T>) -> Self {
         self.roles = roles.into_iter().map(Into::into).collect();
-        self
+        let is_empty = self.roles.is_empty();
+        self.noting(is_empty, "roles")
     }
 
     /// Scopes of which the caller needs all.
     pub fn scopes<T: Into<Box<str>>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
         self.scopes = scopes.into_iter().map(Into::into).collect();
+        let is_empty = self.scopes.is_empty();
+        self.noting(is_empty, "scopes")
+    }
+
+    fn noting(mut self, is_empty: bool, setting: &'static str) -> Self {
+        self.empty = if is_empty { Some(setting) } else { self.empty };
         self
     }
 
@@ -121,6 +143,10 @@ impl Rule {
             return Err(ConfigError::new("id", id, "is no id for a rule", "write 1 to 64 of `A-Z a-z 0-9 - _ . :`"));
         }
         let template: Template = self.path.parse().map_err(name)?;
+        if let Some(setting) = self.empty {
+            const MEND: &str = "name some, or leave it out where the rule is to ask for none";
+            return Err(name(ConfigError::new(setting, "", "is an empty list, which nobody could meet", MEND)));
+        }
         let asks = !(self.roles.is_empty() && self.scopes.is_empty());
         if asks && self.effect != Effect::Allow {
             const BREACH: &str = "asks for roles or scopes, which means nothing beside `public` or `deny`";

@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use crate::spine::config::ConfigError;
 
-/// A template for request paths. `{name}` is one segment, `{*name}` all that is left, at least one; `*` and `**` are the
-/// same without names. A trailing slash is a segment of its own, so `/polls/` is another path than `/polls`.
+/// A template for request paths. `{name}` is one segment and `*` one without a name; `{*name}` is all that is left, at least
+/// one segment, and `**` whatever is left, nothing as well: `/polls/**` is `/polls` too, as in limits and caches. A trailing
+/// slash is a segment of its own, so `/polls/` is another path than `/polls`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template {
     text: Box<str>,

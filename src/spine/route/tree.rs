@@ -14,6 +14,8 @@ pub(crate) struct Node {
     parameter: Option<Box<Self>>,
     here: Leaf,
     rest: Leaf,
+    /// What `**` stands for: whatever is left, and nothing as well.
+    any: Leaf,
 }
 
 /// The rules of one template, by method; `None` is every method.
@@ -29,20 +31,23 @@ impl Node {
             None => &mut self.here,
             Some((Segment::Literal(literal), rest)) => self.literals.entry(literal.clone()).or_default().leaf(rest),
             Some((Segment::Parameter(_), rest)) => self.parameter.get_or_insert_default().leaf(rest),
+            Some((Segment::Rest(name), _)) if name.is_empty() => &mut self.any,
             Some((Segment::Rest(_), _)) => &mut self.rest,
         }
     }
 
     /// The rule of the narrowest template that speaks of this method and is accepted. What is left of the path is without its slash.
     pub(crate) fn find(&self, rest: Option<&str>, method: &Method, accepts: Accepts<'_>) -> Option<usize> {
-        let Some(path) = rest else { return self.here.rule(method, accepts) };
+        let any = || self.any.rule(method, accepts);
+        let Some(path) = rest else { return self.here.rule(method, accepts).or_else(any) };
         let (segment, further) = split_segment(path);
         let literal = self.literals.get(segment).and_then(|node| node.find(further, method, accepts));
         let parameter = || {
             let node = self.parameter.as_ref().filter(|_| !segment.is_empty())?;
             node.find(further, method, accepts)
         };
-        literal.or_else(parameter).or_else(|| self.rest.rule(method, accepts).filter(|_| !path.is_empty()))
+        let named = || self.rest.rule(method, accepts).filter(|_| !path.is_empty());
+        literal.or_else(parameter).or_else(named).or_else(any)
     }
 }
 
