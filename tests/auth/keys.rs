@@ -103,6 +103,7 @@ fn weak_settings_are_errors() {
             sound().algorithms([Algorithm::Hs256, Algorithm::Rs256]),
             "issuer `i`, algorithms: mix secrets and public keys",
         ),
+        (sound().algorithms([Algorithm::Rs256]).keys(secret_keys()), "issuer `i`, algorithms: fit none of its keys"),
         (sound().leeway(std::time::Duration::from_secs(301)), "issuer `i`, leeway: `301s` is more than clocks differ"),
     ] {
         let error = named(issuer);

@@ -154,6 +154,10 @@ impl Issuer {
             const BREACH: &str = "are no algorithms for keys that are fetched: what everybody can fetch is no secret";
             return blame("algorithms", String::new(), BREACH, "name public-key algorithms");
         }
+        if !keys.are_fetched() && keys.now().set.is_some_and(|set| !set.fits(self.allowed())) {
+            const BREACH: &str = "fit none of its keys, so that every token would be refused";
+            return blame("algorithms", String::new(), BREACH, "name those that its keys are for");
+        }
         if self.rules.leeway > MAX_LEEWAY {
             let shown = format!("{}s", self.rules.leeway.as_secs());
             return blame("leeway", shown, "is more than clocks differ", "write 5 minutes or less");

@@ -1,6 +1,6 @@
 //! Sets of keys (RFC 7517 section 5).
 
-use super::algorithm::Algorithm;
+use super::algorithm::{Algorithm, Algorithms};
 use super::key::{Unusable, VerifyingKey};
 use crate::spine::config::ConfigError;
 use crate::spine::json::{Json, JsonFault, JsonLimits, read};
@@ -102,6 +102,11 @@ impl KeySet {
     #[must_use]
     pub const fn skipped(&self) -> usize {
         self.skipped
+    }
+
+    /// Whether there is a key for one of these algorithms.
+    pub(super) fn fits(&self, algorithms: Algorithms) -> bool {
+        self.keys.iter().any(|key| !key.algorithms().and(algorithms).is_empty())
     }
 
     /// The key that a token means: the one it names, or, when it names none, the only one that fits.
