@@ -97,6 +97,7 @@ impl Holdup {
     }
 
     /// Since when nothing holds the call up, in ticks of its clock: zero, when nothing ever has, and `None` while something does.
+    #[cfg(any(feature = "circuit-breaker", test))]
     pub(crate) fn free_since(&self) -> Option<u64> {
         (!self.is_held()).then(|| self.0.free_since.load(Ordering::Acquire))
     }

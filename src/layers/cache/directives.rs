@@ -349,6 +349,11 @@ fn is_closed(member: &[u8]) -> bool {
 
 /// The members of a comma-separated list, without the empty ones; a comma in quotes belongs to its member.
 pub(super) fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    parts(line).filter(|member| !member.is_empty())
+}
+
+/// What stands between commas, which may be nothing, without the white space around it.
+pub(super) fn parts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     line.split(move |&byte| {
         if escaped {
@@ -364,7 +369,6 @@ pub(super) fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
         false
     })
     .map(<[u8]>::trim_ascii)
-    .filter(|member| !member.is_empty())
 }
 
 #[cfg(test)]

@@ -90,8 +90,8 @@
 //! # Whose response it is
 //!
 //! The key is scheme, host, path and query as they came, but for the host's case and a port that says nothing;
-//! `X-Forwarded-Host` and its like where they are, and your own parts; then the fields that `Vary` names: lists, as `Accept`
-//! is one, whatever white space is in them, others as they are. A request with a field by which some servers see another
+//! `X-Forwarded-Host` and its like where they are, and your own parts; then the fields that `Vary` names, whatever
+//! white space stands beside their commas; in lists, as `Accept` is one, without empty members. A request with a field by which some servers see another
 //! method, path or host (`X-HTTP-Method-Override`, `X-Original-URL`, `X-Host`) goes past the cache.
 //!
 //! What a response must say to be stored for everybody: not `private`, no `Set-Cookie`, unless `no-cache="set-cookie"` or
