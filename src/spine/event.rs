@@ -21,7 +21,6 @@ pub(crate) use self::kinds::{PolicyEvent, StoreEvent};
 pub(crate) use self::sampler::Sampler;
 use crate::spine::clock::Clock;
 use crate::spine::problem::ProblemKind;
-use crate::spine::rejection::Rejection;
 use crate::spine::request::RequestId;
 use crate::wiring;
 
@@ -109,13 +108,17 @@ origins! { $
 }
 
 /// Reports a refusal: always counted, logged as far as the sampler lets it.
-pub(crate) fn refused(rejection: &Rejection, request_id: Option<&RequestId>, sampler: &Sampler, clock: &Clock) {
-    let kind = rejection.problem().kind();
-    wiring::count_refusal(rejection.origin(), kind);
+pub(crate) fn refused(
+    (origin, kind): (Origin, ProblemKind),
+    request_id: Option<&RequestId>,
+    sampler: &Sampler,
+    clock: &Clock,
+) {
+    wiring::count_refusal(origin, kind);
     let Some(suppressed) = sampler.admit(clock.now()) else { return };
     report!(
         warn,
-        rejection.origin(),
+        origin,
         event = owasp_name(kind),
         status = kind.status().as_u16(),
         request_id = request_id.map(RequestId::as_str),

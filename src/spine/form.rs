@@ -70,7 +70,7 @@ impl Form for AsError {
     }
 
     fn refuse(refuser: &Refuser, rejection: Rejection, _: RequestView<'_>) -> Rejection {
-        refuser.report(&rejection);
+        refuser.report(rejection.origin(), rejection.problem().kind());
         rejection
     }
 

@@ -204,15 +204,16 @@ impl Refuser {
     /// Reports the rejection and makes the response to it.
     #[must_use]
     pub fn refuse<B>(&self, rejection: Rejection, request: &RequestFacts) -> Response<ResponseBody<B>> {
-        event::refused(&rejection, request.request_id(), &self.sampler, &self.clock);
+        let what = (rejection.origin(), rejection.problem().kind());
+        event::refused(what, request.request_id(), &self.sampler, &self.clock);
         let rendered = self.renderer.render(&rejection, request);
         finish(rejection, rendered, request)
     }
 
-    /// Reports a rejection that becomes no response.
+    /// Reports a refusal that becomes no response.
     #[cfg(any(feature = "bulkhead", feature = "circuit-breaker", feature = "deadline", feature = "load-shed"))]
-    pub(crate) fn report(&self, rejection: &Rejection) {
-        event::refused(rejection, None, &self.sampler, &self.clock);
+    pub(crate) fn report(&self, origin: Origin, kind: crate::spine::problem::ProblemKind) {
+        event::refused((origin, kind), None, &self.sampler, &self.clock);
     }
 }
 

@@ -513,3 +513,38 @@ async fn what_is_stored_keeps_no_connections_buffer() {
         "a line ends between what came, and nothing stands between what is kept"
     );
 }
+
+/// A response that says nothing of its query is found by it as it came, where rules are heeded too.
+#[tokio::test]
+async fn a_response_without_a_rule_has_its_whole_query() {
+    let setup = setup_with(&Origin::new(|_| ok(&[FRESH], "x").response()), |cache| cache.no_vary_search(true));
+    for uri in ["http://a/x?a=1&b", "http://a/x?", "http://a/x", "http://a?q"] {
+        assert!(!setup.get(uri).await.is_hit(), "{uri}");
+        assert!(setup.get(uri).await.is_hit(), "{uri}");
+    }
+    assert!(setup.get("http://a/?q").await.is_hit(), "no path is the root");
+}
+
+/// Without anything that counts, a query is as good as none.
+#[tokio::test]
+async fn a_query_of_which_nothing_is_left() {
+    let setup = setup_with(&Origin::new(|_| ok(&[FRESH], "x").response()), |cache| cache.drop_query(["utm_*"]));
+    setup.get("http://a/x?utm_a=1").await;
+    assert!(setup.get("http://a/x?utm_b=2").await.is_hit());
+    assert!(setup.get("http://a/x").await.is_hit());
+    assert!(!setup.get("http://a/x?").await.is_hit(), "an empty one is another target");
+}
+
+/// A key of the most bytes is one; a longer one goes past.
+#[tokio::test]
+async fn a_key_that_is_too_long_goes_past() {
+    let setup = setup_with(&Origin::new(|_| ok(&[FRESH], "x").response()), |cache| cache.key_bytes(64));
+    let target = |bytes: usize| format!("http://a/{}", "x".repeat(bytes));
+    let longest = (1..64).take_while(|bytes| 9 + "a/".len() + bytes <= 64).last().unwrap();
+    for (bytes, is_stored) in [(longest, true), (longest + 1, false)] {
+        setup.get(&target(bytes)).await;
+        let again = setup.get(&target(bytes)).await;
+        assert_eq!(again.is_hit(), is_stored, "{bytes}: {}", again.cache_status());
+    }
+    assert_eq!(setup.get(&target(longest + 1)).await.cache_status(), "rampart; fwd=bypass");
+}

@@ -13,7 +13,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, service_fn};
-use tower_rampart::circuit_breaker::{CircuitBreaker, CircuitBreakerHandle, CircuitBreakerLayer, ErrorsBy};
+use tower_rampart::circuit_breaker::{CircuitBreaker, CircuitBreakerHandle, CircuitBreakerLayer, ErrorsBy, State};
 use tower_rampart::classify::Verdict;
 use tower_rampart::{Clock, ClockHand, Holdup, TimedOut};
 
@@ -232,4 +232,94 @@ async fn a_response_in_the_stead_of_a_late_one() {
         let totals = guarded.handle().snapshot().totals;
         assert_eq!((totals.failures, totals.neutral), outcome, "{is_marked} {is_held} {status}");
     }
+}
+
+/// A circuit that has opened, and has been open for its time.
+fn due(breaker: CircuitBreaker) -> Guarded {
+    let guarded = Guarded::new(breaker);
+    for _ in 0..4 {
+        guarded.handle().admit().unwrap().failure();
+    }
+    assert_eq!(guarded.handle().snapshot().state, State::Open);
+    guarded.hand.advance(ms(1000));
+    guarded
+}
+
+/// Callers that stall their uploads keep no circuit from being tried by others, nor open it again.
+#[test]
+fn a_probe_that_its_caller_holds_up_gives_its_slot_to_the_next() {
+    let guarded = due(small());
+    let mut stalled = [guarded.upload(true, false), guarded.upload(true, false)];
+    assert!(stalled.iter_mut().all(|upload| upload.poll().is_none()));
+    guarded.hand.advance(ms(1249));
+    assert!(guarded.handle().admit().is_err(), "they have a quarter of the lease");
+    guarded.hand.advance(ms(1));
+    let first = guarded.handle().admit().expect("the slot of one that is held up");
+    let second = guarded.handle().admit().expect("and of the other");
+    assert!(guarded.handle().admit().is_err(), "there are two");
+    first.success();
+    second.success();
+    assert_eq!(guarded.handle().snapshot().state, State::Closed);
+    // What they come to in the end says nothing.
+    for upload in &mut stalled {
+        upload.sender.open();
+        upload.answer.open();
+        assert_eq!(upload.poll(), Some(Some(200)));
+    }
+    let totals = guarded.handle().snapshot().totals;
+    assert_eq!((totals.successes, totals.neutral, totals.stale), (2, 2, 2));
+}
+
+/// Whichever comes first, its result or the loss of its slot: both cannot be.
+#[test]
+fn a_probe_that_is_not_held_up_any_more_keeps_its_slot() {
+    let guarded = due(small());
+    let mut uploads = [guarded.upload(true, false), guarded.upload(true, false)];
+    for upload in &mut uploads {
+        assert_eq!(upload.poll(), None);
+        guarded.hand.advance(ms(2000));
+        upload.sender.open();
+        assert_eq!(upload.poll(), None);
+    }
+    assert!(guarded.handle().admit().is_err());
+    for upload in &mut uploads {
+        upload.answer.open();
+        assert_eq!(upload.poll(), Some(Some(200)));
+    }
+    assert_eq!(guarded.handle().snapshot().state, State::Closed);
+}
+
+/// A hung service is no hung caller: its lease runs on, and then it has failed.
+#[test]
+fn a_probe_that_nobody_holds_up_but_the_service_fails_by_its_lease() {
+    let guarded = due(small());
+    let mut uploads = [guarded.upload(true, false), guarded.upload(false, false)];
+    for upload in &mut uploads {
+        upload.sender.open();
+        assert_eq!(upload.poll(), None);
+    }
+    guarded.hand.advance(ms(4999));
+    assert_eq!(guarded.handle().snapshot().state, State::HalfOpen);
+    guarded.hand.advance(ms(1));
+    assert!(guarded.handle().admit().is_err());
+    assert_eq!(guarded.handle().snapshot().state, State::Open);
+}
+
+/// A layer that is polled ready must not say no before it has looked.
+#[test]
+fn a_service_that_is_polled_ready_takes_such_a_slot_too() {
+    let guarded = due(small().probes(1));
+    let mut stalled = guarded.upload(true, false);
+    assert_eq!(stalled.poll(), None);
+    guarded.hand.advance(ms(1250));
+    let mut service = guarded
+        .layer
+        .layer(service_fn(|_: Request<()>| async { Ok::<_, TimedOut>(Response::new(Full::<Bytes>::default())) }));
+    assert!(poll_fn(|cx| service.poll_ready(cx)).now_or_never().unwrap().is_ok());
+    let response = service.call(Request::new(())).now_or_never().unwrap().unwrap();
+    assert_eq!(response.status(), 200);
+    drop(response);
+    assert_eq!(guarded.handle().snapshot().state, State::Closed);
+    drop(stalled);
+    assert_eq!(guarded.handle().snapshot().totals.neutral, 1);
 }

@@ -292,6 +292,12 @@ impl Resource {
         let asked = |entry: &&Arc<Entry>| {
             (parts || entry.head.part.is_none()) && entry.head.selects(request) && entry.head.is_good(purges)
         };
+        // One that is whole has no other beside it to be ranked with.
+        if let [only] = &*self.variants
+            && only.head.part.is_none()
+        {
+            return Some(only).filter(asked);
+        }
         let has_range =
             |part: Part| matches!(range::wanted(request, part.total), Wanted::Part(wanted) if part.contains(wanted));
         let rank = |entry: &&Arc<Entry>| {

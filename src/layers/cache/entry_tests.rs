@@ -2,7 +2,7 @@ use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;
 
-use super::super::key::{Class, KeyBytes, Target};
+use super::super::key::{Class, RequestKey, Target};
 use super::*;
 
 const FIELDS: [&str; 2] = ["x-a", "x-b"];
@@ -18,8 +18,8 @@ fn request(says: Says) -> HeaderMap {
 
 /// A response that came at a second, and varies by these fields.
 fn entry(says: Says, varies: [bool; 2], second: u64, start: Instant) -> Arc<Entry> {
-    let target = Target { is_https: false, authority: b"a", path: "/", query: None };
-    let key = KeyBytes::new(Class::Get, target, None, None).to_key();
+    let target = Target::of_parts(false, b"a", "/", None);
+    let key = RequestKey::new(Class::Get, target, None, None).to_key();
     let names: Vec<_> = FIELDS
         .iter()
         .zip(varies)

@@ -1,25 +1,30 @@
 //! What a stored response is found by.
 
-use std::borrow::{Borrow, Cow};
+use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
-use http::uri::Scheme;
+use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Uri, header};
-use smallvec::SmallVec;
+use quick_cache::Equivalent;
 
+use super::scan::{Hosts, Scan};
 use super::seal::Seal;
 use crate::spine::identity::Identity;
 use crate::spine::request::RequestView;
 
-/// The bytes of a key while it is looked up; longer ones go to the heap.
-const INLINE_BYTES: usize = 256;
+/// The key of a request, by its parts where they stand: a usual one is copied only when something is kept.
+#[derive(Clone)]
+pub(super) struct RequestKey<'a> {
+    flags: u8,
+    authority: Cow<'a, [u8]>,
+    /// The path and, where there is a query, `?` and that.
+    target: Cow<'a, [u8]>,
+    /// Further parts, with their lengths; most keys have none.
+    rest: Vec<u8>,
+}
 
-/// A key that is being made. All lengths stand in it, so that no two lists of parts make the same bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KeyBytes(SmallVec<[u8; INLINE_BYTES]>);
-
-/// A key that is kept.
+/// A key that is kept: its parts in one piece. All lengths stand in it, so that no two lists of parts make the same bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Key(Arc<[u8]>);
 
@@ -30,8 +35,10 @@ pub(super) enum Class<'a> {
     Query(&'a [u8]),
 }
 
-/// A key begins with what its parts are, and how long the first three are: authority, path and query.
-const HEADER_BYTES: usize = 13;
+/// Room for what a proxy, or whoever knows the caller, usually adds.
+const USUAL_REST_BYTES: usize = 128;
+/// A key begins with what its parts are, and how long the first two are: authority and target.
+const HEADER_BYTES: usize = 9;
 const HTTPS: u8 = 1;
 /// `/x` and `/x?` are two resources.
 const HAS_QUERY: u8 = 1 << 1;
@@ -47,30 +54,39 @@ pub(super) struct Target<'a> {
     pub(super) authority: &'a [u8],
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
+    /// Both in one piece, where they came so.
+    whole: Option<&'a str>,
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn new(is_https: bool, authority: &'a [u8], path: &'a str, query: Option<&'a str>) -> Self {
-        Self { is_https, authority: without_idle_port(authority, is_https), path, query }
+    pub(super) fn new(is_https: bool, authority: &'a [u8], uri: &'a Uri) -> Self {
+        Self::of_origin(is_https, without_idle_port(authority, is_https), uri)
+    }
+
+    /// One of an origin whose authority a target had.
+    pub(super) fn of_origin(is_https: bool, authority: &'a [u8], uri: &'a Uri) -> Self {
+        // `http://a?x` has no path in that piece, and `/` for one.
+        let whole = uri.path_and_query().map(PathAndQuery::as_str).filter(|whole| whole.starts_with('/'));
+        Self { is_https, authority, path: uri.path(), query: uri.query(), whole }
     }
 
     /// RFC 9110 section 7.1: an absolute target names its host, else `Host` does. `None` without one, or with several:
     /// then nobody knows whose response it is.
-    pub(super) fn of(request: RequestView<'a>, is_https: bool) -> Option<Self> {
+    pub(super) fn of(request: RequestView<'a>, scan: Scan<'a>, is_https: bool) -> Option<Self> {
         let uri = request.uri();
-        let authority = match uri.authority() {
-            Some(authority) => authority.as_str().as_bytes(),
-            None => {
-                let mut hosts = request.headers().get_all(header::HOST).iter();
-                match (hosts.next(), hosts.next()) {
-                    (Some(host), None) => host.as_bytes(),
-                    (None, _) => b"",
-                    (Some(_), Some(_)) => return None,
-                }
-            }
+        let authority = match (uri.authority(), scan.hosts()) {
+            (Some(authority), _) => authority.as_str().as_bytes(),
+            (None, Hosts::None) => b"",
+            (None, Hosts::One(host)) => host.as_bytes(),
+            (None, Hosts::Many) => return None,
         };
         let is_https = is_https || uri.scheme() == Some(&Scheme::HTTPS);
-        Some(Self::new(is_https, authority, uri.path(), uri.query()))
+        Some(Self::new(is_https, authority, uri))
+    }
+
+    #[cfg(test)]
+    pub(super) const fn of_parts(is_https: bool, authority: &'a [u8], path: &'a str, query: Option<&'a str>) -> Self {
+        Self { is_https, authority, path, query, whole: None }
     }
 
     pub(super) const fn scheme(&self) -> &'static str {
@@ -89,8 +105,7 @@ impl<'a> Target<'a> {
         let same_authority = uri.authority().is_none_or(|other| {
             without_idle_port(other.as_str().as_bytes(), self.is_https).eq_ignore_ascii_case(self.authority)
         });
-        let target = Target { path: uri.path(), query: uri.query(), ..*self };
-        (same_scheme && same_authority).then_some(target)
+        (same_scheme && same_authority).then(|| Target::of_origin(self.is_https, self.authority, uri))
     }
 }
 
@@ -115,15 +130,31 @@ fn lower(authority: &mut [u8]) {
     authority.get_mut(host..).unwrap_or_default().make_ascii_lowercase();
 }
 
-impl KeyBytes {
-    /// A key of the target's response. `query` stands for the target's own, which may have been normalised.
-    pub(super) fn new(class: Class<'_>, target: Target<'_>, query: Option<&[u8]>, owner: Option<&Identity>) -> Self {
+impl<'a> RequestKey<'a> {
+    /// A key of the target's response. `query` is the target's own, or what became of it.
+    pub(super) fn new(
+        class: Class<'_>,
+        target: Target<'a>,
+        query: Option<Cow<'a, [u8]>>,
+        owner: Option<&Identity>,
+    ) -> Self {
         let flag = |holds, flag| if holds { flag } else { 0 };
         let flags = flag(target.is_https, HTTPS)
             | flag(query.is_some(), HAS_QUERY)
             | flag(class != Class::Get, IS_QUERY)
             | flag(owner.is_some(), IS_OWN);
-        let mut key = Self::begin(flags, target.authority, target.path.as_bytes(), query.unwrap_or_default());
+        let mut key = Self {
+            flags,
+            authority: lowered(target.authority),
+            target: match (target.whole, query) {
+                (Some(whole), Some(Cow::Borrowed(query))) if whole.len() == target.path.len() + 1 + query.len() => {
+                    Cow::Borrowed(whole.as_bytes())
+                }
+                (_, None) => Cow::Borrowed(target.path.as_bytes()),
+                (_, Some(query)) => Cow::Owned(joined(target.path.as_bytes(), &query)),
+            },
+            rest: Vec::new(),
+        };
         if let Class::Query(content) = class {
             key.add(content);
         }
@@ -134,53 +165,106 @@ impl KeyBytes {
         key
     }
 
-    fn begin(flags: u8, authority: &[u8], path: &[u8], query: &[u8]) -> Self {
-        let [a, b, c, d] = length(authority);
-        let [e, f, g, h] = length(path);
-        let [i, j, k, l] = length(query);
-        let mut key = SmallVec::<[u8; INLINE_BYTES]>::new();
-        key.extend_from_slice(&[flags, a, b, c, d, e, f, g, h, i, j, k, l]);
-        key.extend_from_slice(authority);
-        lower(key.get_mut(HEADER_BYTES..).unwrap_or_default());
-        key.extend_from_slice(path);
-        key.extend_from_slice(query);
-        Self(key)
-    }
-
-    /// A further part, of the user's.
+    /// A further part.
     pub(super) fn add(&mut self, part: &[u8]) {
-        self.0.extend_from_slice(&length(part));
-        self.0.extend_from_slice(part);
-    }
-
-    /// Of those who are known: nothing is stored under it, but they wait for each other alone.
-    pub(super) fn authorized(mut self) -> Self {
-        if let Some(flags) = self.0.first_mut() {
-            *flags |= IS_AUTHORIZED;
+        if self.rest.is_empty() {
+            self.rest.reserve(USUAL_REST_BYTES.max(size_of::<u32>() + part.len()));
         }
-        self
+        self.rest.extend_from_slice(&length(part));
+        self.rest.extend_from_slice(part);
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.0
+    /// That of those who are known: nothing is stored under it, but they wait for each other alone.
+    pub(super) fn to_authorized_key(&self) -> Key {
+        let parts = self.parts();
+        Parts { flags: parts.flags | IS_AUTHORIZED, ..parts }.to_key()
+    }
+
+    /// How long it is when it is kept.
+    pub(super) fn len(&self) -> usize {
+        self.parts().len()
     }
 
     pub(super) fn to_key(&self) -> Key {
-        Key(Arc::from(&*self.0))
+        self.parts().to_key()
     }
+
+    fn parts(&self) -> Parts<'_> {
+        let Self { flags, authority, target, rest } = self;
+        Parts { flags: *flags, authority, target, rest }
+    }
+}
+
+fn joined(path: &[u8], query: &[u8]) -> Vec<u8> {
+    [path, query].join(&b'?')
 }
 
 fn length(part: &[u8]) -> [u8; 4] {
     u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes()
 }
 
-/// The parts of a key, as it has them.
-#[derive(Debug, Default)]
+/// The parts of a key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Parts<'a> {
     flags: u8,
     authority: &'a [u8],
-    path: &'a [u8],
+    target: &'a [u8],
     rest: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    const fn len(&self) -> usize {
+        HEADER_BYTES + self.authority.len() + self.target.len() + self.rest.len()
+    }
+
+    fn to_key(self) -> Key {
+        let mut bytes = Vec::with_capacity(self.len());
+        bytes.push(self.flags);
+        for part in [self.authority, self.target] {
+            bytes.extend_from_slice(&length(part));
+        }
+        for part in [self.authority, self.target, self.rest] {
+            bytes.extend_from_slice(part);
+        }
+        Key(Arc::from(bytes))
+    }
+
+    /// Without its query.
+    fn path(&self) -> &'a [u8] {
+        self.target.split(|&byte| byte == b'?').next().unwrap_or_default()
+    }
+}
+
+impl Hash for Parts<'_> {
+    /// Where one part ends and the next begins says the comparison, and the hash nearly always.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [authority, target] = [self.authority, self.target].map(|part| part.len() as u64);
+        state.write_u64((u64::from(self.flags) << 56) ^ (authority << 32) ^ target);
+        state.write(self.authority);
+        state.write(self.target);
+        if !self.rest.is_empty() {
+            state.write(self.rest);
+        }
+    }
+}
+
+impl Hash for RequestKey<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
+impl Equivalent<Key> for RequestKey<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.parts() == key.parts()
+    }
+}
+
+impl std::fmt::Debug for RequestKey<'_> {
+    /// As a key that is kept.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestKey").field("bytes", &self.len()).finish()
+    }
 }
 
 impl Key {
@@ -191,12 +275,11 @@ impl Key {
     fn parts(&self) -> Parts<'_> {
         let take = || {
             let (header, rest) = self.0.split_first_chunk::<HEADER_BYTES>()?;
-            let [flags, a, b, c, d, e, f, g, h, i, j, k, l] = *header;
+            let [flags, a, b, c, d, e, f, g, h] = *header;
             let bytes = |length: [u8; 4]| usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
             let (authority, rest) = rest.split_at_checked(bytes([a, b, c, d]))?;
-            let (path, rest) = rest.split_at_checked(bytes([e, f, g, h]))?;
-            let (_query, rest) = rest.split_at_checked(bytes([i, j, k, l]))?;
-            Some(Parts { flags, authority, path, rest })
+            let (target, rest) = rest.split_at_checked(bytes([e, f, g, h]))?;
+            Some(Parts { flags, authority, target, rest })
         };
         // Every key was made here, so its parts are there.
         take().unwrap_or_default()
@@ -204,16 +287,19 @@ impl Key {
 
     /// The same with another query, or none.
     pub(super) fn with_query(&self, query: Option<&[u8]>) -> Self {
-        let Parts { flags, authority, path, rest } = self.parts();
-        let flags = if query.is_some() { flags | HAS_QUERY } else { flags & !HAS_QUERY };
-        let mut key = KeyBytes::begin(flags, authority, path, query.unwrap_or_default());
-        key.0.extend_from_slice(rest);
-        key.to_key()
+        let parts = self.parts();
+        match query {
+            Some(query) => {
+                let target = &joined(parts.path(), query);
+                Parts { flags: parts.flags | HAS_QUERY, target, ..parts }.to_key()
+            }
+            None => Parts { flags: parts.flags & !HAS_QUERY, target: parts.path(), ..parts }.to_key(),
+        }
     }
 
     /// The path, as it came.
     pub(super) fn path(&self) -> &[u8] {
-        self.parts().path
+        self.parts().path()
     }
 
     /// Whether it is HTTPS, and the authority.
@@ -223,16 +309,10 @@ impl Key {
     }
 }
 
-impl Borrow<[u8]> for Key {
-    fn borrow(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 impl Hash for Key {
-    /// As a slice does, which stands for it in lookups.
+    /// As that of the request that it is found by.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (*self.0).hash(state);
+        self.parts().hash(state);
     }
 }
 

@@ -1,11 +1,11 @@
 //! The first tier: responses in memory.
 
 use std::fmt;
-use std::hash::RandomState;
+use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{OptionsBuilder, Weighter};
+use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 
 use super::entry::Resource;
 use super::key::Key;
@@ -60,20 +60,19 @@ impl Memory {
         self.cache.capacity()
     }
 
-    pub(super) fn get(&self, key: &[u8]) -> Option<Arc<Resource>> {
+    pub(super) fn get(&self, key: &(impl Hash + Equivalent<Key>)) -> Option<Arc<Resource>> {
         self.cache.get(key)
     }
 
     /// Changes what stands under a key: `None` removes it. Writers of one key come one after the other.
     pub(super) fn update(&self, key: &Key, change: impl FnOnce(Option<&Resource>) -> Option<Resource>) {
-        use std::hash::BuildHasher as _;
         let at = usize::try_from(self.hasher.hash_one(key) % WRITERS as u64).unwrap_or_default();
         let Some(writer) = self.writers.get(at) else { return };
         let _alone = writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = self.cache.peek(key.as_bytes());
+        let held = self.cache.peek(key);
         match change(held.as_deref()) {
             Some(resource) => self.cache.insert(key.clone(), Arc::new(resource)),
-            None => drop(self.cache.remove(key.as_bytes())),
+            None => drop(self.cache.remove(key)),
         }
     }
 

@@ -8,11 +8,11 @@ use super::settings::QueryRule;
 const MAX_PARAMETERS: usize = 256;
 
 /// The query as the key has it: as it came, unless the user wants it sorted or without some parameters. Nothing is decoded:
-/// what is written in another way is another query.
-pub(super) fn normalised<'a>(query: &'a str, rule: &QueryRule) -> Cow<'a, [u8]> {
+/// what is written in another way is another query. `None` when all of it is dropped, as if there were none.
+pub(super) fn normalised<'a>(query: &'a str, rule: &QueryRule) -> Option<Cow<'a, [u8]>> {
     let changes = rule.is_sorted || !rule.dropped.is_empty();
     if !changes || query.split('&').count() > MAX_PARAMETERS {
-        return Cow::Borrowed(query.as_bytes());
+        return Some(Cow::Borrowed(query.as_bytes()));
     }
     let is_dropped = |parameter: &&str| {
         let name = parameter.split_once('=').map_or(*parameter, |(name, _)| name);
@@ -26,7 +26,7 @@ pub(super) fn normalised<'a>(query: &'a str, rule: &QueryRule) -> Cow<'a, [u8]> 
         // Stable, since the order of two of one name may matter.
         parameters.sort_by_key(|parameter| parameter.split_once('=').map_or(*parameter, |(name, _)| name));
     }
-    Cow::Owned(parameters.join("&").into_bytes())
+    (!parameters.is_empty()).then(|| Cow::Owned(parameters.join("&").into_bytes()))
 }
 
 #[cfg(test)]
@@ -39,7 +39,7 @@ mod tests {
             dropped: dropped.iter().map(|name| (*name).to_owned()).collect(),
             heeds_responses: false,
         };
-        String::from_utf8(normalised(query, &rule).into_owned()).unwrap()
+        normalised(query, &rule).map_or(String::from("none"), |query| String::from_utf8(query.into_owned()).unwrap())
     }
 
     #[test]
@@ -49,7 +49,8 @@ mod tests {
         }
         assert_eq!(of("b=2&a=2&b=1", true, &[]), "a=2&b=2&b=1");
         assert_eq!(of("b=2&utm_a=1&c&utm=3", false, &["utm_*", "c"]), "b=2&utm=3");
-        assert_eq!(of("utm_a=1", true, &["utm_*"]), "");
+        assert_eq!(of("utm_a=1", true, &["utm_*"]), "none");
+        assert_eq!(of("", true, &["utm_*"]), "");
     }
 
     #[test]

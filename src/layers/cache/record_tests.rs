@@ -1,13 +1,14 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header;
 
-use super::super::key::{Class, KeyBytes, Target};
+use super::super::key::{Class, RequestKey, Target};
 use super::*;
 
 fn key() -> Key {
-    let target = Target { is_https: true, authority: b"a", path: "/x", query: Some("q") };
-    KeyBytes::new(Class::Get, target, Some(b"q"), None).to_key()
+    let target = Target::of_parts(true, b"a", "/x", Some("q"));
+    RequestKey::new(Class::Get, target, Some(Cow::Borrowed(b"q")), None).to_key()
 }
 
 fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {

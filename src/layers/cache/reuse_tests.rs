@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::super::entry::Rules;
 use super::super::freshness::Life;
-use super::super::key::{Class, KeyBytes, Target};
+use super::super::key::{Class, RequestKey, Target};
 use super::super::purge::Begun;
 use super::*;
 
@@ -14,8 +14,8 @@ const fn seconds(seconds: u64) -> Duration {
 
 /// A response that is good for ten seconds.
 fn head(born: Instant, rules: Rules) -> Head {
-    let target = Target { is_https: false, authority: b"a", path: "/", query: None };
-    let key = KeyBytes::new(Class::Get, target, None, None).to_key();
+    let target = Target::of_parts(false, b"a", "/", None);
+    let key = RequestKey::new(Class::Get, target, None, None).to_key();
     let life = Life { born, initial_age: seconds(0), lifetime: seconds(10) };
     let marked = (Box::default(), 0, Begun::default());
     let date = std::time::UNIX_EPOCH;

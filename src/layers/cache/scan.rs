@@ -1,15 +1,31 @@
 //! What a request's fields are about, found in one pass: most requests have none that a cache minds, and to look for each
 //! by its name costs more than all else on a hit.
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use crate::spine::request::{is_spelled, method_override};
 
+/// What a request's fields are about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Scan<'a> {
+    kinds: Kinds,
+    hosts: Hosts<'a>,
+}
+
+/// The lines of `Host`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Hosts<'a> {
+    #[default]
+    None,
+    One(&'a HeaderValue),
+    Many,
+}
+
 /// Kinds of fields that a request has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Scan(u16);
+pub(super) struct Kinds(u16);
 
-impl Scan {
+impl Kinds {
     pub(super) const RANGE: Self = Self(1);
     /// `Cache-Control` and `Pragma`.
     pub(super) const DIRECTIVES: Self = Self(1 << 1);
@@ -26,18 +42,13 @@ impl Scan {
     /// A body, which is nothing odd of a method that has one.
     pub(super) const BODY: Self = Self(1 << 7);
 
-    /// Looks at all fields.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        headers.keys().fold(Self::default(), |scan, name| Self(scan.0 | Self::of_name(name.as_str(), headers).0))
-    }
-
-    fn of_name(name: &str, headers: &HeaderMap) -> Self {
+    fn of_line(name: &str, value: &HeaderValue) -> Self {
         match name {
             "range" => Self::RANGE,
             "cache-control" | "pragma" => Self::DIRECTIVES,
             "if-match" | "if-unmodified-since" => Self::PRECONDITION,
             "if-none-match" | "if-modified-since" => Self::CONDITION,
-            "content-length" if has_no_content(headers) => Self::default(),
+            "content-length" if value.as_bytes() == b"0" => Self::default(),
             "content-length" | "transfer-encoding" => Self::BODY,
             "upgrade" => Self::ODD,
             "forwarded" => Self::FORWARDED,
@@ -48,10 +59,29 @@ impl Scan {
             _ => Self::default(),
         }
     }
+}
+
+impl<'a> Scan<'a> {
+    /// Looks at all fields.
+    pub(super) fn of(headers: &'a HeaderMap) -> Self {
+        let mut scan = Self::default();
+        for (name, value) in headers {
+            if *name == header::HOST {
+                scan.hosts = if scan.hosts == Hosts::None { Hosts::One(value) } else { Hosts::Many };
+            } else {
+                scan.kinds.0 |= Kinds::of_line(name.as_str(), value).0;
+            }
+        }
+        scan
+    }
 
     /// Whether there is one of this kind.
-    pub(super) const fn has(self, kind: Self) -> bool {
-        self.0 & kind.0 != 0
+    pub(super) const fn has(self, kind: Kinds) -> bool {
+        self.kinds.0 & kind.0 != 0
+    }
+
+    pub(super) const fn hosts(self) -> Hosts<'a> {
+        self.hosts
     }
 }
 
@@ -75,31 +105,27 @@ fn is_deceptive(name: &str) -> bool {
     method_override(name).is_some() || TARGETS.iter().chain(&FORWARDED).any(|target| is_spelled(name, target))
 }
 
-fn has_no_content(headers: &HeaderMap) -> bool {
-    headers.get_all(header::CONTENT_LENGTH).iter().all(|length| length.as_bytes() == b"0")
-}
-
 #[cfg(test)]
 mod tests {
     use http::{HeaderName, HeaderValue};
 
     use super::*;
 
-    fn of(name: &'static str, value: &'static str) -> Scan {
+    fn of(name: &'static str, value: &'static str) -> Kinds {
         let fields = [("accept", "x"), (name, value), ("x-forwarded", "x")];
         let pairs = fields.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        Scan::of(&HeaderMap::from_iter(pairs))
+        Scan::of(&HeaderMap::from_iter(pairs)).kinds
     }
 
     #[test]
     fn kinds() {
         for (kind, names) in [
-            (Scan::RANGE, &["range"][..]),
-            (Scan::DIRECTIVES, &["cache-control", "pragma"]),
-            (Scan::PRECONDITION, &["if-match", "if-unmodified-since"]),
-            (Scan::CONDITION, &["if-none-match", "if-modified-since"]),
+            (Kinds::RANGE, &["range"][..]),
+            (Kinds::DIRECTIVES, &["cache-control", "pragma"]),
+            (Kinds::PRECONDITION, &["if-match", "if-unmodified-since"]),
+            (Kinds::CONDITION, &["if-none-match", "if-modified-since"]),
             (
-                Scan::ODD,
+                Kinds::ODD,
                 &[
                     "upgrade",
                     "x-http-method-override",
@@ -117,15 +143,40 @@ mod tests {
                     "x-envoy_original-path",
                 ],
             ),
-            (Scan::BODY, &["transfer-encoding", "content-length"]),
-            (Scan::FORWARDED, &["forwarded"]),
-            (Scan::X_FORWARDED, &FORWARDED),
+            (Kinds::BODY, &["transfer-encoding", "content-length"]),
+            (Kinds::FORWARDED, &["forwarded"]),
+            (Kinds::X_FORWARDED, &FORWARDED),
         ] {
             for name in names {
                 assert_eq!(of(name, "1"), kind, "{name}");
             }
         }
-        assert_eq!(of("content-length", "0"), Scan::default());
-        assert_eq!(of("cookie", "a=b"), Scan::default());
+        assert_eq!(of("content-length", "0"), Kinds::default());
+        assert_eq!(of("cookie", "a=b"), Kinds::default());
+    }
+
+    /// Of several lengths each counts: whoever reads another one than we do sees a body.
+    #[test]
+    fn lengths_and_hosts() {
+        let of = |lines: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            let scan = Scan::of(&headers);
+            let host = match scan.hosts() {
+                Hosts::None => None,
+                Hosts::One(host) => Some(host.to_str().unwrap().to_owned()),
+                Hosts::Many => Some(String::from("many")),
+            };
+            (scan.has(Kinds::BODY), host)
+        };
+        assert_eq!(of(&[("content-length", "0"), ("content-length", "0")]), (false, None));
+        assert_eq!(of(&[("content-length", "0"), ("content-length", "5")]), (true, None));
+        assert_eq!(of(&[("content-length", "5"), ("content-length", "0")]), (true, None));
+        assert_eq!(of(&[("host", "a"), ("accept", "b")]), (false, Some(String::from("a"))));
+        for hosts in 2..4 {
+            assert_eq!(of(&vec![("host", "a"); hosts]), (false, Some(String::from("many"))));
+        }
     }
 }

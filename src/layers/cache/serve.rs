@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use super::conditional;
 use super::entry::{Entry, Head, remove_digests};
 use super::range::{self, Part, Wanted};
-use super::scan::Scan;
+use super::scan::{Kinds, Scan};
 use super::status::{Forwarded, Writer};
 
 /// What is sent behind the head.
@@ -35,7 +35,7 @@ pub(super) enum Told {
 pub(super) struct Request<'a> {
     pub(super) method: &'a Method,
     pub(super) headers: &'a HeaderMap,
-    pub(super) scan: Scan,
+    pub(super) scan: Scan<'a>,
 }
 
 impl<'a> Request<'a> {
@@ -45,7 +45,7 @@ impl<'a> Request<'a> {
 
     /// Whether the client has what is stored.
     fn has(&self, stored: &HeaderMap) -> bool {
-        self.scan.has(Scan::CONDITION) && conditional::is_not_modified(self.headers, stored)
+        self.scan.has(Kinds::CONDITION) && conditional::is_not_modified(self.headers, stored)
     }
 }
 
@@ -123,7 +123,7 @@ const fn has_no_content(status: StatusCode) -> bool {
 /// What the request wants of what there is; `None` when that is not there.
 fn part(entry: &Entry, request: Request<'_>) -> Option<Wanted> {
     let head = &*entry.head;
-    let asks = request.scan.has(Scan::RANGE) && *request.method == Method::GET;
+    let asks = request.scan.has(Kinds::RANGE) && *request.method == Method::GET;
     match head.part {
         None if !asks || head.status != StatusCode::OK => Some(Wanted::All),
         None if !conditional::range_holds(request.headers, &head.headers) => Some(Wanted::All),

@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::super::entry::Rules;
 use super::super::freshness::Life;
-use super::super::key::{Class, KeyBytes, Target};
+use super::super::key::{Class, RequestKey, Target};
 use super::super::purge::Begun;
 use super::*;
 
@@ -18,8 +18,8 @@ fn fields(lines: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 fn entry(status: u16, lines: &[(&'static str, &str)], body: &'static str) -> Entry {
-    let target = Target { is_https: false, authority: b"a", path: "/", query: None };
-    let key = KeyBytes::new(Class::Get, target, None, None).to_key();
+    let target = Target::of_parts(false, b"a", "/", None);
+    let key = RequestKey::new(Class::Get, target, None, None).to_key();
     let life = Life { born: Instant::now(), initial_age: Duration::ZERO, lifetime: Duration::from_secs(10) };
     let mut headers = fields(lines);
     headers.insert(header::AGE, HeaderValue::from_static("0"));

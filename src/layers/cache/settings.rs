@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 
-use super::key::KeyBytes;
+use super::key::RequestKey;
 use super::route::{KeyPart, Route};
 use crate::spine::path::{PathPattern, PathReadings};
 use crate::spine::request::RequestView;
@@ -119,7 +119,12 @@ impl Settings {
     }
 
     /// Adds the user's parts to a key. `None`: this request is not for the cache.
-    pub(super) fn add_parts(&self, key: &mut KeyBytes, request: RequestView<'_>, route: Option<&Route>) -> Option<()> {
+    pub(super) fn add_parts(
+        &self,
+        key: &mut RequestKey<'_>,
+        request: RequestView<'_>,
+        route: Option<&Route>,
+    ) -> Option<()> {
         for part in self.key_parts.iter().chain(route.into_iter().flat_map(|route| &route.key_parts)) {
             key.add(&part(request)?);
         }

@@ -2,7 +2,7 @@ use std::time::{Instant, UNIX_EPOCH};
 
 use http::HeaderValue;
 
-use super::super::key::{Class, KeyBytes, Target};
+use super::super::key::{Class, RequestKey, Target};
 use super::*;
 use crate::spine::identity::Identity;
 
@@ -20,16 +20,16 @@ fn moments() -> Moments {
 }
 
 fn asked(lines: &[(&'static str, &str)]) -> Asked {
-    let target = Target { is_https: false, authority: b"a", path: "/", query: None };
+    let target = Target::of_parts(false, b"a", "/", None);
     let headers = fields(lines);
     Asked {
         method: Method::GET,
         directives: RequestDirectives::of(&headers),
         is_authorized: headers.contains_key(header::AUTHORIZATION),
         headers,
-        shared_key: KeyBytes::new(Class::Get, target, None, None).to_key(),
+        shared_key: RequestKey::new(Class::Get, target, None, None).to_key(),
         own_key: None,
-        flight_key: KeyBytes::new(Class::Get, target, None, None).to_key(),
+        flight_key: RequestKey::new(Class::Get, target, None, None).to_key(),
         has_parts: false,
         goes_past: false,
         uri: 1,
@@ -43,8 +43,8 @@ fn asked(lines: &[(&'static str, &str)]) -> Asked {
 
 /// Somebody whose responses may be kept for them alone.
 fn known(lines: &[(&'static str, &str)]) -> Asked {
-    let target = Target { is_https: false, authority: b"a", path: "/", query: None };
-    let own = KeyBytes::new(Class::Get, target, None, Some(&Identity::new("i", "s"))).to_key();
+    let target = Target::of_parts(false, b"a", "/", None);
+    let own = RequestKey::new(Class::Get, target, None, Some(&Identity::new("i", "s"))).to_key();
     Asked { own_key: Some(own), is_authorized: true, ..asked(lines) }
 }
 

@@ -10,8 +10,9 @@ use http::Response;
 
 use super::forced::Forced;
 use super::layer::Time;
-use super::machine::{Machine, Shut, Ticket};
+use super::machine::{Heard, Machine, Outcome, Shut, Ticket};
 use super::settings::WhenOpen;
+use super::stalls::Stalls;
 use super::state::{Change, State};
 use super::terms::Terms;
 use crate::spine::classify::HeadVerdict;
@@ -67,6 +68,9 @@ impl fmt::Debug for Shared {
 
 pub(super) const NANOS_PER_MS: u64 = 1_000_000;
 
+/// A probe that its caller holds up keeps its slot for this part of its lease.
+const STALLED_SHARE: u64 = 4;
+
 /// What has happened since the start.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -86,6 +90,7 @@ pub(super) struct Circuit {
     pub(super) machine: Machine,
     pub(super) shared: Arc<Shared>,
     pub(super) tally: Tally,
+    pub(super) stalls: Stalls,
     /// Whether it is one of many of that name.
     is_keyed: bool,
 }
@@ -100,19 +105,65 @@ impl Circuit {
         if !is_keyed {
             event::circuit_is(&name, State::Closed.name());
         }
-        Self { name, machine, shared, tally: Tally::default(), is_keyed }
+        Self { name, machine, shared, tally: Tally::default(), stalls: Stalls::default(), is_keyed }
     }
 
     /// One that lets everything through, and that nobody sees.
     pub(super) fn disabled(shared: Arc<Shared>) -> Self {
         let machine = Machine::disabled();
-        Self { name: Arc::from(""), machine, shared, tally: Tally::default(), is_keyed: true }
+        let (tally, stalls) = (Tally::default(), Stalls::default());
+        Self { name: Arc::from(""), machine, shared, tally, stalls, is_keyed: true }
     }
 
     /// Lets a call through, or not. In shadow mode what is shut says so too, and the call goes through uncounted.
     #[inline]
     pub(super) fn admit(&self) -> Result<Ticket, Shut> {
+        if !self.machine.word().is_closed() {
+            self.take_back();
+        }
         self.machine.admit(|| self.shared.now_ms(), &mut |change| self.tell(change))
+    }
+
+    /// Whether a call of this moment would be refused.
+    pub(super) fn would_refuse(&self) -> Option<Shut> {
+        if self.is_shadow() {
+            return None;
+        }
+        self.take_back();
+        self.machine.would_refuse(|| self.shared.now_ms())
+    }
+
+    /// Gives the slots of probes that are held up to others, where others want them.
+    #[cold]
+    fn take_back(&self) {
+        if !self.machine.has_no_free_probe() {
+            return;
+        }
+        let now = self.shared.now_ms();
+        for ticket in self.stalls.take_back(now, self.machine.terms.lease / STALLED_SHARE) {
+            let heard =
+                self.machine.hear(ticket, Outcome::Neutral, false, None, || now, &mut |change| self.tell(change));
+            self.note(Outcome::Neutral, heard);
+        }
+    }
+
+    /// What is not a plain success is counted for metrics too.
+    #[cold]
+    pub(super) fn note(&self, outcome: Outcome, heard: Heard) {
+        let tally = &self.tally;
+        let (counter, event): (&AtomicU64, _) = match (heard, outcome) {
+            (Heard::Stale, _) => (&tally.stale, CircuitEvent::Stale),
+            (Heard::Counted, Outcome::Success) => return,
+            (Heard::Counted, Outcome::Failure) => (&tally.failures, CircuitEvent::Failure),
+            (Heard::Counted, Outcome::Overload) => (&tally.overloads, CircuitEvent::Overload),
+            (Heard::Counted, Outcome::Neutral) => (&tally.neutral, CircuitEvent::Neutral),
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        event::circuit(event, &self.name, &self.shared.sampler, self.shared.time.clock());
+        if outcome == Outcome::Neutral {
+            // A probe's slot may be free again.
+            self.shared.changed.give().wake();
+        }
     }
 
     /// Says that a call was refused, or would have been.
@@ -151,6 +202,12 @@ impl Circuit {
     pub(super) fn may_go(&self) -> bool {
         self.machine.may_go(self.shared.now_ms())
     }
+}
+
+/// Reports a refusal that becomes an error.
+#[inline]
+pub(super) fn report(refuser: &Refuser) {
+    refuser.report(Origin::CircuitBreaker, ProblemKind::Unavailable);
 }
 
 /// What a refused call is told.

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::circuit::rejection;
+use super::circuit::report;
 use super::circuits::Circuits;
 use super::errors::{AllErrors, ClassifyError};
 use super::future::ClientFuture;
@@ -89,7 +89,7 @@ where
         match self.gate.enter(RequestView::of(&request)) {
             Ok(permit) => ClientFuture::passed(self.gate.inner.call(request), permit, self.gate.errors.clone()),
             Err(shut) => {
-                self.gate.circuits.shared.refuser.report(&rejection(shut));
+                report(&self.gate.circuits.shared.refuser);
                 ClientFuture::refused(shut)
             }
         }

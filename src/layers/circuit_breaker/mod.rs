@@ -113,7 +113,8 @@
 //!
 //! A client that sends half a body and waits makes every service slow: before one that takes bodies from strangers, put a
 //! [`Holdup`](crate::Holdup) into each request, outside of this layer. It also tells the wait for a place in a bulkhead further
-//! in from the service's time. A probe that is held up keeps its slot until its lease ends, and has failed then.
+//! in from the service's time. A probe that is held up keeps its slot for a quarter of its lease; then the next call takes it,
+//! and what the held-up one comes to says nothing. So nobody keeps a circuit open by stalling its probes.
 //!
 //! Errors in `poll_ready` belong to no request, and so to no key.
 //!
@@ -195,6 +196,7 @@ mod readiness;
 mod registry;
 mod service;
 mod settings;
+mod stalls;
 mod state;
 mod sync;
 mod terms;

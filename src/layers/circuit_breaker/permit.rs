@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -10,10 +10,10 @@ use http::{Method, Response};
 
 use super::circuit::{Circuit, NANOS_PER_MS};
 use super::judge::{self, Judgement};
-use super::machine::{Heard, Outcome, Ticket};
+use super::machine::{Heard, Kind, Outcome, Ticket};
+use super::stalls::Probe;
 use crate::spine::classify::{BodyEnd, HeadVerdict, Verdict, classify_head, classify_status};
 use crate::spine::deadline::TimedOut;
-use crate::spine::event::{self, CircuitEvent};
 use crate::spine::holdup::Holdup;
 use crate::spine::outcome::ObserveEnd;
 use crate::spine::problem::ProblemKind;
@@ -37,6 +37,8 @@ pub struct Permit {
     flags: Flags,
     /// What is not the other side's time.
     holdup: Option<Holdup>,
+    /// Its slot may be taken from it while it is held up.
+    probe: Option<Arc<Probe>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -56,7 +58,8 @@ impl Permit {
     #[inline]
     pub(super) fn new(circuit: Arc<Circuit>, ticket: Ticket) -> Self {
         let started = if circuit.shared.slow_after.is_some() { circuit.shared.time.now_nanos() } else { 0 };
-        Self { circuit, ticket, started, seen: 0, flags: Flags { may_be_grpc: true, ..Flags::default() }, holdup: None }
+        let flags = Flags { may_be_grpc: true, ..Flags::default() };
+        Self { circuit, ticket, started, seen: 0, flags, holdup: None, probe: None }
     }
 
     /// For this request.
@@ -66,6 +69,10 @@ impl Permit {
         self.holdup = Holdup::of(request);
         if self.started == 0 && self.holdup.is_some() {
             self.started = self.circuit.shared.time.now_nanos();
+        }
+        if let (Kind::Probe(_), Some(holdup)) = (self.ticket.kind, &self.holdup) {
+            let begun_ms = self.started / NANOS_PER_MS;
+            self.probe = Some(self.circuit.stalls.watch(self.ticket, holdup.clone(), begun_ms));
         }
         self
     }
@@ -125,7 +132,7 @@ impl Permit {
             self.ended_as(BodyEnd::Complete(None));
             return false;
         }
-        if !self.flags.is_slow {
+        if !self.flags.is_slow && self.has_its_slot() {
             self.circuit.machine.answered(self.ticket);
         }
         // The body ends at another time.
@@ -193,6 +200,10 @@ impl Permit {
             return;
         }
         self.flags.is_heard = true;
+        if !self.has_its_slot() {
+            self.circuit.note(judgement.outcome, Heard::Stale);
+            return;
+        }
         let Self { circuit, ticket, seen, flags, .. } = self;
         let now_ms = || if *seen == 0 { circuit.shared.now_ms() } else { *seen / NANOS_PER_MS };
         let asked = judgement.asked.map(millis);
@@ -202,8 +213,16 @@ impl Permit {
         if judgement.outcome == Outcome::Success && heard == Heard::Counted {
             circuit.tally.successes.fetch_add(1, Ordering::Relaxed);
         } else {
-            note(circuit, judgement.outcome, heard);
+            circuit.note(judgement.outcome, heard);
         }
+    }
+
+    /// From here on no slot is taken from it; `false` when one was.
+    #[inline]
+    fn has_its_slot(&mut self) -> bool {
+        let is_left = self.probe.take().is_none_or(|probe| probe.settle());
+        self.flags.is_heard |= !is_left;
+        is_left
     }
 
     /// Nobody waits for the call any more.
@@ -216,25 +235,6 @@ impl Permit {
         self.flags.is_slow = is_late && self.circuit.shared.slow_after.is_some_and(|slow| self.lasted() >= slow);
         let outcome = if panicked || is_late { Outcome::Failure } else { Outcome::Neutral };
         self.hear(Judgement::of(outcome));
-    }
-}
-
-/// What is not a plain success is counted for metrics too.
-#[cold]
-fn note(circuit: &Circuit, outcome: Outcome, heard: Heard) {
-    let tally = &circuit.tally;
-    let (counter, event): (&AtomicU64, _) = match (heard, outcome) {
-        (Heard::Stale, _) => (&tally.stale, CircuitEvent::Stale),
-        (Heard::Counted, Outcome::Success) => return,
-        (Heard::Counted, Outcome::Failure) => (&tally.failures, CircuitEvent::Failure),
-        (Heard::Counted, Outcome::Overload) => (&tally.overloads, CircuitEvent::Overload),
-        (Heard::Counted, Outcome::Neutral) => (&tally.neutral, CircuitEvent::Neutral),
-    };
-    counter.fetch_add(1, Ordering::Relaxed);
-    event::circuit(event, &circuit.name, &circuit.shared.sampler, circuit.shared.time.clock());
-    if outcome == Outcome::Neutral {
-        // A probe's slot may be free again.
-        circuit.shared.changed.give().wake();
     }
 }
 

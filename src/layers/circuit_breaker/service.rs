@@ -124,8 +124,7 @@ impl<S, C> Gate<S, C> {
     }
 
     fn would_refuse(&self) -> Option<Shut> {
-        let circuit = &self.circuits.common;
-        if circuit.is_shadow() { None } else { circuit.machine.would_refuse(|| self.circuits.shared.now_ms()) }
+        self.circuits.common.would_refuse()
     }
 
     /// Waits until a call would be let through.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use http::{HeaderMap, header};
 
-use super::super::key::{Class, Key, KeyBytes, Target, lowered};
+use super::super::key::{Class, Key, RequestKey, Target, lowered};
 use super::super::query;
 use super::super::route::CacheBypass;
-use super::super::scan::{FORWARDED, Scan};
+use super::super::scan::{FORWARDED, Kinds, Scan};
 use super::super::search::SearchRule;
 use super::super::storable::Asked;
 use super::Core;
@@ -25,53 +25,55 @@ impl Core {
     }
 
     /// The keys under which a response to this request may stand; `None` when it is not for the cache.
-    pub(in super::super) fn keys(&self, request: RequestView<'_>, class: Class<'_>, scan: Scan) -> Option<Keys> {
-        let target = Target::of(request, SecureTransport::holds_for(request))?;
+    pub(in super::super) fn keys<'a>(
+        &self,
+        request: RequestView<'a>,
+        class: Class<'_>,
+        scan: Scan<'a>,
+    ) -> Option<Keys<'a>> {
+        let target = Target::of(request, scan, SecureTransport::holds_for(request))?;
         let route = self.settings.route(target.path);
         if route.is_some_and(|route| route.is_bypassed) {
             return None;
         }
         let query = self.query(target);
-        let query = query.as_deref();
-        let owner = request.extensions().get::<Identity>();
-        let mut shared = KeyBytes::new(class, target, query, None);
-        let plain_bytes = shared.as_bytes().len();
-        let mut own = owner
-            .filter(|_| self.settings.private_per_subject)
-            .map(|owner| Box::new(KeyBytes::new(class, target, query, Some(owner))));
-        for key in own.as_deref_mut().into_iter().chain([&mut shared]) {
-            if scan.has(Scan::X_FORWARDED) {
+        let owner = self.settings.private_per_subject.then(|| request.extensions().get::<Identity>()).flatten();
+        let mut own = owner.map(|owner| RequestKey::new(class, target, query.clone(), Some(owner)));
+        let mut shared = RequestKey::new(class, target, query, None);
+        let plain_bytes = shared.len();
+        for key in own.as_mut().into_iter().chain([&mut shared]) {
+            if scan.has(Kinds::X_FORWARDED) {
                 add_forwarded(key, request.headers());
             }
             self.settings.add_parts(key, request, route)?;
         }
-        let has_parts = shared.as_bytes().len() != plain_bytes || class != Class::Get;
-        let fits = |key: &KeyBytes| key.as_bytes().len() <= self.settings.key_bytes;
-        (fits(&shared) && own.as_deref().is_none_or(fits)).then_some(Keys { shared, own, has_parts })
+        let has_parts = shared.len() != plain_bytes || class != Class::Get;
+        let fits = |key: &RequestKey<'_>| key.len() <= self.settings.key_bytes;
+        (fits(&shared) && own.as_ref().is_none_or(fits)).then_some(Keys { shared, own, has_parts })
     }
 
     /// The keys of a request that says more than its URI, as if it did not.
-    pub(super) fn plain_keys(&self, request: RequestView<'_>) -> Option<Keys> {
-        let target = Target::of(request, SecureTransport::holds_for(request))?;
-        let shared = KeyBytes::new(Class::Get, target, self.query(target).as_deref(), None);
+    pub(super) fn plain_keys<'a>(&self, request: RequestView<'a>, scan: Scan<'a>) -> Option<Keys<'a>> {
+        let target = Target::of(request, scan, SecureTransport::holds_for(request))?;
+        let shared = RequestKey::new(Class::Get, target, self.query(target), None);
         Some(Keys { shared, own: None, has_parts: false })
     }
 
     /// The key of everybody's response to a plain GET.
     pub(in super::super) fn key_of(&self, target: Target<'_>) -> Key {
-        KeyBytes::new(Class::Get, target, self.query(target).as_deref(), None).to_key()
+        RequestKey::new(Class::Get, target, self.query(target), None).to_key()
     }
 
     /// What of the query is in the key.
     fn query<'a>(&self, target: Target<'a>) -> Option<Cow<'a, [u8]>> {
         match self.search_rule(target) {
             Some(rule) => target.query.and_then(|query| rule.apply(query)).map(Cow::Owned),
-            None => target.query.map(|query| query::normalised(query, &self.settings.query)),
+            None => target.query.and_then(|query| query::normalised(query, &self.settings.query)),
         }
     }
 
-    pub(super) fn uri_mark(&self, request: RequestView<'_>) -> u64 {
-        let authority = Target::of(request, false).map_or(&b""[..], |target| target.authority);
+    pub(super) fn uri_mark(&self, request: RequestView<'_>, scan: Scan<'_>) -> u64 {
+        let authority = Target::of(request, scan, false).map_or(&b""[..], |target| target.authority);
         let (path, query) = (request.uri().path(), request.uri().query());
         self.marks.uri(authority, path.as_bytes(), query.map(str::as_bytes))
     }
@@ -100,7 +102,7 @@ impl Core {
             }
             None => {
                 self.searches.remove(&place);
-                query.map(|query| query::normalised(&query, &self.settings.query).into_owned())
+                query.and_then(|query| query::normalised(&query, &self.settings.query).map(Cow::into_owned))
             }
         };
         asked.shared_key = asked.shared_key.with_query(query.as_deref());
@@ -110,15 +112,14 @@ impl Core {
 
 /// The keys of a request.
 #[derive(Debug)]
-pub(in super::super) struct Keys {
-    pub(super) shared: KeyBytes,
-    /// Apart, since most have none, and what has to be moved is large.
-    pub(super) own: Option<Box<KeyBytes>>,
+pub(in super::super) struct Keys<'a> {
+    pub(super) shared: RequestKey<'a>,
+    pub(super) own: Option<RequestKey<'a>>,
     pub(super) has_parts: bool,
 }
 
 /// A host that a proxy names is a part of the key, since an origin may write it into what it answers.
-fn add_forwarded(key: &mut KeyBytes, headers: &HeaderMap) {
+fn add_forwarded(key: &mut RequestKey<'_>, headers: &HeaderMap) {
     for name in FORWARDED {
         for value in headers.get_all(name) {
             key.add(name.as_bytes());
@@ -128,12 +129,12 @@ fn add_forwarded(key: &mut KeyBytes, headers: &HeaderMap) {
 }
 
 /// Requests whose answers are nobody else's business, whatever they say.
-pub(super) fn is_odd(request: RequestView<'_>, scan: Scan) -> bool {
+pub(super) fn is_odd(request: RequestView<'_>, scan: Scan<'_>) -> bool {
     let names_host = || {
         let mut lines = request.headers().get_all(header::FORWARDED).iter();
         lines.any(|line| line.as_bytes().to_ascii_lowercase().windows(5).any(|window| window == b"host="))
     };
-    scan.has(Scan::ODD)
-        || (scan.has(Scan::FORWARDED) && names_host())
+    scan.has(Kinds::ODD)
+        || (scan.has(Kinds::FORWARDED) && names_host())
         || request.extensions().get::<CacheBypass>().is_some()
 }

@@ -6,13 +6,14 @@ mod parts;
 mod past;
 
 use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
+use quick_cache::Equivalent;
 use quick_cache::sync::Cache as Table;
 
 use self::keys::{Keys, is_odd};
@@ -21,11 +22,11 @@ use super::directives::RequestDirectives;
 use super::entry::{Entry, Head, Resource};
 use super::fetch::NOT_LENT;
 use super::flight::Flights;
-use super::key::{Class, Key, KeyBytes, Marks};
+use super::key::{Class, Key, Marks, RequestKey};
 use super::memory::Memory;
 use super::purge::{Aim, Begun, Purge, Purges};
 use super::reuse::{Reuse, reuse};
-use super::scan::Scan;
+use super::scan::{Kinds, Scan};
 use super::seal::Seal;
 use super::search::SearchRule;
 use super::serve::{Content, Request, Served, Told, bytes, serve};
@@ -187,20 +188,20 @@ impl Core {
             },
         };
         let scan = Scan::of(request.headers());
-        if is_odd(request, scan) || (class.is_none() && scan.has(Scan::BODY)) {
+        if is_odd(request, scan) || (class.is_none() && scan.has(Kinds::BODY)) {
             return self.past(request, scan, Forward::Bypass);
         }
-        if scan.has(Scan::PRECONDITION) {
+        if scan.has(Kinds::PRECONDITION) {
             return self.past(request, scan, Forward::Request);
         }
         let class = class.as_deref().map_or(Class::Get, Class::Query);
         let Some(keys) = self.keys(request, class, scan) else { return Step::Pass(Some(Forward::Bypass)) };
         let directives = directives(request, scan);
         let now = self.clock.now();
-        let mut found = self.find(&keys, request.headers(), scan.has(Scan::RANGE), now);
+        let mut found = self.find(&keys, request.headers(), scan.has(Kinds::RANGE), now);
         if found.entry.is_none() && self.tier.is_some() {
             let key = keys.shared.to_key();
-            found.entry = tier::at_hand(self, &key, self.uri_mark(request), request.headers());
+            found.entry = tier::at_hand(self, &key, self.uri_mark(request, scan), request.headers());
         }
         if let Some(entry) = &found.entry {
             let age = entry.head.life.age(now);
@@ -216,7 +217,9 @@ impl Core {
                 self.counts.hits.fetch_add(1, Ordering::Relaxed);
                 let ready = Ready::new(served, entry);
                 return match reuse {
-                    Reuse::WhileRevalidate => Step::Refresh(ready, Box::new(self.asked(request, &keys, directives))),
+                    Reuse::WhileRevalidate => {
+                        Step::Refresh(ready, Box::new(self.asked(request, scan, &keys, directives)))
+                    }
                     _ => Step::Serve(ready),
                 };
             }
@@ -225,7 +228,7 @@ impl Core {
             return Step::Unavailable;
         }
         self.counts.misses.fetch_add(1, Ordering::Relaxed);
-        Step::Fetch(Box::new(self.asked(request, &keys, directives)))
+        Step::Fetch(Box::new(self.asked(request, scan, &keys, directives)))
     }
 
     fn write_step(&self, request: RequestView<'_>) -> Step {
@@ -234,17 +237,19 @@ impl Core {
         if let Some(keys) = self.keys(request, Class::Get, scan) {
             // What an odd one has changed, or made, may be something else than its URI names.
             let goes_past = is_odd(request, scan);
-            return Step::Write(Box::new(Asked { goes_past, ..self.asked(request, &keys, directives) }));
+            return Step::Write(Box::new(Asked { goes_past, ..self.asked(request, scan, &keys, directives) }));
         }
         // What goes past the cache changes what is in it all the same.
-        match self.plain_keys(request) {
-            Some(keys) => Step::Write(Box::new(Asked { goes_past: true, ..self.asked(request, &keys, directives) })),
+        match self.plain_keys(request, scan) {
+            Some(keys) => {
+                Step::Write(Box::new(Asked { goes_past: true, ..self.asked(request, scan, &keys, directives) }))
+            }
             None => Step::Pass(Some(Forward::Method)),
         }
     }
 
     /// What is kept of a request.
-    fn asked(&self, request: RequestView<'_>, keys: &Keys, directives: RequestDirectives) -> Asked {
+    fn asked(&self, request: RequestView<'_>, scan: Scan<'_>, keys: &Keys<'_>, directives: RequestDirectives) -> Asked {
         let (path, query) = (request.uri().path(), request.uri().query());
         let route = self.settings.route(path);
         let mut tags = route.map(|route| route.tags.clone()).unwrap_or_default();
@@ -252,10 +257,11 @@ impl Core {
         tags.truncate(super::tags::MAX_TAGS);
         let is_known = request.extensions().get::<Identity>().is_some();
         let is_authorized = is_known || request.headers().contains_key(header::AUTHORIZATION);
-        let flight_key = match &keys.own {
-            Some(own) => own.to_key(),
-            None if is_authorized => keys.shared.clone().authorized().to_key(),
-            None => keys.shared.to_key(),
+        let (shared_key, own_key) = (keys.shared.to_key(), keys.own.as_ref().map(RequestKey::to_key));
+        let flight_key = match &own_key {
+            Some(own) => own.clone(),
+            None if is_authorized => keys.shared.to_authorized_key(),
+            None => shared_key.clone(),
         };
         Asked {
             method: request.method().clone(),
@@ -263,11 +269,11 @@ impl Core {
             directives,
             is_authorized,
             flight_key,
-            shared_key: keys.shared.to_key(),
-            own_key: keys.own.as_deref().map(KeyBytes::to_key),
+            shared_key,
+            own_key,
             has_parts: keys.has_parts,
             goes_past: false,
-            uri: self.uri_mark(request),
+            uri: self.uri_mark(request, scan),
             ttl: route.and_then(|route| route.ttl),
             tags,
             inherited: Box::default(),
@@ -277,19 +283,20 @@ impl Core {
     }
 
     /// The stored response that a request asks for: the caller's own before everybody's, unless that alone is fresh.
-    pub(super) fn find(&self, keys: &Keys, request: &HeaderMap, parts: bool, now: Instant) -> Found {
-        let own = keys.own.as_deref().map(KeyBytes::as_bytes);
-        self.find_under(keys.shared.as_bytes(), own, request, parts, now)
+    pub(super) fn find(&self, keys: &Keys<'_>, request: &HeaderMap, parts: bool, now: Instant) -> Found {
+        self.find_under(&keys.shared, keys.own.as_ref(), request, parts, now)
     }
 
     /// The same for a request that has waited.
     pub(super) fn find_again(&self, asked: &Asked, now: Instant) -> Found {
-        let own = asked.own_key.as_ref().map(Key::as_bytes);
         let parts = asked.headers.contains_key(header::RANGE);
-        self.find_under(asked.shared_key.as_bytes(), own, &asked.headers, parts, now)
+        self.find_under(&asked.shared_key, asked.own_key.as_ref(), &asked.headers, parts, now)
     }
 
-    fn find_under(&self, shared: &[u8], own: Option<&[u8]>, asked: &HeaderMap, parts: bool, now: Instant) -> Found {
+    fn find_under<K>(&self, shared: &K, own: Option<&K>, asked: &HeaderMap, parts: bool, now: Instant) -> Found
+    where
+        K: Hash + Equivalent<Key>,
+    {
         let select = |resource: &Option<Arc<Resource>>| {
             resource.as_ref().and_then(|resource| resource.select(asked, &self.purges, parts, now).cloned())
         };

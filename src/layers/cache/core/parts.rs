@@ -24,7 +24,7 @@ impl Core {
             return None;
         }
         let keys = asked.own_key.iter().chain([&asked.shared_key]);
-        let held: Vec<_> = keys.filter_map(|key| self.memory.get(key.as_bytes())).collect();
+        let held: Vec<_> = keys.filter_map(|key| self.memory.get(key)).collect();
         let parts = held.iter().flat_map(|resource| resource.parts(&asked.headers, &self.purges));
         parts.filter_map(|part| Completion::of(part, &asked.headers)).max_by_key(Completion::held_bytes)
     }

@@ -117,7 +117,7 @@ impl Cache {
         self.core.purge(Aim::Mark(mark), how);
         if how == Purge::Hard {
             for is_https in [false, true] {
-                invalidate_target(&self.core, Target::new(is_https, authority, path, query));
+                invalidate_target(&self.core, Target::new(is_https, authority, uri));
             }
         }
     }

@@ -126,7 +126,7 @@ fn invalidate(core: &Arc<Core>, asked: &Asked, uri: &Uri) {
 
 fn target_of<'a>(asked: &'a Asked, uri: &'a Uri) -> Target<'a> {
     let (is_https, authority) = asked.shared_key.origin();
-    Target { is_https, authority, path: uri.path(), query: uri.query() }
+    Target::of_origin(is_https, authority, uri)
 }
 
 /// Another target than the request's own.

@@ -91,7 +91,7 @@ impl Keeper {
             // RFC 9110 section 15.3.7.3: a part that is all of it is the whole.
             made = Some(Arc::new(Entry::new(Arc::new(self.head.with_part(part)), entry.body.clone(), None)));
         } else if self.head.part.is_some() {
-            let held = core.memory.get(self.head.key.as_bytes())?;
+            let held = core.memory.get(&self.head.key)?;
             let parts = held.variants.iter().filter(|other| other.head.selectors == self.head.selectors);
             for other in parts.filter(|other| other.head.is_good(&core.purges)) {
                 let current = made.as_ref().unwrap_or(entry);

@@ -33,7 +33,7 @@ pub(super) fn replace(core: &Arc<Core>, stale: &Arc<Entry>, entry: &Arc<Entry>, 
 
 /// RFC 9111 section 4.3.4: a strong validator confirms every variant that has it.
 pub(super) fn confirm_siblings(core: &Arc<Core>, entry: &Arc<Entry>, asked: &Asked, told: &storable::Answer<'_>) {
-    let Some(held) = core.memory.get(entry.head.key.as_bytes()) else { return };
+    let Some(held) = core.memory.get(&entry.head.key) else { return };
     let is_same = |other: &&Arc<Entry>| {
         !Arc::ptr_eq(other, entry)
             && other.head.part.is_none()
