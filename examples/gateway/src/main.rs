@@ -68,13 +68,13 @@ async fn run(flags: Flags, loaded: Loaded) -> std::io::Result<()> {
         None => None,
     };
     let stop = signals::shutdown();
-    // What was printed can be relied on: both sockets are bound before either line, and a stop is heard.
+    let reload = reload::watch(flags, Arc::clone(&state));
+    // What was printed can be relied on: both sockets are bound before either line, a stop is heard, and files are watched.
     info!(addr = %public.local_addr()?, "listening");
     if let Some(admin) = &admin {
         info!(addr = %admin.local_addr()?, "admin listening");
     }
 
-    let reload = reload::watch(flags, Arc::clone(&state));
     let admin = admin.map(|listener| tokio::spawn(admin::serve(listener, Arc::clone(&state))));
     state.set_ready(true);
     connections::serve(public, &state, told_to_stop(stop, &state)).await;

@@ -1,5 +1,6 @@
 //! Reload on SIGHUP and when the file is saved. A bad file keeps the old configuration.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,10 +23,10 @@ const SETTLE: Duration = Duration::from_millis(100);
 pub fn watch(flags: Flags, state: Arc<State>) -> JoinHandle<()> {
     // One waiting reload is enough: it reads whatever the file holds by then.
     let (ask, mut asked) = mpsc::channel(1);
-    let watchers: Vec<_> = watched(&flags, &state).iter().filter_map(|file| watch_file(file, ask.clone())).collect();
+    let mut watchers = Watchers::new(ask.clone());
+    watchers.follow(watched(&flags, &state));
     let hangup = signal(SignalKind::hangup());
     tokio::spawn(async move {
-        let _watchers = watchers;
         let mut hangup = match hangup {
             Ok(hangup) => hangup,
             Err(error) => {
@@ -36,17 +37,45 @@ pub fn watch(flags: Flags, state: Arc<State>) -> JoinHandle<()> {
         loop {
             tokio::select! {
                 _ = hangup.recv() => {}
-                () = saved(&mut asked) => {
+                _ = asked.recv() => {
                     tokio::time::sleep(SETTLE).await;
                     while asked.try_recv().is_ok() {}
                 }
             }
             reload(&flags, &state).await;
+            if watchers.follow(watched(&flags, &state)) {
+                // What was saved between its reading and its watching was seen by neither.
+                let _ = ask.try_send(());
+            }
         }
     })
 }
 
-/// The configuration, and the key sets and schemas that it names at the start.
+/// Who watches which file.
+struct Watchers {
+    ask: mpsc::Sender<()>,
+    /// `None` for one that cannot be watched, which was said.
+    files: HashMap<PathBuf, Option<RecommendedWatcher>>,
+}
+
+impl Watchers {
+    fn new(ask: mpsc::Sender<()>) -> Self {
+        Self { ask, files: HashMap::new() }
+    }
+
+    /// Watches these, and no others any more. Says whether there are new ones.
+    fn follow(&mut self, files: Vec<PathBuf>) -> bool {
+        self.files.retain(|file, _| files.contains(file));
+        let before = self.files.len();
+        for file in files {
+            let ask = &self.ask;
+            self.files.entry(file).or_insert_with_key(|file| watch_file(file, ask.clone()));
+        }
+        self.files.len() > before
+    }
+}
+
+/// The configuration, and the key sets, schemas and descriptions that it names by now.
 fn watched(flags: &Flags, state: &State) -> Vec<PathBuf> {
     let Some(file) = &flags.config else { return Vec::new() };
     let base = file.parent().unwrap_or_else(|| Path::new(""));
@@ -54,13 +83,6 @@ fn watched(flags: &Flags, state: &State) -> Vec<PathBuf> {
     let keys = pipeline.config.auth.iter().flat_map(AuthConfig::files);
     let schemas = pipeline.config.validate.iter().flat_map(ValidateConfig::files);
     std::iter::once(file.clone()).chain(keys.chain(schemas).map(|named| base.join(named))).collect()
-}
-
-/// Until a file is saved: for ever when there is none, or nobody watches it.
-async fn saved(asked: &mut mpsc::Receiver<()>) {
-    if asked.recv().await.is_none() {
-        std::future::pending::<()>().await;
-    }
 }
 
 async fn reload(flags: &Flags, state: &State) {
@@ -131,8 +153,6 @@ fn watch_file(file: &Path, ask: mpsc::Sender<()>) -> Option<RecommendedWatcher> 
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
-    use tokio::sync::mpsc;
     use tower_rampart::ConfigError;
 
     /// So that it is counted and told like a file that cannot be used.
@@ -141,15 +161,5 @@ mod tests {
         let broken = super::apart(|| -> Result<(), ConfigError> { panic!("at work") }).await;
         assert_eq!(broken.unwrap_err().setting(), "--config");
         super::apart(|| Ok(())).await.unwrap();
-    }
-
-    /// With flags alone nobody watches; the reloads must not spin.
-    #[test]
-    fn without_a_watcher_nothing_is_ever_saved() {
-        let (ask, mut asked) = mpsc::channel(1);
-        ask.try_send(()).unwrap();
-        assert!(super::saved(&mut asked).now_or_never().is_some());
-        drop(ask);
-        assert!(super::saved(&mut asked).now_or_never().is_none());
     }
 }

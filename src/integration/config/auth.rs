@@ -39,6 +39,7 @@ use crate::spine::config::ConfigError;
 /// | `issuer.hmac_secret_env` | or the variable that holds its secret | |
 /// | `issuer.jwks_cooldown` | the least between two fetches that tokens ask for | `30s` |
 /// | `issuer.max_stale` | for how long keys serve that cannot be fetched anew; twice the cooldown at least | `24h` |
+/// | `issuer.tenant_claim` | which claim names the caller's tenant, for limits by `tenant`; dots lead into objects | |
 /// | `issuer.leeway` | by how much clocks may differ | `60s` |
 /// | `api_key.id`, `.sha256` | a client, and the SHA-256 of its secret | |
 /// | `api_key.roles`, `.scopes`, `.expires` | what it may, and until when | |
@@ -98,6 +99,7 @@ struct IssuerTable {
     #[serde(default)]
     discovery: bool,
     hmac_secret_env: Option<String>,
+    tenant_claim: Option<String>,
     #[serde(default, deserialize_with = "duration_of")]
     leeway: Option<Duration>,
     #[serde(default, deserialize_with = "duration_of")]
@@ -237,6 +239,7 @@ impl IssuerTable {
             })
             .keys(self.keys(base, client)?);
         let issuer = self.audience.iter().fold(issuer, |issuer, audience| issuer.add_audience(&**audience));
+        let issuer = self.tenant_claim.iter().fold(issuer, |issuer, claim| issuer.tenant_claim(&**claim));
         Ok(match self.leeway {
             Some(leeway) => issuer.leeway(leeway),
             None => issuer,

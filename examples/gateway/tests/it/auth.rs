@@ -150,6 +150,46 @@ async fn saving_the_key_set_rotates_the_keys() {
     assert_eq!(send(&gateway, &[("authorization", &bearer(&new))]).await.status, 200);
 }
 
+/// A file that a reload names is watched from then on.
+#[tokio::test]
+async fn a_key_set_that_is_named_later_rotates_too() {
+    let (address, _) = hello().await;
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let mut gateway = guarded(address, &old, "[auth]\n").await;
+    let bearer = |authority: &Authority| format!("Bearer {}", authority.sign(json!({})));
+    write(gateway.dir.path(), "later.json", &old.jwks());
+    let tables = format!("[auth]\n{}{API_KEY}", ISSUER.replace("jwks.json", "later.json"));
+    write(gateway.dir.path(), "gateway.toml", &toml(address, &tables));
+    wait_for(&mut gateway.log, "configuration reloaded").await;
+    write(gateway.dir.path(), "later.json", &new.jwks());
+    patiently(async {
+        while send(&gateway, &[("authorization", &bearer(&new))]).await.status != 200 {
+            wait_for(&mut gateway.log, "configuration reloaded").await;
+        }
+    })
+    .await;
+    assert_eq!(send(&gateway, &[("authorization", &bearer(&old))]).await.status, 401);
+}
+
+/// Issuers say which claim it is; who has none is told so, where that is wished.
+#[tokio::test]
+async fn tenants_are_limited_together() {
+    let (address, _) = hello().await;
+    let authority = Authority::new("1");
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "jwks.json", &authority.jwks());
+    let tables =
+        "[[rate_limit]]\nquota = 2\nwindow = \"1h\"\nkey = [\"tenant\"]\non_missing_key = \"refuse\"\n[auth]\n";
+    write(dir.path(), "gateway.toml", &toml(address, &format!("{tables}{ISSUER}tenant_claim = \"org.id\"\n")));
+    let gateway = gateway_in(dir).await;
+    let of = async |subject: &str, tenant: Option<&str>| {
+        let token = authority.sign(json!({ "sub": subject, "org": { "id": tenant } }));
+        send(&gateway, &[("authorization", &format!("Bearer {token}"))]).await.status
+    };
+    assert_eq!((of("a", Some("x")).await, of("b", Some("x")).await, of("c", Some("x")).await), (200, 200, 429));
+    assert_eq!((of("a", Some("y")).await, of("a", None).await), (200, 403));
+}
+
 #[tokio::test]
 async fn callers_are_limited_by_who_they_are() {
     let (address, _) = hello().await;
@@ -240,7 +280,7 @@ async fn a_secret_comes_from_the_environment() {
     assert_eq!(send(&gateway, &[("authorization", &format!("Bearer {message}.AAAA"))]).await.status, 401);
 }
 
-/// The rules of the contract's example, and a tenant's.
+/// Rules as in gateway.toml, and one for whoever is known.
 const RULES: &str = r#"
 [authz]
 roles_claim = "realm.roles"

@@ -113,13 +113,14 @@ impl Issuer {
         self
     }
 
-    /// Which claim lists the caller's roles; `roles` unless it is said. Dots lead into objects: `realm_access.roles`.
+    /// Which claim lists the caller's roles; `roles` unless it is said. Dots lead into objects: `realm_access.roles`. Names with
+    /// commas or control characters are left out: in a list, or a line of a log, they would be others.
     pub fn roles_claim(mut self, claim: impl Into<Box<str>>) -> Self {
         self.roles_claim = claim.into();
         self
     }
 
-    /// Which claim names the caller's tenant.
+    /// Which claim names the caller's tenant. Dots lead into objects.
     pub fn tenant_claim(mut self, claim: impl Into<Box<str>>) -> Self {
         self.tenant_claim = Some(claim.into());
         self
@@ -146,7 +147,7 @@ impl Issuer {
             return blame("algorithms", String::new(), BREACH, "name HMACs alone or public-key algorithms alone");
         }
         let Some(keys) = &self.keys else {
-            const MEND: &str = "give `.keys(KeySet::from_jwks(..)?)`, `.keys(RemoteKeys::new(..)?)`, or a secret with \
+            const MEND: &str = "give `.keys(KeySet::from_jwks(..)?)`, `.keys(RemoteKeys::discover(..)?)`, or a secret with \
                                 `.keys(KeySet::new([VerifyingKey::hmac(..)?]))`; `Keys::none()` if they come later";
             return blame("keys", String::new(), "are missing", MEND);
         };
