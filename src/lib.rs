@@ -1,5 +1,6 @@
 //! Composable [tower](https://docs.rs/tower) layers that defend and speed up HTTP and gRPC services. The same layer value
-//! runs on axum, tonic, plain hyper and around clients: no error adapters, no boxed futures, no framework in its types.
+//! runs on axum, tonic, plain hyper and around clients: no error adapters, no framework in its types, and hardly any
+//! boxed futures ([what a layer promises](#what-a-layer-promises)).
 //!
 //! ```
 //! # #[cfg(all(feature = "axum", feature = "rate-limit", feature = "security-headers"))] {
@@ -57,6 +58,7 @@
 //! | CORS | preflights carry no credentials, and pages may read refusals |
 //! | load shedding | the cheapest no |
 //! | deadline | it covers whatever waits further in |
+//! | body limit | it bounds bodies before anything looks at them |
 //! | rate limit by address | no signature is checked for a flood, and passwords are not guessed |
 //! | authentication | everything further in asks who it is |
 //! | rate limit by identity | by who it is, and not by who it says it is |
@@ -64,9 +66,11 @@
 //! | validation | bodies are read for those who may |
 //! | cache | only who may have an answer gets one |
 //! | compression | a hit is compressed already |
+//! | validation of responses | nothing that is not as described is compressed or stored |
 //!
-//! Around a client: retry, adaptive throttle, circuit breaker, the timeout for each try, bulkhead, what tells the next server of the
-//! deadline, and the client. Each try is counted and timed by itself, and a breaker that is open costs no place.
+//! Around a client: the deadline of the whole call, retry, adaptive throttle, circuit breaker, the timeout for each try,
+//! bulkhead, what tells the next server of the deadline, and the client. Each try is counted and timed by itself, and a breaker
+//! that is open costs no place.
 //!
 //! # Where on axum
 //!
@@ -107,14 +111,15 @@
 //!
 //! # Features
 //!
-//! Nothing is on by default. `full` turns everything on.
+//! Nothing is on by default. `full` turns on all features but two: `auth-rust-crypto`, the alternative to `auth`, and
+//! `test-util`.
 //!
 //! | feature | what it gives |
 //! |---|---|
-//! | `auth` | authentication by JSON Web Tokens, checked as RFC 8725 and its successor ask, API keys, passwords and client certificates; keys fetched and rotated; authorization by a table of rules, deny by default |
-//! | `auth-rust-crypto` | the same with signatures by RustCrypto, for builds without a C compiler; RSA and ECDSA are then five to fifteen times slower |
-//! | `auth-introspection` | beside one of those two: opaque tokens, by RFC 7662 |
-//! | `auth-https-client` | beside one of those two: a client for keys and introspection, by hyper and rustls; any tower HTTP service will do as well |
+//! | `auth` | authentication by JSON Web Tokens, checked as RFC 8725 and its successor ask, API keys, passwords and client certificates; keys fetched and rotated; authorization by a table of rules, deny by default; needs a C compiler, for aws-lc |
+//! | `auth-rust-crypto` | the same with signatures by RustCrypto, for builds without a C compiler, and so with neither `auth-https-client` nor `redis`; RSA and ECDSA are then five to fifteen times slower |
+//! | `auth-introspection` | opaque tokens, checked with their issuer (RFC 7662); needs `auth` or `auth-rust-crypto` too |
+//! | `auth-https-client` | a client that fetches keys and asks about opaque tokens, by hyper and rustls, whose aws-lc needs a C compiler; any tower HTTP service will do as well; needs `auth` or `auth-rust-crypto` too |
 //! | `cache` | a shared response cache (RFC 9111): validation, `Vary`, ranges, stale-while-revalidate, one call for a herd, purging by tag |
 //! | `circuit-breaker` | a breaker that fails fast and recovers with exactly so many probes: windows that slide, verdicts from bodies and gRPC trailers, by key, as a response or a typed error |
 //! | `deadline` | how long a request may take, by `grpc-timeout`, fields of yours and a maximum; the next server is told what is left; a timeout for each try |
@@ -133,15 +138,19 @@
 //! | `metrics` | counters through the `metrics` facade |
 //! | `config` | layers from TOML, with errors that name file, line, key, value and mend |
 //! | `test-util` | for your tests: suites that say whether a store of your own keeps what it promises; beside `auth`, an authority whose keys rotate |
-//! | `redis` | several instances that count as one, through Redis 6.2 and later, a Redis Cluster, or Valkey: one command for each admitted request, none for a client that is refused; through outages without it; a second tier for caches, with purges that all hear; revocations |
+//! | `redis` | several instances that count as one, through Redis 6.2 and later, a Redis Cluster, or Valkey: one command for each admitted request, none for a client that is refused; through outages without it; a second tier for caches, with purges that all hear; revocations; needs a C compiler, for aws-lc |
 //!
 //! # What a layer promises
 //!
 //! - `Error` is the inner service's error, unchanged. A refusal is a response: `application/problem+json` for HTTP, a
 //!   trailers-only status for gRPC. `.client()` of a layer is its form for clients, with a typed error.
-//! - The service that was polled ready is the one that is called. Dropping a future releases all it held.
-//! - No allocation beyond the header fields and request extensions it must add, and no boxed future, on the path that waits for
-//!   nothing.
+//! - The service that was polled ready is the one that is called. Three exceptions call a clone, which they poll ready first:
+//!   the cache, so that no hit waits for the origin; retry, for each further try; limits and bulkheads, for a request that
+//!   had to wait.
+//! - Dropping a future releases all it held.
+//! - On the path that waits for nothing there is no boxed future, and no allocation beyond the header fields and request
+//!   extensions that must be added, and what reading a token or a body takes. Two exceptions: the cache boxes what goes on to
+//!   the origin, and retry copies the head and extensions of what may be tried again.
 //! - Everything is bounded, nothing is echoed, nothing panics while requests run, and there is no `unsafe`.
 //!
 //! # When it does not compile
@@ -256,6 +265,6 @@ pub mod axum {
 #[doc = include_str!("../README.md")]
 mod readme {}
 
-#[cfg(all(doctest, feature = "full"))]
+#[cfg(all(doctest, feature = "full", feature = "test-util"))]
 #[doc = include_str!("../docs/recipes.md")]
 mod recipes {}

@@ -15,7 +15,7 @@ fn denied_permissions() -> String {
 }
 
 #[test]
-fn api_sends_what_the_contract_lists() {
+fn api_sends_these_fields_and_no_others() {
     assert_fields(
         &secure(&SecurityHeadersLayer::api()),
         &[

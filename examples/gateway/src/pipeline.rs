@@ -10,11 +10,12 @@ use metrics::counter;
 use rustls::ServerConfig;
 use tower::{Layer, Service, ServiceExt};
 use tower_rampart::bulkhead::BulkheadHandle;
-use tower_rampart::cache::CacheBypass;
+use tower_rampart::cache::{CacheBypass, EmptyBody};
 use tower_rampart::circuit_breaker::CircuitBreakerHandle;
 use tower_rampart::config::StackLayers;
 use tower_rampart::retry::RetryPolicy;
 use tower_rampart::stack::ConfiguredLayer;
+use tower_rampart::validate::CheckedBody;
 use tower_rampart::{Refuser, RequestId, RequestView};
 use uuid::Uuid;
 
@@ -98,6 +99,9 @@ impl Pipeline {
         // hurry answers whoever is in one, and nobody who waits beside.
         if !request.body().is_end_stream() || request.headers().contains_key("grpc-timeout") {
             request.extensions_mut().insert(CacheBypass);
+        }
+        if self.config.cache.is_some() {
+            request.extensions_mut().insert(EmptyBody::new(CheckedBody::<Incoming>::default));
         }
         let mut response = self.stack.clone().oneshot(request).await?;
         response.headers_mut().insert(REQUEST_ID, id.as_header_value().clone());

@@ -38,7 +38,9 @@
 //! # What rules ask for
 //!
 //! Roles, which inherit; scopes; and [`Predicate`]s: permissions, claims, the client's address or certificate, the time, a
-//! closure, put together with `all`, `any` and `not`. A rule that denies can have them too.
+//! closure, put together with `all`, `any` and `not`. A rule that denies can have predicates too, and denies where all of
+//! them hold. [`Rule::roles`] and [`Rule::scopes`] are an error there: it asks for them by [`Predicate::role`] and
+//! [`Predicate::scope`].
 //!
 //! ```
 //! use http::Method;

@@ -83,7 +83,7 @@
 //! | went on | `Cache-Status: rampart; fwd=uri-miss; stored`, or `fwd=stale`, `vary-miss`, `request`, `method`, `bypass`, with `fwd-status`, `collapsed`, and why it is not stored |
 //! | `only-if-cached`, and it is not | 504, without `Cache-Status`: nothing went on, and nothing stored is in it |
 //! | the origin is gone, and what is stored must be validated | 504 |
-//! | the origin answers 304 to a tag that is not the one it was asked about, or sends another part than the one it was asked for | 502, if it cannot be asked again: it does so twice, or the request's body is of a type that cannot be made anew (`()` and axum's can). The next request asks for all of it |
+//! | the origin answers 304 to a tag that is not the one it was asked about, or sends another part than the one it was asked for | 502, if it cannot be asked again: it does so twice, or the request's body is of a type that cannot be made anew (`()` and axum's can, others with an [`EmptyBody`] in the request's extensions). The next request asks for all of it |
 //!
 //! gRPC passes through untouched.
 //!
@@ -216,7 +216,7 @@ pub use self::handle::{Cache, CacheStats};
 pub use self::layer::{CacheBuilder, CacheLayer};
 pub use self::memory_store::MemoryStore;
 pub use self::purge::Purge;
-pub use self::route::{CacheBypass, CacheHint, Route};
+pub use self::route::{CacheBypass, CacheHint, EmptyBody, Route};
 pub use self::service::CacheService;
 pub use self::settings::Policy;
 pub use self::store::{

@@ -39,7 +39,8 @@ mod tests {
             dropped: dropped.iter().map(|name| (*name).to_owned()).collect(),
             heeds_responses: false,
         };
-        normalised(query, &rule).map_or(String::from("none"), |query| String::from_utf8(query.into_owned()).unwrap())
+        normalised(query, &rule)
+            .map_or_else(|| String::from("none"), |query| String::from_utf8(query.into_owned()).unwrap())
     }
 
     #[test]

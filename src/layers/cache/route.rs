@@ -134,3 +134,44 @@ impl CacheHint {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "it says one thing by being there")]
 pub struct CacheBypass;
+
+/// How a request's body is made that has nothing in it, in the extensions of a request.
+///
+/// By it a cache can ask an origin a second time that has confirmed something else than it was asked about. For `()`, and
+/// for the bodies of axum, it knows how; `B` is the body as the cache gets it.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::Request;
+/// use http_body_util::Full;
+/// use tower_rampart::cache::EmptyBody;
+///
+/// let mut request = Request::new(Full::<Bytes>::default());
+/// request.extensions_mut().insert(EmptyBody::new(Full::<Bytes>::default));
+/// ```
+pub struct EmptyBody<B>(fn() -> B);
+
+impl<B> EmptyBody<B> {
+    /// One that is made so.
+    pub const fn new(make: fn() -> B) -> Self {
+        Self(make)
+    }
+
+    pub(super) fn make(&self) -> B {
+        (self.0)()
+    }
+}
+
+impl<B> Clone for EmptyBody<B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for EmptyBody<B> {}
+
+impl<B> fmt::Debug for EmptyBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EmptyBody")
+    }
+}

@@ -118,9 +118,10 @@ impl Circuit {
     /// Lets a call through, or not. In shadow mode what is shut says so too, and the call goes through uncounted.
     #[inline]
     pub(super) fn admit(&self) -> Result<Ticket, Shut> {
-        if !self.machine.word().is_closed() {
-            self.take_back();
+        if let Some(ticket) = self.machine.admit_closed() {
+            return Ok(ticket);
         }
+        self.take_back();
         self.machine.admit(|| self.shared.now_ms(), &mut |change| self.tell(change))
     }
 

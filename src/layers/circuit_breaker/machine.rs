@@ -105,16 +105,23 @@ impl Machine {
     /// Lets a call through, or not. The time is asked for only where it decides.
     #[inline]
     pub(super) fn admit(&self, now: impl FnOnce() -> u64, told: &mut impl FnMut(Change)) -> Result<Ticket, Shut> {
-        let word = self.word();
-        if word.is_closed() {
-            return Ok(Ticket { generation: word.generation(), kind: Kind::Counted });
+        if let Some(ticket) = self.admit_closed() {
+            return Ok(ticket);
         }
+        let word = self.word();
         if word.is_for_ever() {
             let passes = word.phase() == Phase::Disabled;
             let ticket = Ticket { generation: word.generation(), kind: Kind::Uncounted };
             return if passes { Ok(ticket) } else { Err(Shut { wait: None }) };
         }
         self.admit_otherwise(now(), told)
+    }
+
+    /// Lets a call through a circuit that is closed.
+    #[inline]
+    pub(super) fn admit_closed(&self) -> Option<Ticket> {
+        let word = self.word();
+        word.is_closed().then(|| Ticket { generation: word.generation(), kind: Kind::Counted })
     }
 
     fn admit_otherwise(&self, now: u64, told: &mut impl FnMut(Change)) -> Result<Ticket, Shut> {

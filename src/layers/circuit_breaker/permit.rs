@@ -35,10 +35,15 @@ pub struct Permit {
     /// The time of this moment, in nanoseconds, where it was asked; zero where it was not.
     seen: u64,
     flags: Flags,
-    /// What is not the other side's time.
-    holdup: Option<Holdup>,
-    /// Its slot may be taken from it while it is held up.
-    probe: Option<Arc<Probe>>,
+    held: Held,
+}
+
+/// What can hold the call up.
+enum Held {
+    ByNothing,
+    By(Holdup),
+    /// Its slot may be taken from it meanwhile.
+    Probe(Arc<Probe>),
 }
 
 #[derive(Clone, Copy, Default)]
@@ -59,22 +64,36 @@ impl Permit {
     pub(super) fn new(circuit: Arc<Circuit>, ticket: Ticket) -> Self {
         let started = if circuit.shared.slow_after.is_some() { circuit.shared.time.now_nanos() } else { 0 };
         let flags = Flags { may_be_grpc: true, ..Flags::default() };
-        Self { circuit, ticket, started, seen: 0, flags, holdup: None, probe: None }
+        Self { circuit, ticket, started, seen: 0, flags, held: Held::ByNothing }
     }
 
     /// For this request.
     #[inline]
     pub(super) fn of_request(mut self, request: RequestView<'_>) -> Self {
         self.flags.may_be_grpc = *request.method() == Method::POST;
-        self.holdup = Holdup::of(request);
-        if self.started == 0 && self.holdup.is_some() {
-            self.started = self.circuit.shared.time.now_nanos();
-        }
-        if let (Kind::Probe(_), Some(holdup)) = (self.ticket.kind, &self.holdup) {
-            let begun_ms = self.started / NANOS_PER_MS;
-            self.probe = Some(self.circuit.stalls.watch(self.ticket, holdup.clone(), begun_ms));
+        if let Some(holdup) = Holdup::of(request) {
+            self.watch(holdup);
         }
         self
+    }
+
+    #[cold]
+    fn watch(&mut self, holdup: Holdup) {
+        if self.started == 0 {
+            self.started = self.circuit.shared.time.now_nanos();
+        }
+        self.held = match self.ticket.kind {
+            Kind::Probe(_) => Held::Probe(self.circuit.stalls.watch(self.ticket, holdup, self.started / NANOS_PER_MS)),
+            _ => Held::By(holdup),
+        };
+    }
+
+    fn holdup(&self) -> Option<&Holdup> {
+        match &self.held {
+            Held::ByNothing => None,
+            Held::By(holdup) => Some(holdup),
+            Held::Probe(probe) => Some(probe.holdup()),
+        }
     }
 
     /// The call did what it should.
@@ -173,7 +192,7 @@ impl Permit {
             return 0;
         }
         self.seen = self.circuit.shared.time.now_nanos();
-        match &self.holdup {
+        match self.holdup() {
             None => self.seen.saturating_sub(self.started),
             Some(holdup) => {
                 // Nothing yet, while something holds the call up.
@@ -184,7 +203,7 @@ impl Permit {
 
     /// Whether less than half of the time was the other side's.
     fn was_held_up(&mut self) -> bool {
-        self.holdup.is_some() && self.lasted() < self.seen.saturating_sub(self.started) / 2
+        self.holdup().is_some() && self.lasted() < self.seen.saturating_sub(self.started) / 2
     }
 
     #[inline]
@@ -219,10 +238,11 @@ impl Permit {
 
     /// From here on no slot is taken from it; `false` when one was.
     #[inline]
-    fn has_its_slot(&mut self) -> bool {
-        let is_left = self.probe.take().is_none_or(|probe| probe.settle());
-        self.flags.is_heard |= !is_left;
-        is_left
+    fn has_its_slot(&self) -> bool {
+        match &self.held {
+            Held::Probe(probe) => probe.keep(),
+            _ => true,
+        }
     }
 
     /// Nobody waits for the call any more.

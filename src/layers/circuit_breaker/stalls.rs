@@ -1,7 +1,7 @@
 //! Probes that their own callers hold up. Whoever stalls its upload has a slot and tries nothing with it: without this, a few
 //! such callers would keep a circuit from ever finding out that the other side is well again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::machine::Ticket;
@@ -13,14 +13,33 @@ pub(super) struct Probe {
     ticket: Ticket,
     holdup: Holdup,
     begun_ms: u64,
-    /// Whether its permit has a result of it, or its slot was taken from it: whichever comes first.
-    is_settled: AtomicBool,
+    /// Whose its slot is. Either its permit keeps it, or it is taken: whichever comes first.
+    slot: AtomicU8,
 }
 
+const IN_FLIGHT: u8 = 0;
+const KEPT: u8 = 1;
+const TAKEN: u8 = 2;
+
 impl Probe {
-    /// `false` when that was done already.
-    pub(super) fn settle(&self) -> bool {
-        !self.is_settled.swap(true, Ordering::AcqRel)
+    pub(super) const fn holdup(&self) -> &Holdup {
+        &self.holdup
+    }
+
+    /// Keeps the slot from here on; `false` when it was taken.
+    pub(super) fn keep(&self) -> bool {
+        self.become_of(KEPT)
+    }
+
+    fn take(&self) -> bool {
+        self.become_of(TAKEN)
+    }
+
+    fn become_of(&self, slot: u8) -> bool {
+        match self.slot.compare_exchange(IN_FLIGHT, slot, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => true,
+            Err(before) => before == slot,
+        }
     }
 }
 
@@ -34,7 +53,7 @@ pub(super) struct Stalls {
 
 impl Stalls {
     pub(super) fn watch(&self, ticket: Ticket, holdup: Holdup, begun_ms: u64) -> Arc<Probe> {
-        let probe = Arc::new(Probe { ticket, holdup, begun_ms, is_settled: AtomicBool::new(false) });
+        let probe = Arc::new(Probe { ticket, holdup, begun_ms, slot: AtomicU8::new(IN_FLIGHT) });
         let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
         probes.retain(|probe| probe.strong_count() > 0);
         probes.push(Arc::downgrade(&probe));
@@ -52,7 +71,7 @@ impl Stalls {
         probes.retain(|probe| {
             let Some(probe) = probe.upgrade() else { return false };
             let is_stalled = probe.holdup.is_held() && now_ms.saturating_sub(probe.begun_ms) >= patience_ms;
-            if is_stalled && probe.settle() {
+            if is_stalled && probe.take() {
                 taken.push(probe.ticket);
             }
             !is_stalled

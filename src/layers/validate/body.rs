@@ -54,6 +54,13 @@ pub(super) struct Watch {
     pub(super) end: End,
 }
 
+/// One that has nothing in it.
+impl<B> Default for CheckedBody<B> {
+    fn default() -> Self {
+        Self { kind: Kind::Unwatched { body: ReadBody::empty() } }
+    }
+}
+
 impl<B> CheckedBody<B> {
     pub(crate) const fn passed(body: B) -> Self {
         Self { kind: Kind::Unwatched { body: ReadBody::passed(body) } }

@@ -38,6 +38,10 @@ impl<B> ReadBody<B> {
         Self { kind: Kind::Held { data, trailers, held: Some(held) } }
     }
 
+    pub(super) const fn empty() -> Self {
+        Self { kind: Kind::Held { data: None, trailers: None, held: None } }
+    }
+
     /// A body of which a part was read, and no more is.
     pub(super) fn resumed(read: Bytes, body: Pin<Box<B>>) -> Self {
         Self { kind: Kind::Resumed { read: (!read.is_empty()).then_some(read), body } }

@@ -303,3 +303,22 @@ async fn a_long_body_takes_no_memory() {
     assert!(peak_kib < 100 << 10, "{peak_kib} KiB for a body of 256 MiB");
     assert_eq!(gateway.admin("/-/state").await.json()["cache"]["entries"], 0);
 }
+
+/// RFC 9111 section 4.3.4: an origin that confirms something else is asked for all of it, and the client is none the worse.
+#[tokio::test]
+async fn a_304_for_something_else_is_asked_about_again() {
+    let (address, seen) = upstream(|request| {
+        let is_conditional = request.headers().contains_key("if-none-match");
+        let (status, tag) = if is_conditional { (304, "\"z\"") } else { (200, "\"a\"") };
+        let response = Response::builder().status(status).header("cache-control", "no-cache").header("etag", tag);
+        let response =
+            response.body(full(if is_conditional { String::new() } else { String::from("all of it") })).unwrap();
+        async move { response }
+    })
+    .await;
+    let gateway = gateway(&toml(address, CACHE)).await;
+    for calls in [1, 3, 5] {
+        let got = gateway.get("/x").await;
+        assert_eq!((got.status, &*got.body, seen.count()), (200, &b"all of it"[..], calls));
+    }
+}

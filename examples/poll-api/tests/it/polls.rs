@@ -1,4 +1,4 @@
-//! `/v1/polls`: each row of the contract's table.
+//! `/v1/polls`: each row of the README's table.
 
 use http::Method;
 use serde_json::{Value, json};

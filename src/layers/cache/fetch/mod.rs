@@ -26,6 +26,7 @@ use super::flight::{Lead, Role, Terms};
 use super::key::Key;
 use super::purge::Begun;
 use super::reuse::{Reuse, reuse};
+use super::route::EmptyBody;
 use super::serve::{Content, Told, serve, serve_coming};
 use super::service::{Answer, respond};
 use super::settings::Policy;
@@ -313,7 +314,8 @@ where
     if let Some(completion) = &trip.completion {
         completion.ask(&mut parts.headers);
     }
-    let again = is_validation.then(wiring::empty_body).flatten().map(|empty| (parts.clone(), empty));
+    let empty = || parts.extensions.get().map_or_else(wiring::empty_body, |empty: &EmptyBody<ReqB>| Some(empty.make()));
+    let again = is_validation.then(empty).flatten().map(|empty| (parts.clone(), empty));
     let request = Request::from_parts(parts, body);
     let (result, asking) = send(&core, &mut service, request, begun, is_validation).await;
     let is_astray = is_validation && result.as_ref().is_ok_and(|response| settle::is_astray(&trip, response));
