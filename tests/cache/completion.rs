@@ -525,3 +525,46 @@ proptest! {
         })?;
     }
 }
+
+/// What is completed is the part that leaves the least to ask for, whichever came first.
+#[tokio::test]
+async fn the_part_that_leaves_the_least_is_completed() {
+    for ranges in [["bytes=0-1", "bytes=4-9"], ["bytes=4-9", "bytes=0-1"]] {
+        let origin = Origin::new(|request| part_of("0123456789", "\"a\"", request));
+        let setup = setup(&origin);
+        for range in ranges {
+            setup.get_with("http://a/x", &[("range", range)]).await;
+            setup.wait(1);
+        }
+        let got = setup.get_with("http://a/x", &[("range", "bytes=0-9")]).await;
+        assert_eq!((&*got.body, &origin.asked(2)["range"]), (&b"0123456789"[..], &"bytes=0-3".parse().unwrap()));
+    }
+}
+
+/// Parts of one coding are put together; of what came without a word of it, the same is meant.
+#[tokio::test]
+async fn parts_of_one_coding() {
+    for (second, is_completed) in [(Some("gzip"), true), (None, true), (Some("br"), false)] {
+        let origin = Origin::new(move |request| {
+            let mut response = part_of("0123456789", "\"a\"", request);
+            let is_first = request.headers().get("range").is_some_and(|range| range == "bytes=0-4");
+            if let Some(coding) = if is_first { Some("gzip") } else { second } {
+                response.headers_mut().insert("content-encoding", coding.parse().unwrap());
+            }
+            response
+        });
+        let setup = setup(&origin);
+        setup.get_with("http://a/x", &[("range", "bytes=0-4")]).await;
+        let got = setup.get_with("http://a/x", &[("range", "bytes=0-9")]).await;
+        let expected = if is_completed {
+            ("rampart; fwd=partial; fwd-status=206; stored", "0123456789")
+        } else {
+            ("rampart; fwd=partial; stored", "56789")
+        };
+        assert_eq!(
+            (got.cache_status(), &*got.body, origin.calls()),
+            (expected.0, expected.1.as_bytes(), 2),
+            "{second:?}"
+        );
+    }
+}

@@ -160,6 +160,10 @@ async fn odd_requests_go_past() {
     ] {
         assert_eq!(setup.get_with("http://a/x", &[fields]).await.cache_status(), "rampart; fwd=bypass", "{fields:?}");
     }
+    for forwarded in ["for=1.2.3.4;proto=http", "host", ""] {
+        let got = setup.get_with("http://a/x", &[("forwarded", forwarded)]).await;
+        assert!(got.is_hit(), "{forwarded} names no host");
+    }
     for name in ["x-forwarded-host", "x-forwarded-server", "x-original-host", "x-envoy-original-path"] {
         assert!(!setup.get_with("http://a/x", &[(name, "evil")]).await.is_hit(), "{name} is keyed");
         assert!(setup.get_with("http://a/x", &[(name, "evil")]).await.is_hit(), "{name}");
@@ -456,6 +460,7 @@ async fn responses_say_which_parameters_matter() {
     setup.get("http://a/y?a").await;
     assert!(setup.get("http://a/y").await.is_hit());
     assert!(!setup.get("http://b/y").await.is_hit(), "another origin's rule");
+    assert!(setup.get("http://a/x?b=2&a=1").await.is_hit(), "another path's, too");
     setup.send(request("POST", "http://a/y?b", &[])).await;
     assert!(!setup.get("http://a/y").await.is_hit());
     let deaf = self::setup(&origin());

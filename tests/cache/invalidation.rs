@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use http_body::Frame;
 use tower::ServiceExt as _;
-use tower_rampart::cache::Purge;
+use tower_rampart::cache::{CacheBuilder, Purge};
 use tower_rampart::problem::{Problem, ProblemKind};
-use tower_rampart::{Origin as Layer, Rejection};
+use tower_rampart::{Identity, Origin as Layer, Rejection};
 
 use crate::support::*;
 
@@ -377,5 +377,31 @@ async fn safe_methods_invalidate_nothing() {
         let got = setup.send(request(method, "http://a/x", &[])).await;
         assert_eq!(got.cache_status(), "rampart; fwd=method", "{method}");
         assert!(is_hit(&setup, "http://a/x").await && is_hit(&setup, "http://a/y").await, "{method}");
+    }
+}
+
+/// What is the same by what the user said of queries is written to and purged as one, whoever has it stored.
+#[tokio::test]
+async fn queries_that_are_one_are_invalidated_as_one() {
+    let settle = |cache: CacheBuilder| cache.private_per_subject(true).drop_query(["utm_*"]).sort_query();
+    for (stored, written) in [("/x?utm_source=a", "/x"), ("/x", "/x?utm_source=a"), ("/y?b=1&a=2&utm_x", "/y?a=2&b=1")]
+    {
+        for purges in [false, true] {
+            let private = ("cache-control", "private, max-age=60");
+            let setup = setup_with(&Origin::new(move |_| ok(&[private], "x").response()), settle);
+            let by_alice = |method: &str, uri: &str| {
+                let mut request = request(method, &format!("http://a{uri}"), &[]);
+                request.extensions_mut().insert(Identity::new("i", "alice"));
+                setup.send(request)
+            };
+            by_alice("GET", stored).await;
+            assert!(by_alice("GET", written).await.is_hit(), "{stored} {written}");
+            if purges {
+                setup.cache.purge_uri(&format!("http://a{written}").parse().unwrap());
+            } else {
+                by_alice("POST", written).await;
+            }
+            assert!(!by_alice("GET", stored).await.is_hit(), "{stored} {written} {purges}");
+        }
     }
 }

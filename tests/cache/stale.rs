@@ -274,3 +274,20 @@ async fn bounds_and_defaults() {
     setup.wait(1);
     assert_eq!(setup.get("http://a/x").await.status, 500);
 }
+
+/// A QUERY is asked anew as a QUERY: a refresh is a GET, and gets something else.
+#[tokio::test]
+async fn a_stale_query_is_not_refreshed_by_a_get() {
+    let origin = Origin::new(|request| {
+        let fields = [("cache-control", "max-age=1, stale-while-revalidate=60"), ("etag", "\"a\"")];
+        ok(&fields, if request.method() == "QUERY" { "QUERY" } else { "GET" }).response()
+    });
+    let setup = setup_with(&origin, |cache| {
+        cache.query_content(|request| Some(request.headers().get("x-digest")?.as_bytes().to_vec()))
+    });
+    for calls in 1..4 {
+        let got = setup.send(request("QUERY", "http://a/x", &[("x-digest", "1")])).await;
+        assert_eq!((&*got.body, origin.calls()), (&b"QUERY"[..], calls));
+        setup.wait(3);
+    }
+}

@@ -251,8 +251,8 @@ fn a_probe_that_its_caller_holds_up_gives_its_slot_to_the_next() {
     let guarded = due(small());
     let mut stalled = [guarded.upload(true, false), guarded.upload(true, false)];
     assert!(stalled.iter_mut().all(|upload| upload.poll().is_none()));
-    guarded.hand.advance(ms(1249));
-    assert!(guarded.handle().admit().is_err(), "they have a quarter of the lease");
+    guarded.hand.advance(ms(4999));
+    assert!(guarded.handle().admit().is_err(), "they have their time");
     guarded.hand.advance(ms(1));
     let first = guarded.handle().admit().expect("the slot of one that is held up");
     let second = guarded.handle().admit().expect("and of the other");
@@ -311,7 +311,7 @@ fn a_service_that_is_polled_ready_takes_such_a_slot_too() {
     let guarded = due(small().probes(1));
     let mut stalled = guarded.upload(true, false);
     assert_eq!(stalled.poll(), None);
-    guarded.hand.advance(ms(1250));
+    guarded.hand.advance(ms(5000));
     let mut service = guarded
         .layer
         .layer(service_fn(|_: Request<()>| async { Ok::<_, TimedOut>(Response::new(Full::<Bytes>::default())) }));
@@ -322,4 +322,88 @@ fn a_service_that_is_polled_ready_takes_such_a_slot_too() {
     assert_eq!(guarded.handle().snapshot().state, State::Closed);
     drop(stalled);
     assert_eq!(guarded.handle().snapshot().totals.neutral, 1);
+}
+
+/// What comes of a probe whose slot another has says nothing of that one.
+#[test]
+fn who_has_lost_its_slot_decides_nothing() {
+    for fails in [false, true] {
+        let guarded = due(small().probes(1));
+        let mut stalled = guarded.upload(true, fails);
+        assert_eq!(stalled.poll(), None);
+        guarded.hand.advance(ms(5000));
+        let probe = guarded.handle().admit().expect("the slot of the one that is held up");
+        stalled.sender.open();
+        assert_eq!(stalled.poll(), None);
+        guarded.hand.advance(ms(3000));
+        stalled.answer.open();
+        assert_eq!(stalled.poll(), Some(if fails { None } else { Some(200) }));
+        assert_eq!(guarded.handle().snapshot().state, State::HalfOpen, "fails: {fails}");
+        assert!(guarded.handle().admit().is_err(), "the slot is not free");
+        if fails {
+            probe.success()
+        } else {
+            probe.failure()
+        }
+        assert_eq!(guarded.handle().snapshot().state, if fails { State::Closed } else { State::Open });
+    }
+}
+
+/// An answer that has begun is what was wanted to be known, whatever its caller still has to send.
+#[tokio::test]
+async fn a_probe_whose_answer_has_begun_keeps_its_slot() {
+    let guarded = due(small().probes(1));
+    let upload = Gate::default();
+    let holdup = Holdup::with_clock(guarded.clock.clone());
+    let mut request = Request::new(BodyExt::boxed(holdup.watch(upload.clone())));
+    request.extensions_mut().insert(holdup.clone());
+    let mut service = guarded.layer.layer(service_fn(|request: Request<_>| {
+        let mut body: http_body_util::combinators::BoxBody<Bytes, Infallible> = request.into_body();
+        async move {
+            let _ = body.frame().now_or_never();
+            Ok::<_, TimedOut>(Response::new(Gate::default()))
+        }
+    }));
+    let response = service.call(request).await.unwrap();
+    assert!(holdup.is_held());
+    guarded.hand.advance(ms(4999));
+    assert!(guarded.handle().admit().is_err());
+    guarded.hand.advance(ms(1));
+    assert!(guarded.handle().admit().is_ok(), "what goes on is well");
+    assert_eq!(guarded.handle().snapshot().state, State::Closed);
+    drop(response);
+}
+
+/// Uploads that are slow and come to their end are probes like others: nobody has their slots before their leases end.
+#[test]
+fn slow_uploads_close_a_circuit() {
+    let guarded = due(small());
+    let mut uploads = [guarded.upload(true, false), guarded.upload(true, false)];
+    for _ in 0..4 {
+        assert!(uploads.iter_mut().all(|upload| upload.poll().is_none()));
+        guarded.hand.advance(ms(1000));
+        assert!(guarded.handle().admit().is_err());
+    }
+    for upload in &mut uploads {
+        upload.sender.open();
+        upload.answer.open();
+        assert_eq!(upload.poll(), Some(Some(200)));
+    }
+    assert_eq!(guarded.handle().snapshot().state, State::Closed);
+}
+
+/// Callers that stall leave no more than so many calls behind; then theirs fail like others.
+#[test]
+fn not_all_of_those_that_stall_are_excused() {
+    let guarded = due(small().probes(1));
+    let mut stalled = Vec::new();
+    while guarded.handle().snapshot().state == State::HalfOpen {
+        let mut upload = guarded.upload(true, false);
+        assert_eq!(upload.poll(), None);
+        stalled.push(upload);
+        guarded.hand.advance(ms(5000));
+        let _ = guarded.upload(true, false).poll();
+    }
+    assert_eq!(guarded.handle().snapshot().state, State::Open);
+    assert_eq!(stalled.len(), 17);
 }

@@ -190,6 +190,7 @@ mod tests {
     use super::*;
 
     const EARLY: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const NEXT: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
     const LATE: &str = "Sun, 06 Nov 1994 08:49:39 GMT";
 
     fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -260,6 +261,7 @@ mod tests {
         assert!(!holds("\"a\"", &[]));
         assert!(holds(EARLY, &[("last-modified", EARLY), ("date", LATE)]));
         assert!(!holds(EARLY, &[("last-modified", EARLY), ("date", EARLY)]), "it may have changed within the second");
+        assert!(holds(EARLY, &[("last-modified", EARLY), ("date", NEXT)]));
         assert!(!holds(LATE, &[("last-modified", EARLY), ("date", LATE)]));
         assert!(range_holds(&HeaderMap::new(), &HeaderMap::new()));
     }

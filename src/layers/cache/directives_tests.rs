@@ -116,7 +116,9 @@ fn what_is_said_badly_is_heard_where_it_forbids() {
     for value in ["must-revalidate;", "must-revalidate =", "\"must-revalidate"] {
         assert!(response(value).must_revalidate, "{value}");
     }
-    for value in ["public;", "\"public\"", "public =x", "x=\"y, public", "immutable;", "must-understand;"] {
+    for value in
+        ["public;", "\"public\"", "public =x", "x=\"y, public", "immutable;", "must-understand;", "\"public, x\""]
+    {
         let directives = response(value);
         assert!(!directives.public && !directives.immutable && !directives.must_understand, "{value}");
     }
@@ -143,6 +145,7 @@ fn open_quotes() {
     let names = response("max-age=60, private=\"x-a");
     assert!(names.private && names.no_cache, "a list that cannot be read is about all of it");
     assert!(!response("x=\"\\\", no-store\"").no_store, "an escaped one closes nothing");
+    assert!(response("x=\\\", no-store").no_store, "outside of quotes nothing is escaped");
 }
 
 /// RFC 9111 section 5.2.1; section 5.4: `Pragma` where `Cache-Control` is not.
@@ -198,4 +201,25 @@ fn targeted_fields() {
     assert_eq!(ResponseDirectives::of(&both, &[MINE, CDN]).max_age, seconds(2), "in the order of the list");
     let lines = fields(&[("cdn-cache-control", "max-age=1"), ("cdn-cache-control", "no-store")]);
     assert!(ResponseDirectives::of(&lines, &[CDN]).no_store, "several lines are one dictionary");
+}
+
+/// As many as are kept are kept, and one more is about all of it.
+#[test]
+fn long_lists() {
+    for (names, is_kept) in [(MAX_NAMES, true), (MAX_NAMES + 1, false)] {
+        let list: Vec<_> = (0..names).map(|n| format!("x-{n}")).collect();
+        let value = HeaderValue::try_from(format!("max-age=5, private=\"{}\"", list.join(","))).unwrap();
+        let directives = ResponseDirectives::of(&HeaderMap::from_iter([(header::CACHE_CONTROL, value)]), &[]);
+        assert_eq!((directives.private, directives.withheld.len() == names), (!is_kept, is_kept), "{names}");
+    }
+    const CDN: HeaderName = HeaderName::from_static("cdn-cache-control");
+    for (members, is_heard) in [(MAX_DIRECTIVES, true), (MAX_DIRECTIVES + 1, false)] {
+        let list: Vec<_> = (1..members).map(|n| format!("x{n}")).collect();
+        let value = HeaderValue::try_from(format!("max-age=5, {}", list.join(","))).unwrap();
+        let directives = ResponseDirectives::of(&HeaderMap::from_iter([(CDN, value)]), &[CDN]);
+        assert_eq!(directives.no_store, !is_heard, "{members}");
+    }
+    let plain = HeaderMap::from_iter([(CDN, HeaderValue::from_static("public, immutable, max-age=5"))]);
+    let plain = ResponseDirectives::of(&plain, &[CDN]);
+    assert!(plain.public && plain.immutable, "what stands alone is so");
 }

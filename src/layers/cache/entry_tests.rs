@@ -102,8 +102,54 @@ fn what_comes_late_replaces_its_like_alone() {
     assert_eq!(both.variants.len(), 2);
     let like = Resource::with(Some(&both), entry([None; 2], [false; 2], 4, start), None, 64, &purges).unwrap();
     assert_eq!(like.variants.len(), 2);
+    let narrow = entry([Some(1), None], [true, false], 5, start);
+    let instead = Resource::with(held.as_ref(), narrow, None, 64, &purges).unwrap();
+    assert_eq!(instead.variants.len(), 1, "of the same second the one that came later is the newer one");
     let gone = &both.variants[0];
     let other = entry([Some(2), None], [true, false], 2, start);
     let instead = Resource::with(Some(&both), other, Some(gone), 64, &purges).unwrap();
     assert!(instead.variants.len() == 2 && !instead.variants.iter().any(|entry| Arc::ptr_eq(entry, gone)));
+}
+
+/// The first bytes of ten, or all of them, that came at a second.
+fn piece(end: Option<u64>, second: u64, start: Instant, marks: &[u64]) -> Arc<Entry> {
+    let target = Target::of_parts(false, b"a", "/", None);
+    let key = RequestKey::new(Class::Get, target, None, None).to_key();
+    let age = Duration::from_secs(second);
+    let life = Life { born: start + age, initial_age: Duration::ZERO, lifetime: Duration::from_secs(LIFETIME) };
+    let range = |end: u64| HeaderValue::try_from(format!("bytes 0-{}/10", end - 1)).unwrap();
+    let headers = end.into_iter().map(|end| (header::CONTENT_RANGE, range(end))).collect();
+    let status = if end.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    let marked = (Box::from(marks), 0, Begun::default());
+    let head = Head::new(key, status, headers, Box::default(), UNIX_EPOCH + age, life, Rules::default(), marked);
+    Arc::new(Entry::new(Arc::new(head), Bytes::new(), None))
+}
+
+/// A whole answers before its parts, unless it is stale and a part is not.
+#[test]
+fn a_whole_and_a_part() {
+    let (start, purges) = (Instant::now(), Purges::new(false));
+    let asks = |range| HeaderMap::from_iter([(header::RANGE, HeaderValue::from_static(range))]);
+    let (inside, outside) = (asks("bytes=1-3"), asks("bytes=3-7"));
+    let at = |second| start + Duration::from_secs(second);
+    // The whole came at 0 and the part at 5: one is fresh to 10, the other to 15.
+    let (whole, part) = (piece(None, 0, start, &[]), piece(Some(5), 5, start, &[7]));
+    let both = Resource { variants: vec![whole, part], ..Resource::default() };
+    for (request, parts, second, expected) in [
+        (&inside, true, 9, 0),
+        (&inside, true, 12, 1),
+        (&outside, true, 12, 0),
+        (&inside, true, 16, 0),
+        (&inside, false, 12, 0),
+    ] {
+        let found = both.select(request, &purges, parts, at(second)).unwrap();
+        assert!(Arc::ptr_eq(found, &both.variants[expected]), "{request:?} {parts} {second}");
+    }
+    assert_eq!(both.parts(&inside, &purges).count(), 1);
+    let alone = Resource { variants: vec![Arc::clone(&both.variants[1])], ..Resource::default() };
+    assert!(alone.select(&inside, &purges, false, at(6)).is_none(), "a part is no whole");
+    assert!(alone.select(&inside, &purges, true, at(6)).is_some());
+    purges.note(super::super::purge::Aim::Mark(7), super::super::purge::Purge::Hard);
+    assert_eq!(both.parts(&inside, &purges).count(), 0, "what was purged is no part");
+    assert!(alone.select(&inside, &purges, true, at(6)).is_none());
 }

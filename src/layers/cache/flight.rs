@@ -223,3 +223,7 @@ impl<T> Drop for Follow<T> {
         drop(waker);
     }
 }
+
+#[cfg(test)]
+#[path = "flight_tests.rs"]
+mod tests;

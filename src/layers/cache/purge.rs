@@ -243,6 +243,35 @@ mod tests {
         assert_eq!(purges.standing(&[], b"/a/b", purges.begin()), Standing::Good);
     }
 
+    /// One that is said twice is one, and the later of the two counts; of as many as are kept none is forgotten.
+    #[test]
+    fn each_prefix_is_kept_once() {
+        let purges = Purges::new(true);
+        let prefix = |number: usize| format!("/{number}/").into_bytes();
+        (0..MAX_PREFIXES).for_each(|number| purges.note(Aim::Prefix(&prefix(number)), Purge::Hard));
+        let begun = purges.begin();
+        assert_eq!(purges.standing(&[], &prefix(1), begun), Standing::Good);
+        purges.note(Aim::Prefix(&prefix(1)), Purge::Hard);
+        assert_eq!(purges.standing(&[], &prefix(1), begun), Standing::Gone);
+        assert_eq!(purges.standing(&[], &prefix(0), begun), Standing::Gone, "all of it: there were too many");
+        assert_eq!(purges.notes.read().unwrap().prefixes.len(), 1);
+    }
+
+    #[test]
+    fn a_prefix_that_is_known_takes_no_place() {
+        let purges = Purges::new(true);
+        let prefix = |number: usize| format!("/{number}/").into_bytes();
+        for number in 0..MAX_PREFIXES - 1 {
+            purges.note(Aim::Prefix(&prefix(number)), Purge::Hard);
+            purges.note(Aim::Prefix(&prefix(number)), Purge::Soft);
+        }
+        assert_eq!(purges.notes.read().unwrap().prefixes.len(), MAX_PREFIXES - 1);
+        let begun = purges.begin();
+        purges.note(Aim::Prefix(&prefix(3)), Purge::Hard);
+        assert_eq!(purges.standing(&[], &prefix(3), begun), Standing::Gone);
+        assert_eq!(purges.standing(&[], &prefix(4), begun), Standing::Good);
+    }
+
     /// More notes than are kept purge more, never less.
     #[test]
     fn a_flood_of_purges_is_bounded() {

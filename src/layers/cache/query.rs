@@ -58,5 +58,6 @@ mod tests {
     fn what_is_too_long_is_left_alone() {
         let long = vec!["a"; MAX_PARAMETERS + 1].join("&");
         assert_eq!(of(&long, true, &["a"]), long);
+        assert_eq!(of(&vec!["a"; MAX_PARAMETERS].join("&"), true, &["a"]), "none");
     }
 }

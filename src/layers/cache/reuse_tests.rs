@@ -62,6 +62,13 @@ fn what_clients_ask() {
     assert_eq!(ask(6, RequestDirectives { min_fresh: Some(seconds(5)), ..none }), BY_REQUEST);
     assert_eq!(ask(15, RequestDirectives { max_stale: Some(seconds(5)), ..none }), Reuse::Stale);
     assert_eq!(ask(16, RequestDirectives { max_stale: Some(seconds(5)), ..none }), VALIDATE);
+    let most = Settings { max_stale: seconds(3), ..Settings::default() };
+    for (age, expected) in [(13, Reuse::Stale), (14, VALIDATE)] {
+        assert_eq!(
+            at(age, Rules::default(), RequestDirectives { max_stale: Some(seconds(5)), ..none }, &most),
+            expected
+        );
+    }
     let forbids = Rules { forbids_stale: true, ..Rules::default() };
     let takes = RequestDirectives { max_stale: Some(seconds(50)), ..none };
     assert_eq!(at(15, forbids, takes, &Settings::default()), VALIDATE, "the response's word counts for more");
@@ -120,6 +127,7 @@ fn when_the_origin_fails() {
     let none = Rules::default();
     assert_eq!(after(20, none, gone, &plain), Fallback::Stale);
     assert_eq!(after(20, none, error, &plain), Fallback::Pass);
+    assert_eq!(after(10, none, error, &plain), Fallback::Pass, "no longer fresh is stale");
     assert_eq!(after(10 + 86_400, none, gone, &plain), Fallback::Stale);
     assert_eq!(after(11 + 86_400, none, gone, &plain), Fallback::Pass, "older than anything served");
     let sie = Rules { stale_if_error: Some(seconds(5)), ..none };

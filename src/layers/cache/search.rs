@@ -156,6 +156,8 @@ mod tests {
             "params=?0",
             "params=(\"a\"",
             "key-order=?0",
+            "params, except=?1",
+            "params, key-order=(\"a\")",
         ] {
             assert_eq!(rule(text), None, "{text}");
         }
@@ -165,5 +167,13 @@ mod tests {
     fn a_long_query_is_left_alone() {
         let long = vec!["a"; MAX_NAMES + 1].join("&");
         assert_eq!(rule("params").unwrap().apply(&long), Some(long.into_bytes()));
+        assert_eq!(rule("params").unwrap().apply(&vec!["a"; MAX_NAMES].join("&")), None);
+    }
+
+    #[test]
+    fn a_long_rule_says_nothing() {
+        let names = |count| format!("params=({})", vec!["\"a\""; count].join(" "));
+        assert!(rule(&names(MAX_NAMES)).is_some());
+        assert_eq!(rule(&names(MAX_NAMES + 1)), None);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
@@ -106,7 +106,9 @@ impl<S> CacheService<S> {
         ResB::Error: Send + 'static,
     {
         // Without the caller's credentials the origin would say something else, and nobody lends them out.
-        if asked.is_authorized || !wiring::can_spawn() {
+        // And a refresh is a GET: what stands under a QUERY's content is not what that gets.
+        let is_query = !matches!(asked.method, Method::GET | Method::HEAD);
+        if asked.is_authorized || is_query || !wiring::can_spawn() {
             return ResponseFuture::slow(fetch(Arc::clone(core), self.inner.clone(), request, asked));
         }
         let terms =

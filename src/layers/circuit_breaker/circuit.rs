@@ -68,9 +68,6 @@ impl fmt::Debug for Shared {
 
 pub(super) const NANOS_PER_MS: u64 = 1_000_000;
 
-/// A probe that its caller holds up keeps its slot for this part of its lease.
-const STALLED_SHARE: u64 = 4;
-
 /// What has happened since the start.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -134,18 +131,22 @@ impl Circuit {
         self.machine.would_refuse(|| self.shared.now_ms())
     }
 
-    /// Gives the slots of probes that are held up to others, where others want them.
+    /// Returns the slots of probes that are held up at the end of their leases: before those are found to have failed.
     #[cold]
     fn take_back(&self) {
-        if !self.machine.has_no_free_probe() {
+        let now = || self.shared.now_ms();
+        if !self.machine.has_ended_probe(now) {
             return;
         }
-        let now = self.shared.now_ms();
-        for ticket in self.stalls.take_back(now, self.machine.terms.lease / STALLED_SHARE) {
-            let heard =
-                self.machine.hear(ticket, Outcome::Neutral, false, None, || now, &mut |change| self.tell(change));
-            self.note(Outcome::Neutral, heard);
-        }
+        let now = now();
+        let taken = self.stalls.take_back(|ticket| self.machine.is_over(ticket, now));
+        let heard: Vec<_> = taken
+            .into_iter()
+            .map(|ticket| {
+                self.machine.hear(ticket, Outcome::Neutral, false, None, || now, &mut |change| self.tell(change))
+            })
+            .collect();
+        heard.into_iter().for_each(|heard| self.note(Outcome::Neutral, heard));
     }
 
     /// What is not a plain success is counted for metrics too.

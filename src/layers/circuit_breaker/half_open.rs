@@ -33,6 +33,19 @@ impl Machine {
         }
     }
 
+    /// Whether a probe's lease is over that has not answered. The time is asked for only where it decides.
+    pub(super) fn has_ended_probe(&self, now: impl FnOnce() -> u64) -> bool {
+        let word = self.word();
+        word.phase() == Phase::HalfOpen
+            && word.free_slot(self.terms.probes).is_none()
+            && self.leases.ended(word, now()).is_some()
+    }
+
+    /// Whether the lease of this call is over.
+    pub(super) fn is_over(&self, ticket: Ticket, now: u64) -> bool {
+        matches!(ticket.kind, Kind::Probe(slot) if self.leases.is_over(ticket.generation, slot, now))
+    }
+
     /// How long until one of the probes hangs, if none answers before. A lease that nobody sees yet is beginning.
     pub(super) fn probes_wait(&self, word: Word, now: u64) -> u64 {
         self.leases.first_end(word).map_or(self.terms.lease, |end| end.saturating_sub(now))

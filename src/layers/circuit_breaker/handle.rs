@@ -68,7 +68,8 @@ pub struct Counts {
     pub failures: u64,
     /// Calls that were told that there are too many.
     pub overloads: u64,
-    /// Calls that said nothing: left early, or refused by layers further in.
+    /// Calls that said nothing: left early, refused by layers further in, or held up as probes until their leases ended, whose
+    /// results are stale then.
     pub neutral: u64,
     /// Results that came after the circuit had moved on.
     pub stale: u64,

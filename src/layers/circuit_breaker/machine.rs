@@ -189,12 +189,6 @@ impl Machine {
         }
     }
 
-    /// Whether it is half-open, and all its probes are in flight or have answered.
-    pub(super) fn has_no_free_probe(&self) -> bool {
-        let word = self.word();
-        word.phase() == Phase::HalfOpen && word.free_slot(self.terms.probes).is_none()
-    }
-
     /// Hears what a call came to. `asked` is how long the other side wants to be left alone.
     #[inline]
     pub(super) fn hear(

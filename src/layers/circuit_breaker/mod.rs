@@ -87,9 +87,10 @@
 //! - **Open.** For `open_for`, doubling each time in a row up to `max_open`, give or take `jitter`. What the dependency
 //!   asked for (`Retry-After`, `grpc-retry-pushback-ms`) makes it longer, up to `max_open`. Openings are
 //!   forgotten one by one, for each `forget_after` of health.
-//! - **Half-open.** `probes` calls pass, and never one more. It closes when `probes_needed` have succeeded and opens as
+//! - **Half-open.** `probes` calls pass at a time, and never one more. It closes when `probes_needed` have succeeded and opens as
 //!   soon as that is out of reach. A probe has a lease: one that hangs is a failure, one whose answer came in time
-//!   and streams on is a success. One that is left, or says nothing, gives its slot to the next.
+//!   and streams on is a success. One that is left, or says nothing, gives its slot to the next; so does one that its
+//!   caller holds up (below), which goes on beside its successor.
 //! - A result counts only in the state in which its call began. It moves with calls, never by itself: no task, no timer.
 //!
 //! # What counts
@@ -113,8 +114,10 @@
 //!
 //! A client that sends half a body and waits makes every service slow: before one that takes bodies from strangers, put a
 //! [`Holdup`](crate::Holdup) into each request, outside of this layer. It also tells the wait for a place in a bulkhead further
-//! in from the service's time. A probe that is held up keeps its slot for a quarter of its lease; then the next call takes it,
-//! and what the held-up one comes to says nothing. So nobody keeps a circuit open by stalling its probes.
+//! in from the service's time. A probe that is held up when its lease ends has not failed: the next call has its slot, and what
+//! the held-up one comes to in the end says nothing. So callers that stall their probes do not open a circuit again. Sixteen
+//! calls at most have lost their slots and go on; beyond, such a probe has failed. A timeout for uploads, or a bulkhead, ends them
+//! sooner.
 //!
 //! Errors in `poll_ready` belong to no request, and so to no key.
 //!

@@ -83,7 +83,7 @@ impl Permit {
             self.started = self.circuit.shared.time.now_nanos();
         }
         self.held = match self.ticket.kind {
-            Kind::Probe(_) => Held::Probe(self.circuit.stalls.watch(self.ticket, holdup, self.started / NANOS_PER_MS)),
+            Kind::Probe(_) => Held::Probe(self.circuit.stalls.watch(self.ticket, holdup)),
             _ => Held::By(holdup),
         };
     }
@@ -151,7 +151,8 @@ impl Permit {
             self.ended_as(BodyEnd::Complete(None));
             return false;
         }
-        if !self.flags.is_slow && self.has_its_slot() {
+        // An answer that has begun is one, however slow, and its slot is taken no more.
+        if self.has_its_slot() && !self.flags.is_slow {
             self.circuit.machine.answered(self.ticket);
         }
         // The body ends at another time.
@@ -219,16 +220,17 @@ impl Permit {
             return;
         }
         self.flags.is_heard = true;
-        if !self.has_its_slot() {
-            self.circuit.note(judgement.outcome, Heard::Stale);
-            return;
-        }
-        let Self { circuit, ticket, seen, flags, .. } = self;
+        let has_its_slot = self.has_its_slot();
+        let Self { circuit, seen, flags, .. } = self;
+        // What the other side asks for is heard from whoever hears it.
+        let kind = if has_its_slot { self.ticket.kind } else { Kind::Uncounted };
+        let ticket = Ticket { kind, ..self.ticket };
         let now_ms = || if *seen == 0 { circuit.shared.now_ms() } else { *seen / NANOS_PER_MS };
         let asked = judgement.asked.map(millis);
-        let heard = circuit.machine.hear(*ticket, judgement.outcome, flags.is_slow, asked, now_ms, &mut |change| {
+        let heard = circuit.machine.hear(ticket, judgement.outcome, flags.is_slow, asked, now_ms, &mut |change| {
             circuit.tell(change);
         });
+        let heard = if has_its_slot { heard } else { Heard::Stale };
         if judgement.outcome == Outcome::Success && heard == Heard::Counted {
             circuit.tally.successes.fetch_add(1, Ordering::Relaxed);
         } else {

@@ -51,6 +51,12 @@ impl Leases {
         self.running(word).find(|(_, lease)| lease & MAX_END <= now).map(|(slot, lease)| (slot, lease & ANSWERED != 0))
     }
 
+    /// Whether the lease of a slot is over.
+    pub(super) fn is_over(&self, generation: u32, slot: u32, now: u64) -> bool {
+        let lease = self.of(slot).map_or(0, |lease| lease.load(Ordering::Acquire));
+        is_of(lease, generation) && lease & MAX_END <= now
+    }
+
     /// When the first lease will be over.
     pub(super) fn first_end(&self, word: Word) -> Option<u64> {
         self.running(word).map(|(_, lease)| lease & MAX_END).min()

@@ -17,8 +17,7 @@ pub(in crate::layers::auth) fn caller(
     let text = |name: &str| claims.get(name).and_then(Json::text);
     // A token of a client for itself may name no other subject.
     let subject = text("sub").or_else(|| text("client_id")).ok_or(TokenFault::ClaimMissing("sub"))?;
-    let mut roles = path(claims, roles_claim).map(names).unwrap_or_default();
-    roles.retain(|role| is_plain(role));
+    let roles = path(claims, roles_claim).map(names).unwrap_or_default();
     // `scope` is a list in one string (RFC 8693 section 4.2); `scp` is what others call it.
     let scopes = claims.get("scope").or_else(|| claims.get("scp")).map(names).unwrap_or_default();
     let permissions = claims.get("permissions").map(names).unwrap_or_default();
@@ -65,11 +64,6 @@ pub(in crate::layers::auth) fn audience_is_among(audience: &Json<'_>, ours: &[Bo
 /// A claim, through objects where its name has dots and no claim has the whole name.
 fn path<'a, 'b>(claims: &'a Json<'b>, name: &str) -> Option<&'a Json<'b>> {
     claims.get(name).or_else(|| name.split('.').try_fold(claims, |value, name| value.get(name)))
-}
-
-/// Whether a name stays one name in a list that has commas, and in a line.
-fn is_plain(name: &str) -> bool {
-    !name.chars().any(|character| character == ',' || character.is_control())
 }
 
 /// The names in a list, or in a string with spaces between them.

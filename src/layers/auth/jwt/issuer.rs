@@ -113,8 +113,7 @@ impl Issuer {
         self
     }
 
-    /// Which claim lists the caller's roles; `roles` unless it is said. Dots lead into objects: `realm_access.roles`. Names with
-    /// commas or control characters are left out: in a list, or a line of a log, they would be others.
+    /// Which claim lists the caller's roles; `roles` unless it is said. Dots lead into objects: `realm_access.roles`.
     pub fn roles_claim(mut self, claim: impl Into<Box<str>>) -> Self {
         self.roles_claim = claim.into();
         self

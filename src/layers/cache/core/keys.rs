@@ -74,8 +74,14 @@ impl Core {
 
     pub(super) fn uri_mark(&self, request: RequestView<'_>, scan: Scan<'_>) -> u64 {
         let authority = Target::of(request, scan, false).map_or(&b""[..], |target| target.authority);
-        let (path, query) = (request.uri().path(), request.uri().query());
-        self.marks.uri(authority, path.as_bytes(), query.map(str::as_bytes))
+        self.mark_of_uri(authority, request.uri().path(), request.uri().query())
+    }
+
+    /// The mark of a URI, by which unsafe requests and purges find what stands under any key of it: of all queries that are one
+    /// by what the user said of them.
+    pub(in super::super) fn mark_of_uri(&self, authority: &[u8], path: &str, query: Option<&str>) -> u64 {
+        let query = query.and_then(|query| query::normalised(query, &self.settings.query));
+        self.marks.uri(authority, path.as_bytes(), query.as_deref())
     }
 
     fn search_rule(&self, target: Target<'_>) -> Option<Arc<SearchRule>> {

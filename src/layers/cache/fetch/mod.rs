@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response, header};
+use http::{HeaderMap, HeaderName, Method, Request, Response, header};
 use http_body::Body;
 use tower_service::Service;
 
@@ -315,7 +315,9 @@ where
         completion.ask(&mut parts.headers);
     }
     let empty = || parts.extensions.get().map_or_else(wiring::empty_body, |empty: &EmptyBody<ReqB>| Some(empty.make()));
-    let again = is_validation.then(empty).flatten().map(|empty| (parts.clone(), empty));
+    // A QUERY without its content is another one.
+    let may_be_empty = matches!(trip.asked.method, Method::GET | Method::HEAD);
+    let again = (is_validation && may_be_empty).then(empty).flatten().map(|empty| (parts.clone(), empty));
     let request = Request::from_parts(parts, body);
     let (result, asking) = send(&core, &mut service, request, begun, is_validation).await;
     let is_astray = is_validation && result.as_ref().is_ok_and(|response| settle::is_astray(&trip, response));

@@ -111,9 +111,8 @@ impl Cache {
     /// The same, and says how.
     pub fn purge_uri_as(&self, uri: &Uri, how: Purge) {
         let authority = uri.authority().map_or(&b""[..], |authority| authority.as_str().as_bytes());
-        let (path, query) = (uri.path(), uri.query());
         // Of either scheme.
-        let mark = self.core.marks.uri(authority, path.as_bytes(), query.map(str::as_bytes));
+        let mark = self.core.mark_of_uri(authority, uri.path(), uri.query());
         self.core.purge(Aim::Mark(mark), how);
         if how == Purge::Hard {
             for is_https in [false, true] {

@@ -131,7 +131,7 @@ fn target_of<'a>(asked: &'a Asked, uri: &'a Uri) -> Target<'a> {
 
 /// Another target than the request's own.
 pub(super) fn invalidate_target(core: &Arc<Core>, target: Target<'_>) {
-    core.write(core.marks.uri(target.authority, target.path.as_bytes(), target.query.map(str::as_bytes)));
+    core.write(core.mark_of_uri(target.authority, target.path, target.query));
     core.remove(core.key_of(target));
 }
 
