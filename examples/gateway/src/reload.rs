@@ -18,6 +18,8 @@ use crate::state::State;
 
 /// Editors save in several steps; they are one reload.
 const SETTLE: Duration = Duration::from_millis(100);
+/// After this time a reload that failed is tried again.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// Reloads until it is aborted.
 pub fn watch(flags: Flags, state: Arc<State>) -> JoinHandle<()> {
@@ -34,6 +36,7 @@ pub fn watch(flags: Flags, state: Arc<State>) -> JoinHandle<()> {
                 return;
             }
         };
+        let mut has_failed = false;
         loop {
             tokio::select! {
                 _ = hangup.recv() => {}
@@ -41,8 +44,10 @@ pub fn watch(flags: Flags, state: Arc<State>) -> JoinHandle<()> {
                     tokio::time::sleep(SETTLE).await;
                     while asked.try_recv().is_ok() {}
                 }
+                // What it failed for may be mended in a file that nobody watches.
+                () = tokio::time::sleep(AGAIN), if has_failed => {}
             }
-            reload(&flags, &state).await;
+            has_failed = !reload(&flags, &state).await;
             if watchers.follow(watched(&flags, &state)) {
                 // What was saved between its reading and its watching was seen by neither.
                 let _ = ask.try_send(());
@@ -54,8 +59,7 @@ pub fn watch(flags: Flags, state: Arc<State>) -> JoinHandle<()> {
 /// Who watches which file.
 struct Watchers {
     ask: mpsc::Sender<()>,
-    /// `None` for one that cannot be watched, which was said.
-    files: HashMap<PathBuf, Option<RecommendedWatcher>>,
+    files: HashMap<PathBuf, RecommendedWatcher>,
 }
 
 impl Watchers {
@@ -63,13 +67,16 @@ impl Watchers {
         Self { ask, files: HashMap::new() }
     }
 
-    /// Watches these, and no others any more. Says whether there are new ones.
+    /// Watches these, and no others any more; one that could not be watched is tried again. Says whether there are new ones.
     fn follow(&mut self, files: Vec<PathBuf>) -> bool {
         self.files.retain(|file, _| files.contains(file));
         let before = self.files.len();
         for file in files {
-            let ask = &self.ask;
-            self.files.entry(file).or_insert_with_key(|file| watch_file(file, ask.clone()));
+            if !self.files.contains_key(&file)
+                && let Some(watcher) = watch_file(&file, self.ask.clone())
+            {
+                self.files.insert(file, watcher);
+            }
         }
         self.files.len() > before
     }
@@ -85,7 +92,8 @@ fn watched(flags: &Flags, state: &State) -> Vec<PathBuf> {
     std::iter::once(file.clone()).chain(keys.chain(schemas).map(|named| base.join(named))).collect()
 }
 
-async fn reload(flags: &Flags, state: &State) {
+/// Whether it was reloaded.
+async fn reload(flags: &Flags, state: &State) -> bool {
     match read(flags.clone()).await {
         Ok(loaded) => {
             let pipeline = state.pipeline();
@@ -98,10 +106,12 @@ async fn reload(flags: &Flags, state: &State) {
             }
             state.replace(loaded);
             info!("configuration reloaded");
+            true
         }
         Err(error) => {
             state.reload_failed();
             error!(%error, "configuration not reloaded, the old one stays");
+            false
         }
     }
 }
