@@ -1,10 +1,13 @@
 //! What the store may hold, and what counts.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response};
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Frame;
+use tower::Service as _;
+use tower_rampart::Identity;
 
-use crate::support::{Fed, Origin, fed, full, ok, setup, setup_with};
+use crate::support::{Fed, Origin, fed, full, ok, request, setup, setup_with};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");
 
@@ -123,5 +126,37 @@ async fn a_304_says_what_the_client_knows_its_copy_by() {
         setup.get("http://a/x").await;
         let told = setup.get_with("http://a/x", &[condition]).await;
         assert_eq!((told.status.as_u16(), told.headers.contains_key("last-modified")), (304, expected));
+    }
+}
+
+/// However a request comes to its key, and however long the body is.
+#[tokio::test]
+async fn a_hit_allocates_four_times_at_most() {
+    let forwarded = [("x-forwarded-host", "example.org"), ("x-forwarded-proto", "https"), ("x-forwarded-port", "443")];
+    for (fields, is_known, most) in [(&[][..], false, 2), (&forwarded, false, 3), (&[], true, 3), (&forwarded, true, 4)]
+    {
+        for bytes in [1, 100_000] {
+            let answer =
+                move |_: &Request<()>| ok(&[FRESH, ("vary", "accept")], "x").response().map(|_| full(long(bytes)));
+            let setup = setup_with(&Origin::new(answer), |cache| cache.private_per_subject(true));
+            let ask = || {
+                let mut request =
+                    request("GET", "/v1/polls?limit=10", &[fields, &[("host", "a"), ("accept", "*")]].concat());
+                if is_known {
+                    request.extensions_mut().insert(Identity::new("https://issuer.example", "alice"));
+                }
+                request
+            };
+            // What is written once, at the first hit, is there.
+            for _ in 0..3 {
+                setup.send(ask()).await;
+            }
+            let (mut service, asked) = (setup.service.clone(), ask());
+            let mut answer = None;
+            let counted = allocation_counter::measure(|| answer = service.call(asked).now_or_never());
+            let response = answer.unwrap().unwrap();
+            assert!(response.headers()["cache-status"].to_str().unwrap().contains("hit"));
+            assert!(counted.count_total <= most, "{fields:?} {is_known} {bytes}: {}", counted.count_total);
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::sync::{Arc, AtomicUsize, Mutex, MutexGuard, Ordering};
 /// Locks among which keys are spread.
 const SHARDS: usize = 16;
 /// Flights of one resource at a time: one for each variant that is fetched.
-const MAX_PER_KEY: usize = 64;
+pub(super) const MAX_PER_KEY: usize = 64;
 
 /// What is told to those who wait.
 #[derive(Debug)]
@@ -223,7 +223,3 @@ impl<T> Drop for Follow<T> {
         drop(waker);
     }
 }
-
-#[cfg(test)]
-#[path = "flight_tests.rs"]
-mod tests;

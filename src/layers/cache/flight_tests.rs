@@ -1,4 +1,10 @@
-use super::*;
+//! Of `flight.rs`, which is compiled elsewhere for a model checker too, and so has none of its own.
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use super::flight::{Flights, Lead, MAX_PER_KEY, Role, Terms};
 
 fn terms(now: Instant, not_before: u64, number: u64) -> Terms {
     Terms { now, patience: Duration::from_secs(5), not_before, number }

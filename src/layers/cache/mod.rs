@@ -166,7 +166,8 @@
 //!
 //! # Cost
 //!
-//! A hit allocates twice, for the header map, whatever its body is. One that goes on is boxed. Memory is bounded by
+//! A hit allocates twice, for the header map, whatever its body is; and once more for each key that has more than the URI in it: a
+//! proxy's `X-Forwarded-Host`, a part of yours, the caller. One that goes on is boxed. Memory is bounded by
 //! [`bytes`](CacheBuilder::bytes), which counts keys, fields and what keeping them costs; the store
 //! ([`quick_cache`](https://docs.rs/quick_cache), S3-FIFO) keeps what is asked for again when a flood of new keys
 //! comes.
@@ -181,6 +182,8 @@ mod directives;
 mod entry;
 mod fetch;
 mod flight;
+#[cfg(test)]
+mod flight_tests;
 mod freshness;
 mod future;
 mod handle;
