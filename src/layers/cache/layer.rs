@@ -173,8 +173,8 @@ impl CacheBuilder {
         self
     }
 
-    /// Leaves parameters out of the key; `utm_*` stands for all that begin so. Name only what the origin ignores. They
-    /// replace those that were said before.
+    /// Leaves parameters out of the key; `utm_*` stands for all that begin so, and a query that has no others is as good as
+    /// none. Name only what the origin ignores. They replace those that were said before.
     pub fn drop_query<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.settings.query.dropped = names.into_iter().map(Into::into).collect();
         self

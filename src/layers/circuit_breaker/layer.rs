@@ -165,7 +165,7 @@ impl<C> CircuitBreaker<C> {
     }
 
     /// How long a probe may take. One that has not been answered by then has failed; one whose answer has begun well and
-    /// goes on has succeeded.
+    /// goes on has succeeded, and one that its caller holds up ([`Holdup`](crate::Holdup)) counts as nothing.
     pub const fn probe_lease(mut self, time: Duration) -> Self {
         self.settings.lease = time;
         self

@@ -28,14 +28,14 @@ impl Probe {
 
     /// Keeps the slot from here on; `false` when it was taken.
     pub(super) fn keep(&self) -> bool {
-        self.become_of(KEPT)
+        self.settle_as(KEPT)
     }
 
     fn take(&self) -> bool {
-        self.become_of(TAKEN)
+        self.settle_as(TAKEN)
     }
 
-    fn become_of(&self, slot: u8) -> bool {
+    fn settle_as(&self, slot: u8) -> bool {
         match self.slot.compare_exchange(IN_FLIGHT, slot, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => true,
             Err(before) => before == slot,
